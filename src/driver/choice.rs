@@ -1,0 +1,146 @@
+//! Which driver a runtime gets, and why not another.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use std::sync::Once;
+
+use super::Driver;
+use crate::executor::Inbox;
+
+/// Which driver a runtime uses.
+///
+/// `Auto` takes io_uring where the kernel has it and permits it, and readiness otherwise, saying once on
+/// standard error why. The environment variable `ANNULUS_DRIVER` (`uring`, `readiness` or `auto`) replaces
+/// `Auto`; it does not touch an explicit choice.
+///
+/// ```
+/// let driver: annulus::Driver = "readiness".parse()?;
+/// assert_eq!(driver, annulus::Driver::Readiness);
+/// # Ok::<(), annulus::UnknownDriver>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Choice {
+    /// io_uring if it can be had, readiness otherwise.
+    #[default]
+    Auto,
+    /// io_uring, or an error that says what refused it.
+    Uring,
+    /// Readiness over epoll or kqueue, with helper threads for what can only block.
+    Readiness,
+}
+
+/// A name that is not a driver's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownDriver(pub(crate) String);
+
+impl fmt::Display for UnknownDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no driver {:?}: say auto, uring or readiness", self.0)
+    }
+}
+
+impl std::error::Error for UnknownDriver {}
+
+impl FromStr for Choice {
+    type Err = UnknownDriver;
+
+    fn from_str(name: &str) -> Result<Choice, UnknownDriver> {
+        match name {
+            "auto" | "" => Ok(Choice::Auto),
+            "uring" => Ok(Choice::Uring),
+            "readiness" => Ok(Choice::Readiness),
+            _ => Err(UnknownDriver(name.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Choice::Auto => "auto",
+            Choice::Uring => "uring",
+            Choice::Readiness => "readiness",
+        })
+    }
+}
+
+/// Why a driver could not be had: what was asked of the system, what it said, and what helps.
+#[derive(Debug)]
+pub struct Refusal {
+    pub(crate) what: &'static str,
+    pub(crate) error: io::Error,
+    pub(crate) remedy: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.what, self.error, self.remedy)
+    }
+}
+
+impl std::error::Error for Refusal {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// What a driver is made by.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Places in the submission queue and in the completion queue.
+    pub(crate) entries: u32,
+    pub(crate) completions: u32,
+    pub(crate) helpers_max: usize,
+    /// Opcodes of operations that are to be done as if the ring did not know them.
+    pub(crate) masked: Vec<u8>,
+}
+
+impl Choice {
+    /// Makes the driver, or says why not.
+    pub(crate) fn open(self, settings: &Settings, inbox: &'static Inbox) -> Result<Driver, Refusal> {
+        match self {
+            Choice::Uring => uring(settings, inbox),
+            Choice::Readiness => readiness(settings, inbox),
+            Choice::Auto => uring(settings, inbox).or_else(|refusal| {
+                say_once(&refusal);
+                readiness(settings, inbox)
+            }),
+        }
+    }
+}
+
+fn say_once(refusal: &Refusal) {
+    static SAID: Once = Once::new();
+    // On a system that never had io_uring there is nothing to say.
+    if cfg!(annulus_uring) {
+        SAID.call_once(|| eprintln!("annulus: no io_uring, so the readiness driver serves: {refusal}"));
+    }
+}
+
+#[cfg(annulus_uring)]
+fn uring(settings: &Settings, inbox: &'static Inbox) -> Result<Driver, Refusal> {
+    super::uring::Ring::new(settings, inbox).map(|ring| Driver::Uring(Box::new(ring)))
+}
+
+#[cfg(not(annulus_uring))]
+fn uring(_: &Settings, _: &'static Inbox) -> Result<Driver, Refusal> {
+    Err(Refusal {
+        what: "io_uring",
+        error: io::Error::from(io::ErrorKind::Unsupported),
+        remedy: "this system has none; choose Driver::Readiness or Driver::Auto".to_owned(),
+    })
+}
+
+#[cfg(annulus_readiness)]
+fn readiness(settings: &Settings, inbox: &'static Inbox) -> Result<Driver, Refusal> {
+    match super::readiness::Readiness::new(settings, inbox) {
+        Ok(readiness) => Ok(Driver::Readiness(Box::new(readiness))),
+        Err(error) => Err(Refusal {
+            what: "the readiness driver's poller",
+            error,
+            remedy: "it needs three descriptors: raise `ulimit -n`, or close some".to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,104 @@
+//! Calls on a descriptor that answer at once: binding, listening, names, options.
+//!
+//! They go through the driver, because only the driver knows what its numbers mean.
+
+use std::io;
+use std::time::Duration;
+
+use socket2::SockAddr;
+
+use crate::sys::socket::with_socket;
+
+/// What is asked of a descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Control<'a> {
+    /// bind(2)
+    Bind(&'a SockAddr),
+    /// listen(2), with the length of the queue of connections that wait to be accepted.
+    Listen(i32),
+    /// getsockname(2)
+    LocalName,
+    /// getpeername(2)
+    PeerName,
+    /// setsockopt(2)
+    Set(Setting),
+    /// getsockopt(2)
+    Get(Property),
+}
+
+/// An option of a socket, with its new value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Setting {
+    Nodelay(bool),
+    Keepalive(bool),
+    ReuseAddress(bool),
+    Linger(Option<Duration>),
+    /// Time to live, or hop limit, of the packets sent.
+    Ttl(u32),
+    ReceiveBuffer(usize),
+    SendBuffer(usize),
+}
+
+/// An option of a socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Property {
+    Nodelay,
+    Keepalive,
+    Linger,
+    Ttl,
+    ReceiveBuffer,
+    SendBuffer,
+    /// The error that waits to be told, which is thereby taken.
+    Error,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Done,
+    Name(SockAddr),
+    Flag(bool),
+    Number(u64),
+    Span(Option<Duration>),
+    Error(Option<io::Error>),
+}
+
+/// The answers of the operating system.
+pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Reply> {
+    with_socket(number, |socket| {
+        Ok(match control {
+            Control::Bind(address) => done(socket.bind(address)?),
+            Control::Listen(backlog) => done(socket.listen(backlog)?),
+            Control::LocalName => Reply::Name(socket.local_addr()?),
+            Control::PeerName => Reply::Name(socket.peer_addr()?),
+            Control::Set(setting) => done(match setting {
+                Setting::Nodelay(on) => socket.set_tcp_nodelay(on)?,
+                Setting::Keepalive(on) => socket.set_keepalive(on)?,
+                Setting::ReuseAddress(on) => socket.set_reuse_address(on)?,
+                Setting::Linger(span) => socket.set_linger(span)?,
+                Setting::Ttl(hops) if is_v6(&socket)? => socket.set_unicast_hops_v6(hops)?,
+                Setting::Ttl(hops) => socket.set_ttl_v4(hops)?,
+                Setting::ReceiveBuffer(bytes) => socket.set_recv_buffer_size(bytes)?,
+                Setting::SendBuffer(bytes) => socket.set_send_buffer_size(bytes)?,
+            }),
+            Control::Get(property) => match property {
+                Property::Nodelay => Reply::Flag(socket.tcp_nodelay()?),
+                Property::Keepalive => Reply::Flag(socket.keepalive()?),
+                Property::Linger => Reply::Span(socket.linger()?),
+                Property::Ttl if is_v6(&socket)? => Reply::Number(u64::from(socket.unicast_hops_v6()?)),
+                Property::Ttl => Reply::Number(u64::from(socket.ttl_v4()?)),
+                Property::ReceiveBuffer => Reply::Number(socket.recv_buffer_size()? as u64),
+                Property::SendBuffer => Reply::Number(socket.send_buffer_size()? as u64),
+                Property::Error => Reply::Error(socket.take_error()?),
+            },
+        })
+    })
+}
+
+fn done((): ()) -> Reply {
+    Reply::Done
+}
+
+fn is_v6(socket: &socket2::Socket) -> io::Result<bool> {
+    Ok(socket.local_addr()?.is_ipv6())
+}

@@ -1,0 +1,209 @@
+//! A descriptor of a driver, and when it may be closed (I4).
+//!
+//! Never an `OwnedFd`: the number may be a simulated one, which must not close a real file. Two counts: when
+//! no *handle* is left closing begins, and what is in flight is cancelled; when no *operation* is left either,
+//! the driver closes the number. So no number is used again while an entry names it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use super::direction::Direction;
+use super::operation::Operation;
+use super::port::Port;
+use crate::executor::Waiter;
+
+/// A direction of a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Receiving, accepting, reading at the cursor.
+    Read,
+    /// Sending, connecting, writing at the cursor.
+    Write,
+}
+
+struct Shared {
+    number: i32,
+    port: Rc<Port>,
+    handles: Cell<u32>,
+    operations: Cell<u32>,
+    closing: Cell<bool>,
+    closed: Cell<bool>,
+    read: Direction,
+    write: Direction,
+    /// Who waits until nothing is in flight any more.
+    closer: Cell<Option<Waiter>>,
+}
+
+/// A handle: while one is left the descriptor is not closed.
+pub struct Descriptor(Rc<Shared>);
+
+/// What an operation keeps of its descriptor. The number stays open from its submission to its completion.
+#[derive(Clone)]
+pub struct Hold(Rc<Shared>);
+
+impl Descriptor {
+    /// Takes ownership of a number that this driver opened.
+    pub(crate) fn new(number: i32, port: &Rc<Port>) -> Descriptor {
+        Descriptor(Rc::new(Shared {
+            number,
+            port: Rc::clone(port),
+            handles: Cell::new(1),
+            operations: Cell::new(0),
+            closing: Cell::new(false),
+            closed: Cell::new(false),
+            read: Direction::default(),
+            write: Direction::default(),
+            closer: Cell::new(None),
+        }))
+    }
+
+    /// For an operation.
+    pub(crate) fn hold(&self) -> Hold {
+        Hold(Rc::clone(&self.0))
+    }
+
+    pub(crate) fn number(&self) -> i32 {
+        self.0.number
+    }
+
+    pub(crate) fn port(&self) -> &Rc<Port> {
+        &self.0.port
+    }
+
+    /// Whether two handles are of the same descriptor.
+    pub(crate) fn is(&self, other: &Descriptor) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Waits until no operation is in flight.
+    pub(crate) fn poll_settled(&self, waker: &Waker) -> Poll<()> {
+        if self.0.operations.get() == 0 {
+            return Poll::Ready(());
+        }
+        let before = self.0.closer.replace(Some(Waiter::of(waker)));
+        drop(before);
+        Poll::Pending
+    }
+
+    /// The number was closed by an operation; it is not ours any more.
+    pub(crate) fn forget_number(&self) {
+        self.0.closed.set(true);
+    }
+
+    /// Refuses new operations and cancels those in flight.
+    pub(crate) fn start_closing(&self) {
+        self.0.start_closing();
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Descriptor").field(&self.0.number).finish()
+    }
+}
+
+impl Clone for Descriptor {
+    fn clone(&self) -> Descriptor {
+        self.0.handles.set(self.0.handles.get() + 1);
+        Descriptor(Rc::clone(&self.0))
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        let left = self.0.handles.get() - 1;
+        self.0.handles.set(left);
+        if left == 0 {
+            self.0.start_closing();
+            self.0.close_if_unused();
+        }
+    }
+}
+
+impl Hold {
+    pub(crate) fn number(&self) -> i32 {
+        self.0.number
+    }
+
+    pub(crate) fn port(&self) -> &Rc<Port> {
+        &self.0.port
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.0.closing.get()
+    }
+
+    pub(crate) fn direction(&self, way: Way) -> &Direction {
+        match way {
+            Way::Read => &self.0.read,
+            Way::Write => &self.0.write,
+        }
+    }
+
+    /// An operation is in flight from here to `end`.
+    pub(crate) fn begin(&self) {
+        self.0.operations.set(self.0.operations.get() + 1);
+    }
+
+    fn end(&self) {
+        self.0.operations.set(self.0.operations.get() - 1);
+        if self.0.closing.get() && self.0.operations.get() == 0 {
+            self.0.close_if_unused();
+            if let Some(closer) = self.0.closer.take() {
+                closer.wake();
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn start_closing(&self) {
+        if self.closing.replace(true) || self.operations.get() == 0 {
+            return;
+        }
+        let known = [self.read.operation(), self.write.operation()];
+        for token in known.into_iter().flatten() {
+            self.port.cancel(token);
+        }
+        // Operations at an offset, polls: there may be any number, so the slots are searched.
+        if self.operations.get() as usize > known.iter().flatten().count() {
+            self.port.cancel_all(Some(self.number));
+        }
+    }
+
+    fn close_if_unused(&self) {
+        let unused = self.handles.get() == 0 && self.operations.get() == 0;
+        if unused && self.closing.get() && !self.closed.replace(true) {
+            self.port.close(self.number);
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // A connection that was accepted for nobody is nobody's now.
+        for direction in [&self.read, &self.write] {
+            if let Some(super::direction::Leftover::Descriptor(number)) = direction.take_leftover() {
+                self.port.close(number);
+            }
+        }
+    }
+}
+
+/// The completion of `operation` has come: makes of it what `last` says, and lets the next one begin.
+///
+/// The direction is left and the descriptor let go of only after `last`, which may leave something behind.
+pub(crate) fn conclude<O: Operation, T>(operation: O, last: impl FnOnce(O) -> T) -> T {
+    let hold = operation.descriptor().cloned();
+    let way = operation.way();
+    let outcome = last(operation);
+    if let Some(hold) = hold {
+        if let Some(way) = way {
+            hold.direction(way).leave();
+        }
+        hold.end();
+    }
+    outcome
+}

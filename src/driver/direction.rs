@@ -1,0 +1,189 @@
+//! One direction of a descriptor: who uses it, who waits for it, and what an abandoned operation left in it.
+//!
+//! Operations on a stream take turns, first come first served, so that an operation whose future was dropped
+//! is settled before the next one begins. What its completion brought after all, bytes, a connection or an
+//! error, is left here, and the next operation gets it first: nothing is lost, and the order is kept.
+//! An operation that finds the direction free pays one load.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use super::slots::Token;
+use crate::executor::Waiter;
+
+/// What the completion of an abandoned operation brought.
+#[derive(Debug)]
+pub(crate) enum Leftover {
+    /// Bytes that were received; those from `taken` on are still to be handed out.
+    Bytes { bytes: Box<[u8]>, taken: usize },
+    /// A connection that was accepted.
+    Descriptor(i32),
+    /// An `errno`, positive. Told once: the kernel does not say it again (ECONNRESET, then a clean end).
+    Error(i32),
+}
+
+/// A place in the queue of a busy direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
+const BUSY: u8 = 1;
+const LEFTOVER: u8 = 2;
+
+#[derive(Default)]
+pub(crate) struct Direction {
+    word: Cell<u8>,
+    /// What is in flight, so that closing can cancel it.
+    operation: Cell<Option<Token>>,
+    /// What hardly any direction ever needs.
+    rare: RefCell<Option<Box<Rare>>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    queue: VecDeque<(Ticket, Waiter)>,
+    tickets: u64,
+    /// Whose turn it is; the direction stays busy in their name until they come.
+    called: Option<Ticket>,
+    leftover: Option<Leftover>,
+}
+
+impl Direction {
+    /// Takes the direction, or a place in its queue. True when it is the caller's.
+    pub(crate) fn enter(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
+        if ticket.is_none() && self.word.get() & BUSY == 0 {
+            self.word.set(self.word.get() | BUSY);
+            return true;
+        }
+        self.queue(ticket, waker)
+    }
+
+    #[cold]
+    fn queue(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
+        // Cloning a waker runs somebody's code: before anything is borrowed (I5).
+        let waiter = Waiter::of(waker);
+        let mut rare = self.rare.borrow_mut();
+        let rare = rare.get_or_insert_default();
+        let mine = *ticket.get_or_insert_with(|| {
+            rare.tickets += 1;
+            Ticket(rare.tickets)
+        });
+        if rare.called == Some(mine) {
+            rare.called = None;
+            *ticket = None;
+            return true;
+        }
+        match rare.queue.iter_mut().find(|(waiting, _)| *waiting == mine) {
+            Some((_, before)) => *before = waiter,
+            None => rare.queue.push_back((mine, waiter)),
+        }
+        false
+    }
+
+    /// Remembers what is in flight.
+    pub(crate) fn begin(&self, token: Token) {
+        self.operation.set(Some(token));
+    }
+
+    /// What is in flight.
+    pub(crate) fn operation(&self) -> Option<Token> {
+        self.operation.get()
+    }
+
+    /// Gives the direction to the next in the queue, or leaves it free.
+    pub(crate) fn leave(&self) {
+        self.operation.set(None);
+        if self.rare.borrow().is_none() {
+            self.word.set(self.word.get() & !BUSY);
+            return;
+        }
+        self.call_next();
+    }
+
+    #[cold]
+    fn call_next(&self) {
+        let next = match &mut *self.rare.borrow_mut() {
+            Some(rare) => {
+                let next = rare.queue.pop_front();
+                rare.called = next.as_ref().map(|(ticket, _)| *ticket);
+                next
+            }
+            None => None,
+        };
+        match next {
+            Some((_, waiter)) => waiter.wake(),
+            None => self.word.set(self.word.get() & !BUSY),
+        }
+    }
+
+    /// Gives a place in the queue back.
+    pub(crate) fn give_up(&self, ticket: Ticket) {
+        let (waiting, called) = match &mut *self.rare.borrow_mut() {
+            Some(rare) => {
+                let place = rare.queue.iter().position(|(waiting, _)| *waiting == ticket);
+                (place.and_then(|place| rare.queue.remove(place)), rare.called == Some(ticket))
+            }
+            None => (None, false),
+        };
+        drop(waiting);
+        if called {
+            self.call_next();
+        }
+    }
+
+    /// Whether something was left for the next operation: one load.
+    pub(crate) fn has_leftover(&self) -> bool {
+        self.word.get() & LEFTOVER != 0
+    }
+
+    /// Leaves something for the next operation. There is at most one operation at a time, and it takes what is
+    /// left before it is submitted; so nothing is overwritten.
+    pub(crate) fn leave_behind(&self, leftover: Leftover) {
+        self.word.set(self.word.get() | LEFTOVER);
+        let before = self.rare.borrow_mut().get_or_insert_default().leftover.replace(leftover);
+        debug_assert!(before.is_none(), "{before:?} would be lost");
+    }
+
+    /// Takes what was left.
+    pub(crate) fn take_leftover(&self) -> Option<Leftover> {
+        if !self.has_leftover() {
+            return None;
+        }
+        self.word.set(self.word.get() & !LEFTOVER);
+        self.rare.borrow_mut().as_mut()?.leftover.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_take_turns_in_the_order_in_which_they_came() {
+        let direction = Direction::default();
+        let waker = Waker::noop();
+        let (mut a, mut b, mut c) = (None, None, None);
+        assert!(direction.enter(&mut a, waker));
+        assert!(!direction.enter(&mut b, waker));
+        assert!(!direction.enter(&mut c, waker));
+        direction.leave();
+        assert!(!direction.enter(&mut c, waker), "it is not c's turn");
+        assert!(!direction.enter(&mut None, waker), "nobody jumps the queue");
+        assert!(direction.enter(&mut b, waker));
+    }
+
+    #[test]
+    fn a_turn_that_is_given_up_goes_to_the_next() {
+        let direction = Direction::default();
+        let waker = Waker::noop();
+        let (mut a, mut b, mut c) = (None, None, None);
+        assert!(direction.enter(&mut a, waker));
+        assert!(!direction.enter(&mut b, waker));
+        assert!(!direction.enter(&mut c, waker));
+        direction.leave();
+        direction.give_up(b.take().unwrap());
+        assert!(direction.enter(&mut c, waker));
+        direction.leave();
+        assert!(direction.enter(&mut a, waker), "free again");
+    }
+}

@@ -1,0 +1,153 @@
+//! Threads for calls that can only block. Started when there is work, ended when there was none for a while.
+//!
+//! A helper gets the plain request, never the operation: buffers that are not `Send` stay at home. What it
+//! answers goes to a list that the loop takes when it reaps.
+#![allow(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::operation::Request;
+use super::slots::Token;
+use crate::executor::Inbox;
+
+/// How long a helper waits for work before it ends.
+const IDLE: Duration = Duration::from_secs(10);
+
+pub(crate) struct Helpers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    work: Mutex<Work>,
+    work_came: Condvar,
+    answers: Mutex<Vec<(Token, i32)>>,
+    answered: AtomicBool,
+    inbox: &'static Inbox,
+    threads_max: usize,
+}
+
+#[derive(Default)]
+struct Work {
+    jobs: VecDeque<(Token, Request)>,
+    threads: usize,
+    idle: usize,
+    ended: bool,
+    named: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A job that panics does so outside of the locks.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Helpers {
+    pub(crate) fn new(inbox: &'static Inbox, threads_max: usize) -> Helpers {
+        Helpers {
+            shared: Arc::new(Shared {
+                work: Mutex::default(),
+                work_came: Condvar::new(),
+                answers: Mutex::default(),
+                answered: AtomicBool::new(false),
+                inbox,
+                threads_max,
+            }),
+        }
+    }
+
+    /// Gives a request to a helper. Its answer comes by `take`.
+    pub(crate) fn submit(&self, token: Token, request: &Request) {
+        let mut work = lock(&self.shared.work);
+        work.jobs.push_back((token, *request));
+        // The idle may have been promised to jobs that are still queued.
+        if work.jobs.len() <= work.idle {
+            self.shared.work_came.notify_one();
+            return;
+        }
+        if work.threads >= self.shared.threads_max {
+            return;
+        }
+        work.threads += 1;
+        work.named += 1;
+        let name = format!("annulus-helper-{}", work.named);
+        let shared = Arc::clone(&self.shared);
+        if let Err(error) = thread::Builder::new().name(name).spawn(move || shared.serve()) {
+            work.threads -= 1;
+            // With others at work the job only waits longer. With none it would wait for ever.
+            if work.threads == 0 {
+                work.jobs.retain(|(waiting, _)| *waiting != token);
+                drop(work);
+                self.shared.answer(token, -error.raw_os_error().unwrap_or(libc::EAGAIN));
+            }
+        }
+    }
+
+    /// Takes a request back that no helper has begun. False if one has, or if it is not known.
+    pub(crate) fn withdraw(&self, token: Token) -> bool {
+        let mut work = lock(&self.shared.work);
+        let place = work.jobs.iter().position(|(waiting, _)| *waiting == token);
+        place.is_some_and(|place| work.jobs.remove(place).is_some())
+    }
+
+    /// Whether answers have come: one load.
+    pub(crate) fn has_answers(&self) -> bool {
+        self.shared.answered.load(Ordering::Acquire)
+    }
+
+    /// Takes the answers that have come.
+    pub(crate) fn take(&self) -> Vec<(Token, i32)> {
+        if !self.has_answers() {
+            return Vec::new();
+        }
+        self.shared.answered.store(false, Ordering::Relaxed);
+        std::mem::take(&mut *lock(&self.shared.answers))
+    }
+}
+
+impl Drop for Helpers {
+    /// The threads end when they have nothing to do. Those at work are not waited for: the port did that,
+    /// up to its deadline, and after it the memory that they use is leaked.
+    fn drop(&mut self) {
+        lock(&self.shared.work).ended = true;
+        self.shared.work_came.notify_all();
+    }
+}
+
+impl Shared {
+    /// The life of a helper.
+    fn serve(&self) {
+        let mut work = lock(&self.work);
+        loop {
+            if let Some((token, request)) = work.jobs.pop_front() {
+                drop(work);
+                // SAFETY: the job was in the queue, so its operation is in flight until the answer below is reaped.
+                let answer = unsafe { request.attempt() };
+                self.answer(token, answer);
+                work = lock(&self.work);
+                continue;
+            }
+            if work.ended {
+                break;
+            }
+            work.idle += 1;
+            let waited = self.work_came.wait_timeout(work, IDLE);
+            let timeout;
+            (work, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            work.idle -= 1;
+            if timeout.timed_out() && work.jobs.is_empty() {
+                break;
+            }
+        }
+        work.threads -= 1;
+    }
+
+    fn answer(&self, token: Token, answer: i32) {
+        lock(&self.answers).push((token, answer));
+        self.answered.store(true, Ordering::Release);
+        self.inbox.call();
+    }
+}
+

@@ -1,0 +1,136 @@
+//! A driver takes submissions and gives completions. Everything above is written once for all of them.
+//!
+//! - [`uring`]: the kernel's own queue pair.
+//! - [`readiness`]: the same in user space, over `polling`: try the call, wait until the descriptor is ready,
+//!   try again; what can only block goes to [`helpers`].
+//! - `scripted`: for this crate's tests: completions come in the order that the test states.
+//!
+//! [`Port`] is what the floors above see: the driver, the slots of what is in flight, and what happens to
+//! descriptors and operations that nobody wants any more.
+
+mod choice;
+mod control;
+mod counters;
+mod descriptor;
+mod direction;
+mod helpers;
+pub(crate) mod operation;
+mod port;
+#[cfg(annulus_readiness)]
+mod readiness;
+#[cfg(test)]
+pub(crate) mod scripted;
+mod slots;
+#[cfg(annulus_uring)]
+mod uring;
+
+pub use choice::{Choice, Refusal, UnknownDriver};
+pub(crate) use choice::Settings;
+pub(crate) use control::{Control, Property, Reply, Setting};
+pub(crate) use counters::Counters;
+pub(crate) use descriptor::{Descriptor, Hold, Way, conclude};
+pub(crate) use direction::{Direction, Leftover, Ticket};
+pub(crate) use operation::{Completion, Form, Operation, Request, Wait, form};
+pub(crate) use port::Port;
+pub(crate) use slots::Token;
+
+use std::io;
+use std::time::Duration;
+
+/// The drivers, matched at each call: no table of functions, and no type parameter for users to carry.
+pub(crate) enum Driver {
+    #[cfg(annulus_uring)]
+    Uring(Box<uring::Ring>),
+    #[cfg(annulus_readiness)]
+    Readiness(Box<readiness::Readiness>),
+    #[cfg(test)]
+    Scripted(scripted::Script),
+    /// The runtime has ended.
+    Ended,
+}
+
+macro_rules! each {
+    ($self:expr, $driver:ident => $call:expr, ended: $ended:expr) => {
+        match $self {
+            #[cfg(annulus_uring)]
+            Driver::Uring($driver) => $call,
+            #[cfg(annulus_readiness)]
+            Driver::Readiness($driver) => $call,
+            #[cfg(test)]
+            Driver::Scripted($driver) => $call,
+            Driver::Ended => $ended,
+        }
+    };
+}
+
+impl Driver {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(_) => "uring",
+            #[cfg(annulus_readiness)]
+            Driver::Readiness(_) => "readiness",
+            #[cfg(test)]
+            Driver::Scripted(_) => "scripted",
+            Driver::Ended => "ended",
+        }
+    }
+
+    /// Takes a submission. It does not fail: whatever becomes of it, its completion says so (I3).
+    fn push(&mut self, token: Token, request: &Request) {
+        each!(self, driver => driver.push(token, request), ended: unreachable!("the port refuses before"));
+    }
+
+    /// Asks for the early end of a submission, whose own completion then says how it ended.
+    fn cancel(&mut self, token: Token, fd: i32) {
+        each!(self, driver => driver.cancel(token, fd), ended: ());
+    }
+
+    /// Closes a descriptor that nothing names any more.
+    fn close(&mut self, number: i32) {
+        each!(self, driver => driver.close(number), ended: drop(crate::sys::close(number)));
+    }
+
+    /// Hands out the completions that have come. No system call.
+    fn reap(&mut self, found: &mut dyn FnMut(Token, Completion)) {
+        each!(self, driver => driver.reap(found), ended: ());
+    }
+
+    /// Whether `reap` would find something that a wait would not end for.
+    fn has_answers(&self) -> bool {
+        each!(self, driver => driver.has_answers(), ended: false)
+    }
+
+    /// What the driver itself has in flight besides the slots: closing of descriptors.
+    fn closing(&self) -> usize {
+        each!(self, driver => driver.closing(), ended: 0)
+    }
+
+    /// Gives the kernel what is queued and collects what it holds back, without waiting, if there is such work
+    /// or `due` says that it was long enough ago.
+    fn flush(&mut self, due: bool) -> io::Result<()> {
+        each!(self, driver => driver.flush(due), ended: Ok(()))
+    }
+
+    /// Gives the kernel what is queued and waits for a completion, the doorbell, or the end of the time.
+    fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        each!(self, driver => driver.wait(limit), ended: Ok(()))
+    }
+
+    fn control(&mut self, number: i32, control: Control<'_>) -> io::Result<Reply> {
+        match self {
+            #[cfg(test)]
+            Driver::Scripted(_) => Ok(Reply::Done),
+            _ => control::of_the_system(number, control),
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        each!(self, driver => driver.counters(), ended: Counters::default())
+    }
+
+    /// How much waits for the driver to be entered: entries, or descriptors to be looked at.
+    fn queued(&self) -> usize {
+        each!(self, driver => driver.queued(), ended: 0)
+    }
+}

@@ -1,0 +1,250 @@
+//! The contract between operations and drivers.
+//!
+//! An operation owns everything that the kernel may touch. What a driver gets of it is a [`Request`]: plain,
+//! copyable data that points only into memory which the operation owns (I1), together with the [`Form`] that
+//! says how to do it: as an entry of the ring, or by one system call and where to wait before trying again.
+//! Drivers know no concrete operation.
+#![allow(unsafe_code)]
+
+use std::rc::Rc;
+
+use super::descriptor::{Hold, Way};
+use super::port::Port;
+
+/// Everything that the kernel may touch on behalf of one submission, and what to make of the answer.
+///
+/// Between submission and completion exactly one of future and slot owns it (I2).
+pub trait Operation: 'static {
+    /// What the future resolves to.
+    type Output;
+
+    /// How this kind of operation is done.
+    fn form() -> &'static Form;
+
+    /// The plain request. Asked for at each submission; the pointers in it stay valid while `self` is moved
+    /// and until it is dropped.
+    fn request(&mut self) -> Request;
+
+    /// Makes the output of the answer. Runs exactly once, so that everything that an answer brings has an owner.
+    fn complete(self, answer: Completion, port: &Rc<Port>) -> Self::Output;
+
+    /// The descriptor that the request names.
+    fn descriptor(&self) -> Option<&Hold> {
+        None
+    }
+
+    /// Which direction of the descriptor the operation uses up, if others must wait for it meanwhile.
+    fn way(&self) -> Option<Way> {
+        None
+    }
+
+    /// An answer that needs no driver: what an abandoned operation left for the next one, or an empty transfer.
+    fn answer_at_hand(&mut self) -> Option<Completion> {
+        None
+    }
+
+    /// Takes an answer that nobody waits for any more. What it brings closes or frees itself when dropped,
+    /// unless it can be kept for the next operation.
+    fn salvage(self, answer: Completion, port: &Rc<Port>)
+    where
+        Self: Sized,
+    {
+        drop(self.complete(answer, port));
+    }
+}
+
+/// How one kind of operation is done. One static a kind, written by [`form!`](crate::driver::form).
+pub struct Form {
+    /// As the kernel calls it, in lower case. Names the operation in `Builder::without_operation` and in errors.
+    pub(crate) name: &'static str,
+    /// Where to wait when there is no ring, or the ring does not know the operation.
+    pub(crate) wait: Wait,
+    #[cfg(annulus_uring)]
+    pub(crate) entry: Option<RingForm>,
+    /// One system call that does it, or says -EAGAIN.
+    attempt: unsafe fn(&Request) -> i32,
+}
+
+/// The ring's form: the code to look up in the kernel's probe, and the entry.
+#[cfg(annulus_uring)]
+pub(crate) struct RingForm {
+    pub(crate) code: u8,
+    pub(crate) entry: fn(&Request) -> io_uring::squeue::Entry,
+}
+
+/// Where an operation waits that could not be done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It never has to.
+    Never,
+    /// Until the descriptor is readable.
+    Readable,
+    /// Until the descriptor is writable.
+    Writable,
+    /// Until what poll(2) calls by these flags, which are the request's own.
+    Asked,
+    /// The call itself waits, so a helper thread makes it.
+    Helper,
+}
+
+/// One submission as plain data. What the fields mean is the operation's business, but for the descriptor.
+#[derive(Clone, Copy)]
+pub struct Request {
+    pub(crate) form: &'static Form,
+    /// The descriptor's number, or -1.
+    pub(crate) fd: i32,
+    pub(crate) length: u32,
+    pub(crate) pointer: *mut u8,
+    pub(crate) other_pointer: *mut u8,
+    pub(crate) offset: u64,
+    pub(crate) flags: i32,
+    /// Wait for readiness first: the kernel has just said that the descriptor is not ready.
+    pub(crate) wait_first: bool,
+}
+
+// SAFETY: a request goes to a helper thread only while its operation is in flight, and then the memory behind
+// the pointers is the kernel's or the helper's alone (I2). The descriptor stays open meanwhile (I4).
+unsafe impl Send for Request {}
+
+impl Request {
+    pub(crate) fn new(form: &'static Form) -> Request {
+        Request {
+            form,
+            fd: -1,
+            length: 0,
+            pointer: std::ptr::null_mut(),
+            other_pointer: std::ptr::null_mut(),
+            offset: 0,
+            flags: 0,
+            wait_first: false,
+        }
+    }
+
+    /// A request about `hold`'s descriptor.
+    pub(crate) fn on(form: &'static Form, hold: &Hold) -> Request {
+        Request { fd: hold.number(), ..Request::new(form) }
+    }
+
+    /// Makes the one system call.
+    ///
+    /// # Safety
+    /// The operation that the request is of is in flight: it owns the memory, and the descriptor is open.
+    pub(crate) unsafe fn attempt(&self) -> i32 {
+        loop {
+            // SAFETY: passed on to the caller.
+            match unsafe { (self.form.attempt)(self) } {
+                // A signal came; nothing was done.
+                interrupted if interrupted == -libc::EINTR => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// What to ask poll(2) for while waiting.
+    pub(crate) fn poll_events(&self) -> Option<u32> {
+        match self.form.wait {
+            Wait::Readable => Some(libc::POLLIN as u32),
+            Wait::Writable => Some(libc::POLLOUT as u32),
+            Wait::Asked => Some(self.flags as u32),
+            Wait::Never | Wait::Helper => None,
+        }
+    }
+}
+
+/// The answer to a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// As a system call's, or a negated `errno`.
+    pub(crate) result: i32,
+    /// As in the ring's completion entries.
+    pub(crate) flags: u32,
+}
+
+impl Completion {
+    pub(crate) fn of(result: i32) -> Completion {
+        Completion { result, flags: 0 }
+    }
+
+    pub(crate) fn cancelled() -> Completion {
+        Completion::of(-libc::ECANCELED)
+    }
+
+    pub(crate) fn checked(self) -> std::io::Result<u32> {
+        crate::sys::checked(self.result)
+    }
+}
+
+/// Writes a [`Form`]: the operation's name, where it waits, its ring entry and its one system call.
+///
+/// `entry` is `|request| opcode::...`, with the names of `io_uring::{opcode, types}` at hand, or `none`.
+/// `attempt` runs while the operation is in flight: it owns what the request points to, and the descriptor is open.
+macro_rules! form {
+    (name: $name:literal, wait: $wait:ident, entry: none, attempt: |$b:ident| $attempt:expr $(,)?) => {
+        $crate::driver::operation::Form::written(
+            $name,
+            $crate::driver::Wait::$wait,
+            #[cfg(annulus_uring)]
+            None,
+            {
+                /// # Safety
+                /// `Request::attempt`'s.
+                #[allow(unsafe_code)]
+                unsafe fn attempt($b: &$crate::driver::Request) -> i32 {
+                    $attempt
+                }
+                attempt
+            },
+        )
+    };
+    (name: $name:literal, wait: $wait:ident, code: $code:ident, entry: |$a:ident| $entry:expr, attempt: |$b:ident| $attempt:expr $(,)?) => {
+        $crate::driver::operation::Form::written(
+            $name,
+            $crate::driver::Wait::$wait,
+            #[cfg(annulus_uring)]
+            {
+                #[allow(unused_imports)]
+                use io_uring::{opcode, types};
+                fn entry($a: &$crate::driver::Request) -> io_uring::squeue::Entry {
+                    $entry.build()
+                }
+                Some($crate::driver::operation::RingForm { code: opcode::$code::CODE, entry })
+            },
+            {
+                /// # Safety
+                /// `Request::attempt`'s.
+                #[allow(unsafe_code)]
+                unsafe fn attempt($b: &$crate::driver::Request) -> i32 {
+                    $attempt
+                }
+                attempt
+            },
+        )
+    };
+}
+pub(crate) use form;
+
+impl Form {
+    /// The ring's code for it, if it has a ring form.
+    pub(crate) fn code(&self) -> Option<u8> {
+        #[cfg(annulus_uring)]
+        return self.entry.as_ref().map(|ring| ring.code);
+        #[cfg(not(annulus_uring))]
+        None
+    }
+
+    /// For the macro above.
+    pub(crate) const fn written(
+        name: &'static str,
+        wait: Wait,
+        #[cfg(annulus_uring)] entry: Option<RingForm>,
+        attempt: unsafe fn(&Request) -> i32,
+    ) -> Form {
+        Form {
+            name,
+            wait,
+            #[cfg(annulus_uring)]
+            entry,
+            attempt,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Where operations go out and answers come in: a driver, the slots of what is in flight, and what is to be
+//! done for those that nobody waits for.
+//!
+//! The invariants that are kept here: I2, an operation in flight is owned by its future or by its slot; I3,
+//! only a completion retires it; I5, nothing is borrowed while somebody else's code runs; I6, what the kernel
+//! may still touch is never freed.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::control::{Control, Reply};
+use super::operation::{Completion, Operation};
+use super::slots::{Abandoned, Found, Orphan, Polled, Slots, Token};
+use super::{Counters, Driver};
+use crate::executor::{RuntimeId, Waiter};
+
+/// Held by its runtime, by the futures in flight and by descriptors, so it may outlive the first.
+pub struct Port {
+    runtime: RuntimeId,
+    driver: RefCell<Driver>,
+    slots: RefCell<Slots>,
+    /// Other people's code that completions ask for, run when nothing is borrowed.
+    later: RefCell<Vec<Later>>,
+    ended: Cell<bool>,
+    stray: Cell<u64>,
+    leaked: Cell<u64>,
+}
+
+enum Later {
+    Wake(Waker),
+    Retire(Box<dyn Orphan>, Completion),
+}
+
+impl Port {
+    pub(crate) fn new(runtime: RuntimeId, driver: Driver) -> Rc<Port> {
+        Rc::new(Port {
+            runtime,
+            driver: RefCell::new(driver),
+            slots: RefCell::default(),
+            later: RefCell::default(),
+            ended: Cell::new(false),
+            stray: Cell::new(0),
+            leaked: Cell::new(0),
+        })
+    }
+
+    pub(crate) fn runtime(&self) -> RuntimeId {
+        self.runtime
+    }
+
+    /// Whether the runtime has ended; nothing is submitted any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    // What futures do.
+
+    /// Sends an operation out. Its future goes on owning it.
+    pub(crate) fn submit<O: Operation>(&self, operation: &mut O, wait_first: bool, waker: &Waker) -> Token {
+        // Both run user code (a buffer's, a waker's): before anything is borrowed.
+        let mut request = operation.request();
+        request.wait_first = wait_first;
+        let waiter = Waiter::of(waker);
+        let token = self.slots.borrow_mut().insert(waiter, request.fd);
+        self.driver.borrow_mut().push(token, &request);
+        token
+    }
+
+    /// Asks for the answer; where there is none yet, `waker` is who waits from now on.
+    pub(crate) fn poll(&self, token: Token, waker: &Waker) -> Poll<Completion> {
+        match self.slots.borrow_mut().poll(token, waker) {
+            Polled::Answered(answer) => return Poll::Ready(answer),
+            Polled::Waiting => return Poll::Pending,
+            Polled::Unknown => {}
+        }
+        let waiter = Waiter::of(waker);
+        let before = self.slots.borrow_mut().set_waiter(token, waiter);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Asks for the early end of what is in flight.
+    pub(crate) fn cancel(&self, token: Token) {
+        let Some(fd) = self.slots.borrow().fd(token) else { return };
+        self.driver.borrow_mut().cancel(token, fd);
+    }
+
+    /// Cancels what is in flight, on one descriptor or on all.
+    pub(crate) fn cancel_all(&self, fd: Option<i32>) {
+        let tokens = self.slots.borrow().tokens(fd);
+        for token in tokens {
+            self.cancel(token);
+        }
+    }
+
+    /// The future is dropped. The slot takes the operation over and asks for its end; or, if the answer has
+    /// come already, it is salvaged here and now.
+    pub(crate) fn abandon<O: Operation>(self: &Rc<Port>, token: Token, operation: O) {
+        // Boxed only now that it is abandoned, and outside of the borrow.
+        let mut operation = Some(Box::new(operation));
+        let abandoned = self
+            .slots
+            .borrow_mut()
+            .abandon(token, || operation.take().expect("the slot takes it once"));
+        match (abandoned, operation) {
+            (Abandoned::Answered(answer), Some(operation)) => operation.retire(answer, self),
+            (Abandoned::Answered(_), None) => unreachable!("an answered slot takes no operation"),
+            (Abandoned::Orphaned(waiter), _) => {
+                drop(waiter);
+                if self.has_ended() {
+                    // Its runtime leaked it, and so do we: the kernel may still write (I6).
+                    self.leaked.set(self.leaked.get() + 1);
+                } else {
+                    self.cancel(token);
+                }
+            }
+        }
+    }
+
+    /// Closes a number that nothing names.
+    pub(crate) fn close(&self, number: i32) {
+        self.driver.borrow_mut().close(number);
+    }
+
+    /// A call on a descriptor that answers at once.
+    pub(crate) fn control(&self, number: i32, control: Control<'_>) -> io::Result<Reply> {
+        self.driver.borrow_mut().control(number, control)
+    }
+
+    // What the turn does.
+
+    /// Hands answers to those who wait. Resumes own tasks; everything else waits for `run_later`.
+    pub(crate) fn reap(&self) {
+        let mut slots = self.slots.borrow_mut();
+        let mut later = self.later.borrow_mut();
+        self.driver.borrow_mut().reap(&mut |token, answer| match slots.complete(token, answer) {
+            Found::Task => {}
+            Found::Foreign(waker) => later.push(Later::Wake(waker)),
+            Found::Orphan(orphan) => later.push(Later::Retire(orphan, answer)),
+            Found::Nothing => self.stray.set(self.stray.get() + 1),
+        });
+    }
+
+    /// Wakes somebody else's waker when nothing is borrowed.
+    pub(crate) fn wake_later(&self, waker: Waker) {
+        self.later.borrow_mut().push(Later::Wake(waker));
+    }
+
+    pub(crate) fn has_later(&self) -> bool {
+        !self.later.borrow().is_empty()
+    }
+
+    /// Runs other people's code: wakers, and destructors of what nobody wants. A panic of theirs is theirs: the
+    /// panic hook tells it, and the loop goes on.
+    pub(crate) fn run_later(self: &Rc<Port>) {
+        if !self.has_later() {
+            return;
+        }
+        let batch = std::mem::take(&mut *self.later.borrow_mut());
+        for later in batch {
+            let _ = catch_unwind(AssertUnwindSafe(|| match later {
+                Later::Wake(waker) => waker.wake(),
+                Later::Retire(orphan, answer) => orphan.retire(answer, self),
+            }));
+        }
+    }
+
+    /// Whether answers can be reaped without a wait.
+    pub(crate) fn has_answers(&self) -> bool {
+        self.driver.borrow().has_answers()
+    }
+
+    /// Whether entries wait for the kernel to be told.
+    pub(crate) fn queued(&self) -> usize {
+        self.driver.borrow().queued()
+    }
+
+    /// See `Driver::flush`.
+    pub(crate) fn flush(&self, due: bool) -> io::Result<()> {
+        self.driver.borrow_mut().flush(due)
+    }
+
+    /// See `Driver::wait`.
+    pub(crate) fn wait(&self, limit: Option<Duration>) -> io::Result<()> {
+        self.driver.borrow_mut().wait(limit)
+    }
+
+    // The end.
+
+    /// Cancels everything and reaps until nothing is in flight, for at most `limit`; then frees the driver. What
+    /// is not answered by then is leaked, with its buffers, its descriptors and the driver: closing a ring is no
+    /// barrier, the kernel may write afterwards (I6). Says how many operations were leaked.
+    pub(crate) fn end(self: &Rc<Port>, limit: Duration) -> usize {
+        let deadline = Instant::now() + limit;
+        self.cancel_all(None);
+        let left = loop {
+            self.reap();
+            self.run_later();
+            let left = self.in_flight() + self.driver.borrow().closing();
+            if left == 0 && !self.has_later() {
+                break 0;
+            }
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() || self.wait(Some(remaining)).is_err() {
+                break left;
+            }
+        };
+        self.ended.set(true);
+        let driver = std::mem::replace(&mut *self.driver.borrow_mut(), Driver::Ended);
+        if left == 0 {
+            drop(driver);
+        } else {
+            std::mem::forget(driver);
+            std::mem::forget(std::mem::take(&mut *self.later.borrow_mut()));
+            let orphans = self.slots.borrow().orphans();
+            self.leaked.set(self.leaked.get() + orphans as u64);
+        }
+        left
+    }
+
+    // Numbers.
+
+    pub(crate) fn driver_name(&self) -> &'static str {
+        self.driver.borrow().name()
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.driver.borrow().counters()
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.slots.borrow().in_flight()
+    }
+
+    pub(crate) fn orphans(&self) -> usize {
+        self.slots.borrow().orphans()
+    }
+
+    /// Completions that found no slot.
+    pub(crate) fn stray(&self) -> u64 {
+        self.stray.get()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_driver<T>(&self, ask: impl FnOnce(&mut Driver) -> T) -> T {
+        ask(&mut self.driver.borrow_mut())
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        // Slots that are still in flight own memory that the kernel may write; never freed.
+        if self.in_flight() > 0 {
+            std::mem::forget(std::mem::take(&mut *self.slots.borrow_mut()));
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The queue pair in user space, where there is no io_uring.
+//!
+//! A submission is attempted at once; if it would block it waits until its descriptor is ready, and is
+//! attempted again. A descriptor is registered once, for both directions, when it first has to wait, in edge
+//! mode where the system has that: a bit for each direction says "may be ready" and is cleared by EAGAIN, and
+//! while it is clear nothing is attempted. What can only block goes to helper threads.
+#![allow(unsafe_code)]
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use polling::{Event, Events, PollMode, Poller};
+
+use super::helpers::Helpers;
+use super::operation::{Completion, Request, Wait};
+use super::slots::Token;
+use super::{Counters, Settings};
+use crate::executor::{Doorbell, Inbox};
+use crate::sys;
+
+pub(crate) struct Readiness {
+    poller: Arc<Poller>,
+    events: Events,
+    mode: PollMode,
+    watched: HashMap<i32, Watched>,
+    generation: usize,
+    /// How many operations wait for a descriptor.
+    waiting: usize,
+    answers: VecDeque<(Token, Completion)>,
+    helpers: Option<Helpers>,
+    helpers_max: usize,
+    inbox: &'static Inbox,
+    counters: Counters,
+}
+
+/// A registered descriptor.
+struct Watched {
+    /// Which registration of this number it is; an event of an earlier one is not for us.
+    key: usize,
+    readable: bool,
+    writable: bool,
+    waiting: VecDeque<(Token, Request)>,
+}
+
+struct Notifier(Arc<Poller>);
+
+impl Doorbell for Notifier {
+    fn ring(&self) {
+        // Refused only if the poller is gone, and then there is nobody to wake.
+        let _ = self.0.notify();
+    }
+}
+
+impl Readiness {
+    pub(crate) fn new(settings: &Settings, inbox: &'static Inbox) -> io::Result<Readiness> {
+        let poller = Arc::new(Poller::new()?);
+        inbox.set_doorbell(Some(Arc::new(Notifier(Arc::clone(&poller)))));
+        Ok(Readiness {
+            mode: if poller.supports_edge() { PollMode::Edge } else { PollMode::Oneshot },
+            poller,
+            events: Events::new(),
+            watched: HashMap::new(),
+            generation: 0,
+            waiting: 0,
+            answers: VecDeque::new(),
+            helpers: None,
+            helpers_max: settings.helpers_max,
+            inbox,
+            counters: Counters::default(),
+        })
+    }
+
+    pub(crate) fn push(&mut self, token: Token, request: &Request) {
+        self.counters.submitted += 1;
+        match request.form.wait {
+            Wait::Helper => self.help(token, request),
+            _ if request.wait_first || self.knows_not_ready(request) => self.wait_for(token, request),
+            _ => self.attempt(token, request),
+        }
+    }
+
+    fn help(&mut self, token: Token, request: &Request) {
+        let (inbox, threads_max) = (self.inbox, self.helpers_max);
+        self.helpers.get_or_insert_with(|| Helpers::new(inbox, threads_max)).submit(token, request);
+    }
+
+    fn knows_not_ready(&self, request: &Request) -> bool {
+        let Some(watched) = self.watched.get(&request.fd) else { return false };
+        match request.form.wait {
+            Wait::Readable => !watched.readable,
+            Wait::Writable => !watched.writable,
+            _ => false,
+        }
+    }
+
+    fn attempt(&mut self, token: Token, request: &Request) {
+        // SAFETY: the request was just pushed, or has waited: its operation is in flight.
+        match unsafe { request.attempt() } {
+            again if again == -libc::EAGAIN && request.poll_events().is_some() => {
+                self.wait_for(token, request);
+            }
+            answer => self.answers.push_back((token, Completion::of(answer))),
+        }
+    }
+
+    /// Puts a request into its descriptor's queue, registering the descriptor if need be.
+    fn wait_for(&mut self, token: Token, request: &Request) {
+        match self.register(request.fd) {
+            Ok(watched) => {
+                match request.form.wait {
+                    Wait::Readable => watched.readable = false,
+                    Wait::Writable => watched.writable = false,
+                    _ => {}
+                }
+                watched.waiting.push_back((token, *request));
+                self.waiting += 1;
+                if self.mode == PollMode::Oneshot {
+                    self.rearm(request.fd);
+                }
+            }
+            // A regular file: it has no readiness, and its calls block. Threads are for that.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => self.help(token, request),
+            Err(error) => self.answers.push_back((token, Completion::of(sys::negated(Err(error))))),
+        }
+    }
+
+    fn register(&mut self, number: i32) -> io::Result<&mut Watched> {
+        if !self.watched.contains_key(&number) {
+            self.generation += 1;
+            // 32 bits of generation, 31 of number: never the poller's own key, usize::MAX.
+            let key = (self.generation & 0xffff_ffff) << 31 | number as usize;
+            // SAFETY: deregistered in `close`, before the number is closed; numbers are closed nowhere else (I4).
+            unsafe { self.poller.add_with_mode(number, Event::all(key), self.mode) }?;
+            // Whatever was ready before is reported by the next wait, so nothing is missed.
+            let watched = Watched { key, readable: true, writable: true, waiting: VecDeque::new() };
+            self.watched.insert(number, watched);
+        }
+        Ok(self.watched.get_mut(&number).expect("just looked up"))
+    }
+
+    fn rearm(&mut self, number: i32) {
+        if let Some(watched) = self.watched.get(&number) {
+            let awaits = |wait| watched.waiting.iter().any(|(_, request)| [wait, Wait::Asked].contains(&request.form.wait));
+            let interest = Event::new(watched.key, awaits(Wait::Readable), awaits(Wait::Writable));
+            // SAFETY: open while an operation waits on it (I4).
+            let descriptor = unsafe { sys::borrow(number) };
+            let _ = self.poller.modify_with_mode(descriptor, interest, self.mode);
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, token: Token, fd: i32) {
+        self.counters.cancels += 1;
+        let withdrawn = self.helpers.as_ref().is_some_and(|helpers| helpers.withdraw(token));
+        if withdrawn || self.stop_waiting(token, fd) {
+            self.answers.push_back((token, Completion::cancelled()));
+        }
+        // Otherwise a helper runs it, or its answer is under way: that will come.
+    }
+
+    fn stop_waiting(&mut self, token: Token, fd: i32) -> bool {
+        let Some(watched) = self.watched.get_mut(&fd) else { return false };
+        let place = watched.waiting.iter().position(|(waiting, _)| *waiting == token);
+        let found = place.and_then(|place| watched.waiting.remove(place)).is_some();
+        self.waiting -= usize::from(found);
+        found
+    }
+
+    pub(crate) fn close(&mut self, number: i32) {
+        if self.watched.remove(&number).is_some() {
+            // SAFETY: still open; it is closed in the next line.
+            let descriptor = unsafe { sys::borrow(number) };
+            let _ = self.poller.delete(descriptor);
+        }
+        sys::close(number);
+    }
+
+    pub(crate) fn reap(&mut self, found: &mut dyn FnMut(Token, Completion)) {
+        let helped = self.helpers.as_ref().map(Helpers::take).unwrap_or_default();
+        self.answers.extend(helped.into_iter().map(|(token, answer)| (token, Completion::of(answer))));
+        self.counters.completed += self.answers.len() as u64;
+        for (token, answer) in self.answers.drain(..) {
+            found(token, answer);
+        }
+    }
+
+    pub(crate) fn has_answers(&self) -> bool {
+        !self.answers.is_empty() || self.helpers.as_ref().is_some_and(Helpers::has_answers)
+    }
+
+    pub(crate) fn closing(&self) -> usize {
+        0
+    }
+
+    /// Something waits for readiness, so a busy loop must look now and then.
+    pub(crate) fn queued(&self) -> usize {
+        self.waiting
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    pub(crate) fn flush(&mut self, due: bool) -> io::Result<()> {
+        if due && self.waiting > 0 { self.collect(Some(Duration::ZERO)) } else { Ok(()) }
+    }
+
+    pub(crate) fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        let ready = !self.answers.is_empty();
+        self.collect(if ready { Some(Duration::ZERO) } else { limit })
+    }
+
+    /// Waits for events and attempts what waited for them.
+    fn collect(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        self.counters.enters += 1;
+        self.events.clear();
+        match self.poller.wait(&mut self.events, limit) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        let events: Vec<Event> = self.events.iter().collect();
+        for event in events {
+            self.ready((event.key & 0x7fff_ffff) as i32, event);
+        }
+        Ok(())
+    }
+
+    /// Attempts what waits for a descriptor, in the order in which it came.
+    fn ready(&mut self, number: i32, event: Event) {
+        let Some(watched) = self.watched.get_mut(&number).filter(|watched| watched.key == event.key) else {
+            return;
+        };
+        watched.readable |= event.readable;
+        watched.writable |= event.writable;
+        let waiting = std::mem::take(&mut watched.waiting);
+        self.waiting -= waiting.len();
+        for (token, request) in waiting {
+            let asked = request.form.wait == Wait::Asked;
+            if !asked && self.knows_not_ready(&request) {
+                self.wait_for(token, &request);
+            } else {
+                self.attempt(token, &request);
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What is in flight: a slot for each submission, found by the token that its completion brings back.
+//!
+//! ```text
+//! insert -> Waiting --completion--> Done --taken by the future--> (free)
+//!              |                     ^
+//!              | future dropped      | (and then dropped: taken at once)
+//!              v
+//!           Orphaned --completion--> (free), the operation is handed on to be retired
+//! ```
+//! A token is never used twice, so a completion that comes late or twice finds nothing (pitfall 3).
+
+use std::rc::Rc;
+use std::task::Waker;
+
+use slab::Slab;
+
+use super::operation::{Completion, Operation};
+use super::port::Port;
+use crate::executor::Waiter;
+
+/// What identifies a submission to its driver: the `user_data` of its entry.
+///
+/// From the top: 4 bits of kind (zero here; drivers mark their own entries), 36 bits of generation, 24 bits
+/// of slot. The generation counts submissions: it comes round after 68 thousand million of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Token(pub(crate) u64);
+
+const INDEX_BITS: u32 = 24;
+const GENERATION_BITS: u32 = 36;
+
+impl Token {
+    fn index(self) -> usize {
+        (self.0 & ((1 << INDEX_BITS) - 1)) as usize
+    }
+}
+
+/// An operation that its future has left behind, until its completion comes.
+pub(crate) trait Orphan {
+    fn retire(self: Box<Self>, answer: Completion, port: &Rc<Port>);
+}
+
+impl<O: Operation> Orphan for O {
+    fn retire(self: Box<Self>, answer: Completion, port: &Rc<Port>) {
+        super::descriptor::conclude(*self, |operation| operation.salvage(answer, port));
+    }
+}
+
+enum State {
+    Waiting(Waiter),
+    Done(Completion),
+    Orphaned(Box<dyn Orphan>),
+}
+
+struct Slot {
+    token: Token,
+    fd: i32,
+    state: State,
+}
+
+/// What a completion found.
+pub(crate) enum Found {
+    /// Its task was resumed.
+    Task,
+    /// Somebody else's waker, to be woken when nothing is borrowed.
+    Foreign(Waker),
+    /// An operation that nobody waits for.
+    Orphan(Box<dyn Orphan>),
+    /// Nothing: it came late, or twice.
+    Nothing,
+}
+
+/// What a future that is dropped finds.
+pub(crate) enum Abandoned {
+    /// The answer had come; nobody else knows of it.
+    Answered(Completion),
+    /// The slot owns the operation now. This was the future's waiter.
+    Orphaned(Waiter),
+}
+
+/// What a future that is polled finds.
+pub(crate) enum Polled {
+    Answered(Completion),
+    /// It waits, and is known.
+    Waiting,
+    /// It waits, but is to say whom to wake.
+    Unknown,
+}
+
+#[derive(Default)]
+pub(crate) struct Slots {
+    slots: Slab<Slot>,
+    generation: u64,
+    in_flight: usize,
+    orphans: usize,
+}
+
+impl Slots {
+    pub(crate) fn insert(&mut self, waiter: Waiter, fd: i32) -> Token {
+        let place = self.slots.vacant_entry();
+        let index = place.key() as u64;
+        assert!(index < 1 << INDEX_BITS, "16 million operations in flight: bound the work that is started");
+        self.generation = (self.generation + 1) & ((1 << GENERATION_BITS) - 1);
+        let token = Token(self.generation << INDEX_BITS | index);
+        place.insert(Slot { token, fd, state: State::Waiting(waiter) });
+        self.in_flight += 1;
+        token
+    }
+
+    /// Submissions without a completion.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Those of them that no future owns.
+    pub(crate) fn orphans(&self) -> usize {
+        self.orphans
+    }
+
+    /// Tokens of what is in flight, on one descriptor or on all.
+    pub(crate) fn tokens(&self, fd: Option<i32>) -> Vec<Token> {
+        let wanted = |slot: &&Slot| {
+            !matches!(slot.state, State::Done(_)) && fd.is_none_or(|fd| fd == slot.fd)
+        };
+        self.slots.iter().map(|(_, slot)| slot).filter(wanted).map(|slot| slot.token).collect()
+    }
+
+    /// Which descriptor a submission names.
+    pub(crate) fn fd(&self, token: Token) -> Option<i32> {
+        self.slots.get(token.index()).filter(|slot| slot.token == token).map(|slot| slot.fd)
+    }
+
+    fn get(&mut self, token: Token) -> Option<&mut Slot> {
+        self.slots.get_mut(token.index()).filter(|slot| slot.token == token)
+    }
+
+    fn expect(&mut self, token: Token) -> &mut Slot {
+        self.get(token).expect("a future's slot stays until the future lets go of it")
+    }
+
+    /// A completion has come (I3: only this retires a submission).
+    pub(crate) fn complete(&mut self, token: Token, answer: Completion) -> Found {
+        let Some(slot) = self.get(token) else { return Found::Nothing };
+        match std::mem::replace(&mut slot.state, State::Done(answer)) {
+            State::Waiting(waiter) => {
+                self.in_flight -= 1;
+                match waiter.resume_own() {
+                    None => Found::Task,
+                    Some(waker) => Found::Foreign(waker),
+                }
+            }
+            State::Orphaned(orphan) => {
+                self.slots.remove(token.index());
+                self.in_flight -= 1;
+                self.orphans -= 1;
+                Found::Orphan(orphan)
+            }
+            State::Done(first) => {
+                slot.state = State::Done(first);
+                Found::Nothing
+            }
+        }
+    }
+
+    pub(crate) fn poll(&mut self, token: Token, waker: &Waker) -> Polled {
+        match &self.expect(token).state {
+            State::Waiting(waiter) if waiter.is(waker) => Polled::Waiting,
+            State::Waiting(_) => Polled::Unknown,
+            State::Done(answer) => {
+                let answer = *answer;
+                self.slots.remove(token.index());
+                Polled::Answered(answer)
+            }
+            State::Orphaned(_) => unreachable!("an orphan has no future"),
+        }
+    }
+
+    /// Changes whom to wake; gives back whom it was before.
+    pub(crate) fn set_waiter(&mut self, token: Token, waiter: Waiter) -> Option<Waiter> {
+        let state = &mut self.expect(token).state;
+        match state {
+            State::Waiting(before) => Some(std::mem::replace(before, waiter)),
+            _ => Some(waiter),
+        }
+    }
+
+    /// The future goes away. `orphan` gives its operation, if the slot must own it.
+    pub(crate) fn abandon(&mut self, token: Token, orphan: impl FnOnce() -> Box<dyn Orphan>) -> Abandoned {
+        let slot = self.expect(token);
+        if let State::Done(answer) = slot.state {
+            self.slots.remove(token.index());
+            return Abandoned::Answered(answer);
+        }
+        let State::Waiting(waiter) = std::mem::replace(&mut slot.state, State::Orphaned(orphan())) else {
+            unreachable!("a future is dropped once")
+        };
+        self.orphans += 1;
+        Abandoned::Orphaned(waiter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiter() -> Waiter {
+        Waiter::Foreign(Waker::noop().clone())
+    }
+
+    #[test]
+    fn a_completion_that_comes_twice_finds_nothing() {
+        let mut slots = Slots::default();
+        let token = slots.insert(waiter(), -1);
+        assert!(matches!(slots.complete(token, Completion::of(1)), Found::Foreign(_)));
+        assert!(matches!(slots.complete(token, Completion::of(2)), Found::Nothing));
+        assert!(matches!(slots.poll(token, Waker::noop()), Polled::Answered(Completion { result: 1, .. })));
+    }
+
+    #[test]
+    fn a_late_completion_does_not_touch_the_next_user_of_its_slot() {
+        let mut slots = Slots::default();
+        let first = slots.insert(waiter(), -1);
+        slots.complete(first, Completion::of(1));
+        slots.poll(first, Waker::noop());
+        let second = slots.insert(waiter(), -1);
+        assert_eq!(first.index(), second.index(), "the slot is used again");
+        assert!(matches!(slots.complete(first, Completion::of(7)), Found::Nothing));
+        assert!(matches!(slots.poll(second, Waker::noop()), Polled::Waiting | Polled::Unknown));
+        assert_eq!(slots.in_flight(), 1);
+    }
+
+    #[test]
+    fn a_slot_is_small() {
+        assert!(size_of::<Slot>() <= 40, "{} bytes", size_of::<Slot>());
+    }
+}

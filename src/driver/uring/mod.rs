@@ -1,0 +1,287 @@
+//! The ring: Linux io_uring, through the `io-uring` crate's maps and entries and our own enter.
+//!
+//! Entries that are the driver's own carry a kind in the top bits of their `user_data`; an operation's carry
+//! its token. Answers that come at a moment when nobody can take them (while room is made in a full queue, or
+//! by an attempt that succeeds at once) wait in `answers` for the next reap.
+//!
+//! The kernel's side: <https://man7.org/linux/man-pages/man7/io_uring.7.html>
+#![allow(unsafe_code)]
+
+mod bell;
+mod fallback;
+mod setup;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+
+use super::helpers::Helpers;
+use super::operation::{Completion, Request};
+use super::slots::Token;
+use super::{Counters, Refusal, Settings};
+use crate::executor::Inbox;
+use crate::sys::uring::RingName;
+
+use bell::Bell;
+use fallback::Waits;
+
+/// What an entry is for, in the top four bits of its `user_data`. An operation's own is zero: a plain token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Kind {
+    Operation = 0,
+    /// Waiting for a descriptor on behalf of the operation whose token this is.
+    Wait = 1,
+    /// Cancelling; nobody asks how it went, the cancelled tells.
+    Cancel = 2,
+    /// Closing a descriptor that nobody has.
+    Close = 3,
+    /// Watching the doorbell.
+    Bell = 4,
+}
+
+const KIND_SHIFT: u32 = 60;
+
+fn mark(kind: Kind, token: Token) -> u64 {
+    (kind as u64) << KIND_SHIFT | token.0
+}
+
+pub(crate) struct Ring {
+    ring: IoUring,
+    name: RingName,
+    /// By opcode: whether the ring does it.
+    known: [bool; 256],
+    bell: Bell,
+    waits: Waits,
+    helpers: Option<Helpers>,
+    helpers_max: usize,
+    inbox: &'static Inbox,
+    /// Answers that wait for the next reap.
+    answers: VecDeque<(Token, Completion)>,
+    closing: usize,
+    /// The error after which the kernel takes nothing any more.
+    broken: Option<i32>,
+    counters: Counters,
+}
+
+impl Ring {
+    pub(crate) fn new(settings: &Settings, inbox: &'static Inbox) -> Result<Ring, Refusal> {
+        let (ring, known) = setup::open(settings)?;
+        let bell = Bell::new().map_err(setup::refused("eventfd, for wakes from other threads"))?;
+        inbox.set_doorbell(Some(bell.doorbell()));
+        Ok(Ring {
+            name: RingName::register(ring.as_raw_fd()),
+            ring,
+            known,
+            bell,
+            waits: Waits::default(),
+            helpers: None,
+            helpers_max: settings.helpers_max,
+            inbox,
+            answers: VecDeque::new(),
+            closing: 0,
+            broken: None,
+            counters: Counters::default(),
+        })
+    }
+
+    pub(crate) fn push(&mut self, token: Token, request: &Request) {
+        self.counters.submitted += 1;
+        match &request.form.entry {
+            Some(ring) if self.known[usize::from(ring.code)] && !request.wait_first => {
+                let entry = (ring.entry)(request).user_data(token.0);
+                if let Err(errno) = self.queue(&entry) {
+                    self.answers.push_back((token, Completion::of(-errno)));
+                }
+            }
+            _ => self.push_otherwise(token, request),
+        }
+    }
+
+    pub(crate) fn cancel(&mut self, token: Token, _fd: i32) {
+        self.counters.cancels += 1;
+        if self.helpers.as_ref().is_some_and(|helpers| helpers.withdraw(token)) {
+            self.answers.push_back((token, Completion::cancelled()));
+            return;
+        }
+        let target = match self.waits.is_waiting(token) {
+            true => mark(Kind::Wait, token),
+            false => token.0,
+        };
+        // In a broken ring nothing can be cancelled; the runtime ends and leaks what is in flight.
+        let _ = self.queue(&opcode::AsyncCancel::new(target).build().user_data(mark(Kind::Cancel, token)));
+    }
+
+    pub(crate) fn close(&mut self, number: i32) {
+        let entry = opcode::Close::new(types::Fd(number)).build().user_data(mark(Kind::Close, Token(0)));
+        match self.queue(&entry) {
+            Ok(()) => self.closing += 1,
+            Err(_) => drop(crate::sys::close(number)),
+        }
+    }
+
+    /// Puts an entry into the submission queue, making room where there is none. An `errno` if the ring is broken.
+    fn queue(&mut self, entry: &squeue::Entry) -> Result<(), i32> {
+        loop {
+            if let Some(errno) = self.broken {
+                return Err(errno);
+            }
+            // SAFETY: what the entry points to is owned by its operation until the completion (I1, I2), or is
+            // 'static; the driver's own entries point to nothing.
+            if unsafe { self.ring.submission().push(entry) }.is_ok() {
+                return Ok(());
+            }
+            self.make_room();
+        }
+    }
+
+    /// Enters without waiting until the kernel has taken something; collects completions where it asks for that.
+    #[cold]
+    fn make_room(&mut self) {
+        let before = self.queued();
+        while self.broken.is_none() && self.queued() == before {
+            if self.enter(0, false, None).is_err() {
+                return;
+            }
+            if self.queued() == before {
+                // EBUSY or EAGAIN: the kernel wants its completions collected before it takes more.
+                self.set_aside();
+                if self.enter(0, true, Some(Duration::ZERO)).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Moves what is in the completion queue to `answers`. Runs nobody's code and resumes nobody.
+    fn set_aside(&mut self) {
+        let mut found = Vec::new();
+        self.drain(&mut |token, answer| found.push((token, answer)));
+        self.answers.extend(found);
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        // SAFETY: only the length is read, on the ring's own thread, with no other queue handle about.
+        unsafe { self.ring.submission_shared() }.len()
+    }
+
+    pub(crate) fn has_answers(&self) -> bool {
+        // SAFETY: as above.
+        let queue = unsafe { self.ring.completion_shared() };
+        !self.answers.is_empty()
+            || !queue.is_empty()
+            || self.helpers.as_ref().is_some_and(Helpers::has_answers)
+    }
+
+    pub(crate) fn closing(&self) -> usize {
+        self.closing
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    pub(crate) fn reap(&mut self, found: &mut dyn FnMut(Token, Completion)) {
+        while let Some((token, answer)) = self.answers.pop_front() {
+            self.counters.completed += 1;
+            found(token, answer);
+        }
+        let mut completed = 0;
+        self.drain(&mut |token, answer| {
+            completed += 1;
+            found(token, answer);
+        });
+        if let Some(helpers) = &self.helpers {
+            for (token, answer) in helpers.take() {
+                completed += 1;
+                found(token, Completion::of(answer));
+            }
+        }
+        self.counters.completed += completed;
+    }
+
+    /// Takes everything out of the completion queue. The head is published when the queue handle is dropped,
+    /// before any enter: otherwise the kernel thinks the queue full and returns at once for nothing.
+    fn drain(&mut self, found: &mut dyn FnMut(Token, Completion)) {
+        let mut ready = Vec::new();
+        for entry in self.ring.completion() {
+            let answer = Completion { result: entry.result(), flags: entry.flags() };
+            match entry.user_data() >> KIND_SHIFT {
+                kind if kind == Kind::Operation as u64 => found(Token(entry.user_data()), answer),
+                kind if kind == Kind::Wait as u64 => {
+                    ready.push((Token(entry.user_data() & !(0xf << KIND_SHIFT)), answer));
+                }
+                kind if kind == Kind::Close as u64 => self.closing -= 1,
+                kind if kind == Kind::Bell as u64 => {
+                    self.bell.rang(answer.result, cqueue::more(answer.flags));
+                }
+                _ => {}
+            }
+        }
+        for (token, answer) in ready {
+            if let Some(answer) = self.after_wait(token, answer) {
+                found(token, answer);
+            }
+        }
+    }
+
+    pub(crate) fn flush(&mut self, due: bool) -> io::Result<()> {
+        let queued = self.queued();
+        let queue = self.ring.submission();
+        let (held_back, overflowed) = (queue.taskrun(), queue.cq_overflow());
+        drop(queue);
+        self.counters.overflows += u64::from(overflowed);
+        if held_back || overflowed || (due && queued > 0) {
+            self.enter(0, held_back || overflowed, None)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        if let Some(entry) = self.bell.entry_if_unarmed() {
+            // A broken ring says so in the enter below.
+            if self.queue(&entry.user_data(mark(Kind::Bell, Token(0)))).is_ok() {
+                self.bell.armed();
+            }
+        }
+        self.counters.overflows += u64::from(self.ring.submission().cq_overflow());
+        self.enter(1, true, limit)
+    }
+
+    /// One enter. Errors that pass are counted and are not errors: what they left undone is done by a later
+    /// enter, and entries that were not taken stay queued. An error is one after which nothing will be taken.
+    fn enter(&mut self, wait_for: u32, get_events: bool, limit: Option<Duration>) -> io::Result<()> {
+        if let Some(errno) = self.broken {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        self.counters.enters += 1;
+        let queued = self.queued() as u32;
+        match -self.name.enter(queued, wait_for, get_events, limit) {
+            taken if taken <= 0 => Ok(()),
+            libc::ETIME | libc::EINTR => Ok(()),
+            libc::EAGAIN | libc::EBUSY | libc::ENOMEM => {
+                self.counters.refusals += 1;
+                // The kernel is short of something. Waiting for completions alone needs nothing of it.
+                if wait_for > 0 {
+                    let brief = Duration::from_millis(1);
+                    self.name.enter(0, wait_for, true, Some(limit.map_or(brief, |limit| limit.min(brief))));
+                }
+                Ok(())
+            }
+            errno => {
+                self.broken = Some(errno);
+                Err(io::Error::from_raw_os_error(errno))
+            }
+        }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        self.name.unregister(self.ring.as_raw_fd());
+    }
+}

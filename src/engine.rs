@@ -1,0 +1,194 @@
+//! What a loop is made of, in one place: tasks, a port, timers, a clock. The turn, above, sets it in motion.
+//!
+//! "Current" is scoped: [`enter`](Engine::enter) makes an engine the current one of the thread until the
+//! scope ends. Futures find theirs there when they are first polled.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Instant;
+
+use crate::driver::{Driver, Port};
+use crate::executor::{self, Executor, Waiter};
+use crate::wheel::{Key, Wheel};
+
+/// How many operations of a task may be answered at hand, without a trip through the driver, in one poll.
+const BUDGET: u32 = 128;
+
+pub(crate) struct Engine {
+    pub(crate) executor: Executor,
+    pub(crate) port: Rc<Port>,
+    wheel: RefCell<Wheel<Waiter>>,
+    /// The wheel counts nanoseconds from here.
+    epoch: Instant,
+    budget: Cell<u32>,
+    /// The executor's count of polls when the driver last had its turn.
+    polls_at_flush: Cell<u64>,
+    pub(crate) turns: Cell<u64>,
+    pub(crate) timers_fired: Cell<u64>,
+}
+
+thread_local! {
+    // No destructor, so that it can be asked while the thread ends.
+    static CURRENT: Cell<*const Engine> = const { Cell::new(std::ptr::null()) };
+}
+
+/// While this lives, its engine is the current one of the thread.
+pub(crate) struct Scope<'a> {
+    before: *const Engine,
+    _executor: executor::Scope<'a>,
+}
+
+impl Drop for Scope<'_> {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}
+
+/// Hands the current engine to `ask`, if there is one.
+#[inline]
+pub(crate) fn with_current<T>(ask: impl FnOnce(&Engine) -> T) -> Option<T> {
+    let current = CURRENT.get();
+    // SAFETY: not null only while a `Scope` borrows the engine; `ask` ends before the scope can, being above it
+    // on this stack.
+    unsafe { current.as_ref() }.map(ask)
+}
+
+/// As `with_current`, for what cannot do without.
+///
+/// # Panics
+/// Outside of a runtime, saying what to do.
+#[inline]
+#[track_caller]
+pub(crate) fn expect_current<T>(what: &str, ask: impl FnOnce(&Engine) -> T) -> T {
+    match with_current(ask) {
+        Some(answer) => answer,
+        None => panic!(
+            "{what} was used outside of a running annulus loop: call it inside `annulus::run(...)`, on the loop's own thread"
+        ),
+    }
+}
+
+impl Engine {
+    pub(crate) fn new(executor: Executor, driver: Driver) -> Engine {
+        Engine {
+            port: Port::new(executor.id(), driver),
+            executor,
+            wheel: RefCell::new(Wheel::new()),
+            epoch: Instant::now(),
+            budget: Cell::new(BUDGET),
+            polls_at_flush: Cell::new(0),
+            turns: Cell::new(0),
+            timers_fired: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn enter(&self) -> Scope<'_> {
+        let _executor = executor::Scope::enter(&self.executor);
+        Scope { before: CURRENT.replace(self), _executor }
+    }
+
+    /// The loop's clock.
+    pub(crate) fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// How many polls the driver has been kept waiting for.
+    pub(crate) fn polls_since_flush(&self) -> u64 {
+        self.executor.polls.get() - self.polls_at_flush.get()
+    }
+
+    /// The driver has its turn.
+    pub(crate) fn flushed(&self) {
+        self.polls_at_flush.set(self.executor.polls.get());
+    }
+
+    // Budget.
+
+    /// A task is about to be polled.
+    pub(crate) fn renew_budget(&self) {
+        self.budget.set(BUDGET);
+    }
+
+    /// False when the task has had its share: it is to yield, having been made ready again.
+    #[inline]
+    pub(crate) fn has_budget(&self, waker: &Waker) -> bool {
+        let left = self.budget.get() > 0;
+        if !left {
+            waker.wake_by_ref();
+        }
+        left
+    }
+
+    /// An operation was answered without a trip through the driver.
+    pub(crate) fn spend_budget(&self) {
+        self.budget.set(self.budget.get().saturating_sub(1));
+    }
+
+    // Timers.
+
+    fn nanoseconds(&self, deadline: Instant) -> u64 {
+        let after = deadline.saturating_duration_since(self.epoch);
+        u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Wakes `waker` once the deadline has come.
+    pub(crate) fn arm(&self, deadline: Instant, waker: &Waker) -> Key {
+        let waiter = Waiter::of(waker);
+        self.wheel.borrow_mut().insert(self.nanoseconds(deadline), waiter)
+    }
+
+    /// Whether the timer is still armed; if so, `waker` is who waits from now on.
+    pub(crate) fn still_armed(&self, key: Key, waker: &Waker) -> bool {
+        match self.wheel.borrow_mut().get_mut(key) {
+            None => return false,
+            Some(waiter) if waiter.is(waker) => return true,
+            Some(_) => {}
+        }
+        let waiter = Waiter::of(waker);
+        let before = self.wheel.borrow_mut().get_mut(key).map(|place| std::mem::replace(place, waiter));
+        before.is_some()
+    }
+
+    pub(crate) fn disarm(&self, key: Key) {
+        let waiter = self.wheel.borrow_mut().remove(key);
+        drop(waiter);
+    }
+
+    /// How many timers are armed.
+    pub(crate) fn timers(&self) -> usize {
+        self.wheel.borrow().len()
+    }
+
+    /// When the next timer is due, if there is one.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let mut wheel = self.wheel.borrow_mut();
+        // Beyond what an Instant can say is never.
+        wheel.next_deadline().and_then(|after| self.epoch.checked_add(std::time::Duration::from_nanos(after)))
+    }
+
+    /// Fires the timers that are due. No clock is read when there are none.
+    pub(crate) fn fire_timers(&self) {
+        if self.wheel.borrow().is_empty() {
+            return;
+        }
+        let now = self.nanoseconds(self.now());
+        let mut foreign = Vec::new();
+        let mut fired = 0;
+        self.wheel.borrow_mut().expire(now, |waiter| {
+            fired += 1;
+            foreign.extend(waiter.resume_own());
+        });
+        self.timers_fired.set(self.timers_fired.get() + fired);
+        for waker in foreign {
+            self.port.wake_later(waker);
+        }
+    }
+
+    /// Forgets all timers; their futures are gone.
+    pub(crate) fn clear_timers(&self) {
+        let wheel = std::mem::replace(&mut *self.wheel.borrow_mut(), Wheel::new());
+        drop(wheel);
+    }
+}

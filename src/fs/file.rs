@@ -1,0 +1,297 @@
+//! Open files.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::fd::IntoRawFd;
+use std::path::Path;
+
+use super::{Metadata, OpenOptions};
+use crate::buf::{IoBuf, IoBufMut};
+use crate::driver::Descriptor;
+use crate::engine::expect_current;
+use crate::io::{AsyncRead, AsyncWrite, drain, fill};
+use crate::op::{self, Fsync, Ftruncate, Read, Readv, Statx, Submitted, Write, Writev};
+use crate::sys::file::CURSOR;
+
+/// An open file.
+///
+/// Reads and writes at an offset run side by side, in any number and in no stated order; who needs an order
+/// awaits one before starting the next. Those at the file's cursor take turns. Dropping the file closes it when
+/// nothing is in flight on it any more; data reach the disk for certain only by [`sync_all`](Self::sync_all).
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs::File;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("greeting");
+/// annulus::run(async {
+///     let file = File::create(&path).await?;
+///     file.write_all_at("hello world", 0).await.0?;
+///     file.sync_all().await?;
+///
+///     let (result, buffer) = File::open(&path).await?.read_at(Vec::with_capacity(5), 6).await;
+///     assert_eq!(result?, 5);
+///     assert_eq!(buffer, b"world");
+///     Ok(())
+/// })?
+/// # }
+/// ```
+pub struct File {
+    file: Descriptor,
+}
+
+impl File {
+    pub(super) fn new(file: Descriptor) -> File {
+        File { file }
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// Those of open(2); `InvalidInput` for a path with a NUL byte.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes what was opened.
+    pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
+        OpenOptions::new().read(true).open(path).await
+    }
+
+    /// Opens a file for writing, making it if it is not there and emptying it if it is.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    ///
+    /// # Cancel safety
+    /// Dropping it closes what was opened; the file may have been made, or emptied.
+    pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
+        OpenOptions::new().write(true).create(true).truncate(true).open(path).await
+    }
+
+    /// How to open a file otherwise.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    /// Takes over a file that was opened elsewhere: an `OwnedFd`, a [`std::fs::File`], a pipe's end.
+    ///
+    /// Its flags stay as they are. Reads of a pipe or a terminal wait in the kernel or on a helper thread.
+    ///
+    /// # Panics
+    /// Outside of a running loop.
+    pub fn from_std(file: impl Into<std::os::fd::OwnedFd>) -> File {
+        let number = file.into().into_raw_fd();
+        expect_current("File::from_std", |engine| File { file: Descriptor::new(number, &engine.port) })
+    }
+
+    /// Reads some bytes from `offset` into the buffer, from its beginning up to all the room that it has, and sets
+    /// its length to what was read. 0 is the end of the file, unless the buffer has no room.
+    ///
+    /// # Cancel safety
+    /// Dropping it changes nothing in the file. To get the buffer back, [`cancel`](Submitted::cancel).
+    ///
+    /// # Errors
+    /// Those of pread(2).
+    pub fn read_at<B: IoBufMut>(&self, buffer: B, offset: u64) -> Submitted<Read<B>> {
+        Submitted::new(Read::new(self.file.hold(), buffer, bounded(offset)))
+    }
+
+    /// Reads from `offset` until the buffer's whole room is full: for a `Vec`, its capacity.
+    ///
+    /// # Cancel safety
+    /// Dropping it changes nothing in the file.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the file ends before, and those of pread(2); the buffer then has what was read.
+    pub fn read_exact_at<B: IoBufMut>(
+        &self,
+        buffer: B,
+        offset: u64,
+    ) -> impl Future<Output = (io::Result<()>, B)> {
+        fill(buffer, move |rest, done| self.read_at(rest, offset + done as u64))
+    }
+
+    /// Reads some bytes from `offset` into several buffers, filling one after the other; each one's length is set to
+    /// what it got.
+    ///
+    /// # Cancel safety
+    /// As [`read_at`](Self::read_at).
+    ///
+    /// # Errors
+    /// Those of preadv(2).
+    pub fn readv_at<B: IoBufMut>(&self, buffers: Vec<B>, offset: u64) -> Submitted<Readv<B>> {
+        Submitted::new(Readv::new(self.file.hold(), buffers, bounded(offset)))
+    }
+
+    /// Writes some bytes of the buffer at `offset`, and says how many.
+    ///
+    /// # Cancel safety
+    /// After dropping it, some of the bytes may have been written, or none; and they may be written later, until the
+    /// file is closed.
+    ///
+    /// # Errors
+    /// Those of pwrite(2).
+    pub fn write_at<B: IoBuf>(&self, buffer: B, offset: u64) -> Submitted<Write<B>> {
+        Submitted::new(Write::new(self.file.hold(), buffer, bounded(offset)))
+    }
+
+    /// Writes the whole buffer at `offset`.
+    ///
+    /// # Cancel safety
+    /// As [`write_at`](Self::write_at).
+    ///
+    /// # Errors
+    /// `WriteZero` if nothing more is taken, and those of pwrite(2).
+    pub fn write_all_at<B: IoBuf>(
+        &self,
+        buffer: B,
+        offset: u64,
+    ) -> impl Future<Output = (io::Result<()>, B)> {
+        drain(buffer, move |rest, done| self.write_at(rest, offset + done as u64))
+    }
+
+    /// Writes some bytes of several buffers at `offset`, one after the other, and says how many in all.
+    ///
+    /// # Cancel safety
+    /// As [`write_at`](Self::write_at).
+    ///
+    /// # Errors
+    /// Those of pwritev(2).
+    pub fn writev_at<B: IoBuf>(&self, buffers: Vec<B>, offset: u64) -> Submitted<Writev<B>> {
+        Submitted::new(Writev::new(self.file.hold(), buffers, bounded(offset)))
+    }
+
+    /// Reads some bytes at the file's cursor, and moves it on. 0 is the end of the file, unless the buffer has no
+    /// room.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it: bytes that come all the same are given to the next read at the cursor.
+    ///
+    /// # Errors
+    /// Those of read(2).
+    pub fn read<B: IoBufMut>(&self, buffer: B) -> Submitted<Read<B>> {
+        Submitted::new(Read::new(self.file.hold(), buffer, CURSOR))
+    }
+
+    /// Writes some bytes at the file's cursor, and moves it on; at the end, for a file opened to append.
+    ///
+    /// # Cancel safety
+    /// After dropping it, some of the bytes may have been written, or none; a later write at the cursor begins when
+    /// that is settled.
+    ///
+    /// # Errors
+    /// Those of write(2).
+    pub fn write<B: IoBuf>(&self, buffer: B) -> Submitted<Write<B>> {
+        Submitted::new(Write::new(self.file.hold(), buffer, CURSOR))
+    }
+
+    /// Writes the whole buffer at the file's cursor, and moves it on.
+    ///
+    /// # Cancel safety
+    /// After dropping it, some of the bytes may have been written.
+    ///
+    /// # Errors
+    /// `WriteZero` if nothing more is taken, and those of write(2).
+    pub fn write_all<B: IoBuf>(&self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        drain(buffer, |rest, _| self.write(rest))
+    }
+
+    /// Brings data and metadata to the disk.
+    ///
+    /// # Cancel safety
+    /// After dropping it, it may have been done, or not.
+    ///
+    /// # Errors
+    /// Those of fsync(2). After an error the state on the disk is not known.
+    pub fn sync_all(&self) -> Submitted<Fsync> {
+        Submitted::new(Fsync::new(self.file.hold(), false))
+    }
+
+    /// Brings the data to the disk, and of the metadata what reading them needs.
+    ///
+    /// # Cancel safety
+    /// As [`sync_all`](Self::sync_all).
+    ///
+    /// # Errors
+    /// Those of fdatasync(2).
+    pub fn sync_data(&self) -> Submitted<Fsync> {
+        Submitted::new(Fsync::new(self.file.hold(), true))
+    }
+
+    /// Cuts the file off, or lengthens it by zeroes, to so many bytes.
+    ///
+    /// # Cancel safety
+    /// After dropping it, it may have been done, or not.
+    ///
+    /// # Errors
+    /// Those of ftruncate(2).
+    pub fn set_len(&self, bytes: u64) -> Submitted<Ftruncate> {
+        Submitted::new(Ftruncate::new(self.file.hold(), bytes))
+    }
+
+    /// What the file system knows of the file.
+    ///
+    /// # Cancel safety
+    /// Dropping it is harmless.
+    ///
+    /// # Errors
+    /// Those of statx(2).
+    pub async fn metadata(&self) -> io::Result<Metadata> {
+        Submitted::new(Statx::of_descriptor(self.file.hold())).await.map(Metadata::new)
+    }
+
+    /// Waits for what is in flight, or its end, closes, and says how that went. Dropping the file does the same
+    /// without waiting.
+    ///
+    /// # Errors
+    /// Those of close(2).
+    ///
+    /// # Cancel safety
+    /// Dropping it closes all the same.
+    pub async fn close(self) -> io::Result<()> {
+        op::close(self.file).await
+    }
+}
+
+/// An offset that the kernel takes for one: what is beyond is refused by it, and never means the cursor.
+fn bounded(offset: u64) -> u64 {
+    offset.min(CURSOR - 1)
+}
+
+impl From<std::fs::File> for File {
+    fn from(file: std::fs::File) -> File {
+        File::from_std(file)
+    }
+}
+
+impl AsyncRead for File {
+    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        File::read(self, buffer)
+    }
+}
+
+impl AsyncWrite for File {
+    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        File::write(self, buffer)
+    }
+}
+
+impl AsyncRead for &File {
+    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        File::read(self, buffer)
+    }
+}
+
+impl AsyncWrite for &File {
+    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        File::write(self, buffer)
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File").field("descriptor", &self.file.number()).finish()
+    }
+}

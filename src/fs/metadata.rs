@@ -1,0 +1,138 @@
+//! What a file system knows of a file.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use crate::sys::file::Stat;
+
+/// What a file system knows of a file.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let manifest = annulus::run(annulus::fs::metadata("Cargo.toml"))??;
+/// assert!(manifest.is_file());
+/// assert_eq!(manifest.len(), std::fs::metadata("Cargo.toml")?.len());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Metadata {
+    stat: Stat,
+}
+
+impl Metadata {
+    pub(super) fn new(stat: Stat) -> Metadata {
+        Metadata { stat }
+    }
+
+    fn kind(&self) -> u32 {
+        // The width of the constant differs from one system to the next.
+        #[allow(clippy::unnecessary_cast)]
+        let mask = libc::S_IFMT as u32;
+        self.stat.mode & mask
+    }
+
+    /// Whether it is a regular file.
+    #[allow(clippy::unnecessary_cast)]
+    pub fn is_file(&self) -> bool {
+        self.kind() == libc::S_IFREG as u32
+    }
+
+    /// Whether it is a directory.
+    #[allow(clippy::unnecessary_cast)]
+    pub fn is_dir(&self) -> bool {
+        self.kind() == libc::S_IFDIR as u32
+    }
+
+    /// Whether it is a symbolic link; only [`symlink_metadata`](super::symlink_metadata) sees one.
+    #[allow(clippy::unnecessary_cast)]
+    pub fn is_symlink(&self) -> bool {
+        self.kind() == libc::S_IFLNK as u32
+    }
+
+    /// Its length in bytes.
+    #[allow(clippy::len_without_is_empty, reason = "as std::fs::Metadata")]
+    pub fn len(&self) -> u64 {
+        self.stat.length
+    }
+
+    /// The room that it takes, in blocks of 512 bytes.
+    pub fn blocks(&self) -> u64 {
+        self.stat.blocks
+    }
+
+    /// Kind and permissions, as in st_mode.
+    pub fn mode(&self) -> u32 {
+        self.stat.mode
+    }
+
+    /// Its number in its file system.
+    pub fn ino(&self) -> u64 {
+        self.stat.inode
+    }
+
+    /// The file system's number.
+    pub fn dev(&self) -> u64 {
+        self.stat.device
+    }
+
+    /// How many names it has.
+    pub fn nlink(&self) -> u64 {
+        self.stat.links
+    }
+
+    /// The owner's user id.
+    pub fn uid(&self) -> u32 {
+        self.stat.user
+    }
+
+    /// The owner's group id.
+    pub fn gid(&self) -> u32 {
+        self.stat.group
+    }
+
+    /// When its data were changed last.
+    pub fn modified(&self) -> SystemTime {
+        time(self.stat.modified)
+    }
+
+    /// When it was read last, as far as the file system keeps that.
+    pub fn accessed(&self) -> SystemTime {
+        time(self.stat.accessed)
+    }
+
+    /// When its data or metadata were changed last.
+    pub fn changed(&self) -> SystemTime {
+        time(self.stat.changed)
+    }
+
+    /// When it was made.
+    ///
+    /// # Errors
+    /// `Unsupported` if the file system or the driver does not know.
+    pub fn created(&self) -> io::Result<SystemTime> {
+        let unknown = || io::Error::new(io::ErrorKind::Unsupported, "the time of creation is not kept here");
+        self.stat.created.map(time).ok_or_else(unknown)
+    }
+}
+
+fn time((seconds, nanoseconds): (i64, u32)) -> SystemTime {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let part = Duration::from_nanos(u64::from(nanoseconds));
+    match seconds {
+        0.. => SystemTime::UNIX_EPOCH + whole + part,
+        _ => SystemTime::UNIX_EPOCH - whole + part,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_before_1970_count_their_nanoseconds_forward() {
+        assert_eq!(time((-1, 250)), SystemTime::UNIX_EPOCH - Duration::from_nanos(999_999_750));
+        assert_eq!(time((2, 3)), SystemTime::UNIX_EPOCH + Duration::new(2, 3));
+    }
+}

@@ -1,0 +1,144 @@
+//! How to open a file.
+
+use std::io;
+use std::path::Path;
+
+use super::File;
+use crate::op::{Open, Submitted, path};
+
+/// How to open a file; as [`std::fs::OpenOptions`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("log");
+/// annulus::run(async {
+///     let log = annulus::fs::OpenOptions::new().append(true).create(true).open(&path).await?;
+///     log.write_all("a line\n").await.0
+/// })?
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    read: bool,
+    write: bool,
+    append: bool,
+    truncate: bool,
+    create: bool,
+    create_new: bool,
+    mode: u32,
+    custom_flags: i32,
+}
+
+impl Default for OpenOptions {
+    fn default() -> OpenOptions {
+        OpenOptions::new()
+    }
+}
+
+impl OpenOptions {
+    /// Nothing asked for yet.
+    pub fn new() -> OpenOptions {
+        OpenOptions {
+            read: false,
+            write: false,
+            append: false,
+            truncate: false,
+            create: false,
+            create_new: false,
+            mode: 0o666,
+            custom_flags: 0,
+        }
+    }
+
+    /// For reading.
+    pub fn read(&mut self, yes: bool) -> &mut OpenOptions {
+        self.read = yes;
+        self
+    }
+
+    /// For writing.
+    pub fn write(&mut self, yes: bool) -> &mut OpenOptions {
+        self.write = yes;
+        self
+    }
+
+    /// For writing, always at the end.
+    pub fn append(&mut self, yes: bool) -> &mut OpenOptions {
+        self.append = yes;
+        self
+    }
+
+    /// Empty it.
+    pub fn truncate(&mut self, yes: bool) -> &mut OpenOptions {
+        self.truncate = yes;
+        self
+    }
+
+    /// Make it if it is not there.
+    pub fn create(&mut self, yes: bool) -> &mut OpenOptions {
+        self.create = yes;
+        self
+    }
+
+    /// Make it; an error if it is there.
+    pub fn create_new(&mut self, yes: bool) -> &mut OpenOptions {
+        self.create_new = yes;
+        self
+    }
+
+    /// The permissions of a file that is made, before the umask. By default 0o666.
+    pub fn mode(&mut self, mode: u32) -> &mut OpenOptions {
+        self.mode = mode;
+        self
+    }
+
+    /// More flags of open(2), O_DIRECT for example. The access mode in them is left out.
+    pub fn custom_flags(&mut self, flags: i32) -> &mut OpenOptions {
+        self.custom_flags = flags;
+        self
+    }
+
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// Those of open(2); `InvalidInput` for a path with a NUL byte, and for settings that contradict each other.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes what was opened; the file may have been made, or emptied.
+    pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        let path = path::of(path.as_ref())?;
+        let open = Open::new(path, self.flags()?, self.mode);
+        Submitted::new(open).await.map(File::new)
+    }
+
+    fn flags(&self) -> io::Result<i32> {
+        let access = match (self.read, self.write, self.append) {
+            (true, false, false) => libc::O_RDONLY,
+            (false, true, false) => libc::O_WRONLY,
+            (true, true, false) => libc::O_RDWR,
+            (false, _, true) => libc::O_WRONLY | libc::O_APPEND,
+            (true, _, true) => libc::O_RDWR | libc::O_APPEND,
+            (false, false, false) => return refused("neither read, write nor append is asked for"),
+        };
+        let writes = self.write || self.append;
+        if !writes && (self.truncate || self.create || self.create_new) {
+            return refused("truncate, create and create_new need write or append");
+        }
+        if self.append && self.truncate && !self.create_new {
+            return refused("append and truncate contradict each other");
+        }
+        let making = match (self.create, self.truncate, self.create_new) {
+            (_, _, true) => libc::O_CREAT | libc::O_EXCL,
+            (create, truncate, false) => {
+                (if create { libc::O_CREAT } else { 0 }) | (if truncate { libc::O_TRUNC } else { 0 })
+            }
+        };
+        Ok(access | making | (self.custom_flags & !libc::O_ACCMODE))
+    }
+}
+
+fn refused(why: &str) -> io::Result<i32> {
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("OpenOptions: {why}")))
+}

@@ -1,0 +1,12 @@
+//! Reading and writing with owned buffers.
+//!
+//! A buffer is given away for the time of the operation and comes back with the result, for the kernel may use
+//! it until then, whatever becomes of the future: `(io::Result<usize>, B)`.
+
+mod copy;
+mod traits;
+mod transfer;
+
+pub use copy::copy;
+pub use traits::{AsyncRead, AsyncWrite};
+pub(crate) use transfer::{drain, fill};

@@ -1,0 +1,73 @@
+//! An io_uring-based, completion-driven async runtime.
+//!
+//! The kernel's completion queue resolves owned-buffer futures directly, and a local executor resumes the tasks
+//! whose submissions completed. Where there is no io_uring, a readiness driver emulates the same queue in user
+//! space, and the same programs run.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! fn main() -> std::io::Result<()> {
+//!     annulus::run(async {
+//!         let greeting = annulus::spawn(async {
+//!             annulus::time::sleep(Duration::from_millis(1)).await;
+//!             "hello"
+//!         });
+//!         println!("{} from {}", greeting.await?, annulus::Runtime::try_current().unwrap().driver());
+//!         Ok(())
+//!     })?
+//! }
+//! ```
+//!
+//! # One loop, one thread
+//! [`run`] makes a loop on the calling thread, runs a future on it, and ends it; on return every task is finished
+//! or cancelled, and every operation is retired. Nothing needs to be `Send`. Wakers may be used from any thread,
+//! and [`spawn_blocking`] takes what blocks off the loop.
+//!
+//! # Buffers are given away
+//! The kernel may use a buffer until the operation has completed, whatever becomes of the future. So an operation
+//! owns its buffer, and gives it back with the result: `let (result, buffer) = stream.read(buffer).await;`. See
+//! [`buf`].
+//!
+//! # Nothing is lost
+//! Drop a read or an accept that was raced against a time-out: what the kernel completes all the same is given to
+//! the next one. See [`Submitted`].
+//!
+//! # What is not there yet
+//! UDP, Unix sockets, leased buffers, multishot operations, signals, processes, and more than one core. The
+//! changelog says what came when.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// The floors, from the ground up: each imports only from those above it in this list.
+mod sys;
+
+pub mod buf;
+
+mod executor;
+mod wheel;
+
+mod driver;
+
+mod engine;
+
+mod op;
+
+mod runtime;
+
+pub mod time;
+
+pub mod io;
+
+pub mod fs;
+pub mod net;
+
+pub use driver::{Choice as Driver, UnknownDriver};
+pub use op::{Submitted, nop};
+pub use runtime::{Builder, Current, Error, Metrics, Runtime, run, spawn, spawn_blocking, yield_now};
+
+/// Tasks: what is waited for, stopped, and told apart by.
+pub mod task {
+    pub use crate::executor::{AbortHandle, Id, JoinError, JoinHandle};
+    pub use crate::runtime::{spawn, spawn_blocking, yield_now};
+}

@@ -1,0 +1,88 @@
+//! What sockets of all kinds share: being made, being asked.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Type};
+
+use crate::driver::{Control, Descriptor, Property, Reply, Setting};
+use crate::op::{Socket, Submitted};
+
+/// A TCP socket of the address' family.
+pub(super) async fn tcp(address: &SocketAddr) -> io::Result<Descriptor> {
+    let domain = Domain::for_address(*address);
+    Submitted::new(Socket::new(domain.into(), Type::STREAM.into(), 0)).await
+}
+
+fn control(socket: &Descriptor, control: Control<'_>) -> io::Result<Reply> {
+    socket.port().control(socket.number(), control)
+}
+
+pub(super) fn bind(socket: &Descriptor, address: SocketAddr) -> io::Result<()> {
+    let told = |error: io::Error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one",
+            io::ErrorKind::AddrInUse => "another socket has it: choose another port, or end its owner",
+            io::ErrorKind::AddrNotAvailable => "no interface of this machine has it",
+            _ => return error,
+        };
+        io::Error::new(error.kind(), format!("{address}: {error}; {remedy}"))
+    };
+    control(socket, Control::Bind(&SockAddr::from(address))).map(drop).map_err(told)
+}
+
+pub(super) fn listen(socket: &Descriptor, backlog: u32) -> io::Result<()> {
+    control(socket, Control::Listen(i32::try_from(backlog).unwrap_or(i32::MAX))).map(drop)
+}
+
+pub(super) fn set(socket: &Descriptor, setting: Setting) -> io::Result<()> {
+    control(socket, Control::Set(setting)).map(drop)
+}
+
+pub(super) fn local_name(socket: &Descriptor) -> io::Result<SocketAddr> {
+    name(control(socket, Control::LocalName)?)
+}
+
+pub(super) fn peer_name(socket: &Descriptor) -> io::Result<SocketAddr> {
+    name(control(socket, Control::PeerName)?)
+}
+
+fn name(reply: Reply) -> io::Result<SocketAddr> {
+    match reply {
+        Reply::Name(name) => name.as_socket().ok_or_else(|| unexpected("not an internet address")),
+        other => Err(unexpected(&format!("{other:?}"))),
+    }
+}
+
+pub(super) fn flag(socket: &Descriptor, property: Property) -> io::Result<bool> {
+    match control(socket, Control::Get(property))? {
+        Reply::Flag(on) => Ok(on),
+        other => Err(unexpected(&format!("{other:?}"))),
+    }
+}
+
+pub(super) fn number(socket: &Descriptor, property: Property) -> io::Result<u64> {
+    match control(socket, Control::Get(property))? {
+        Reply::Number(number) => Ok(number),
+        other => Err(unexpected(&format!("{other:?}"))),
+    }
+}
+
+pub(super) fn span(socket: &Descriptor, property: Property) -> io::Result<Option<Duration>> {
+    match control(socket, Control::Get(property))? {
+        Reply::Span(span) => Ok(span),
+        other => Err(unexpected(&format!("{other:?}"))),
+    }
+}
+
+pub(super) fn take_error(socket: &Descriptor) -> io::Result<Option<io::Error>> {
+    match control(socket, Control::Get(Property::Error))? {
+        Reply::Error(error) => Ok(error),
+        other => Err(unexpected(&format!("{other:?}"))),
+    }
+}
+
+fn unexpected(reply: &str) -> io::Error {
+    io::Error::other(format!("the driver's answer does not fit the question: {reply}"))
+}

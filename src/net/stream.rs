@@ -1,0 +1,336 @@
+//! TCP connections.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+use socket2::SockAddr;
+
+use super::addresses::{ToSocketAddrs, resolve};
+use super::socket;
+use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::buf::{IoBuf, IoBufMut};
+use crate::driver::{Descriptor, Property, Setting};
+use crate::io::{AsyncRead, AsyncWrite, drain, fill};
+use crate::op::{self, Connect, Recv, Recvmsg, Send, Sendmsg, Submitted};
+
+/// A TCP connection.
+///
+/// Reading and writing take `&self`: each direction lets one operation at a time through, first come first
+/// served, and the two directions do not wait for each other. Dropping the stream ends what is in flight on it
+/// and closes it, without waiting; the peer then sees the end.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::net::{TcpListener, TcpStream};
+///
+/// annulus::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect(listener.local_addr()?).await?;
+///     let (server, _) = listener.accept().await?;
+///
+///     client.write_all("hello").await.0?;
+///     let (result, buffer) = server.read(Vec::with_capacity(64)).await;
+///     assert_eq!(result?, 5);
+///     assert_eq!(buffer, b"hello");
+///     Ok(())
+/// })?
+/// # }
+/// ```
+pub struct TcpStream {
+    socket: Descriptor,
+}
+
+impl TcpStream {
+    pub(super) fn new(socket: Descriptor) -> TcpStream {
+        TcpStream { socket }
+    }
+
+    /// Connects to the first of the addresses that answers.
+    ///
+    /// # Errors
+    /// Those of connect(2), of the last address that was tried; those of resolving a name.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes what was opened.
+    pub async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+        let mut last = None;
+        for address in resolve(address).await? {
+            let socket = socket::tcp(&address).await?;
+            match Submitted::new(Connect::new(socket.hold(), SockAddr::from(address))).await {
+                Ok(()) => return Ok(TcpStream { socket }),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.expect("resolving gives at least one address"))
+    }
+
+    /// Reads some bytes into the buffer, from its beginning up to all the room that it has, and sets its length to
+    /// what was read. 0 is the end, unless the buffer has no room.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it: bytes that come all the same are given to the next read. To get the buffer
+    /// back, [`cancel`](Submitted::cancel).
+    ///
+    /// # Errors
+    /// Those of recv(2).
+    pub fn read<B: IoBufMut>(&self, buffer: B) -> Submitted<Recv<B>> {
+        Submitted::new(Recv::new(self.socket.hold(), buffer))
+    }
+
+    /// Reads some bytes into several buffers, filling one after the other; each one's length is set to what it got.
+    ///
+    /// # Cancel safety
+    /// As [`read`](Self::read).
+    ///
+    /// # Errors
+    /// Those of recvmsg(2).
+    pub fn readv<B: IoBufMut>(&self, buffers: Vec<B>) -> Submitted<Recvmsg<B>> {
+        Submitted::new(Recvmsg::new(self.socket.hold(), buffers))
+    }
+
+    /// Reads until the buffer's whole room is full: for a `Vec`, its capacity; for less, a `slice` of it.
+    ///
+    /// # Cancel safety
+    /// Dropping it loses what was read so far.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the end comes before, and those of [`read`](Self::read); the buffer then has what was read.
+    pub fn read_exact<B: IoBufMut>(&self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        fill(buffer, |rest, _| self.read(rest))
+    }
+
+    /// Writes some bytes of the buffer, from its beginning, and says how many. Never raises SIGPIPE.
+    ///
+    /// # Cancel safety
+    /// After dropping it, some of the bytes may have been sent, or none; a later write begins when that is settled.
+    /// To know, [`cancel`](Submitted::cancel).
+    ///
+    /// # Errors
+    /// Those of send(2).
+    pub fn write<B: IoBuf>(&self, buffer: B) -> Submitted<Send<B>> {
+        Submitted::new(Send::new(self.socket.hold(), buffer))
+    }
+
+    /// Writes some bytes of several buffers, one after the other, and says how many in all.
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write).
+    ///
+    /// # Errors
+    /// Those of sendmsg(2).
+    pub fn writev<B: IoBuf>(&self, buffers: Vec<B>) -> Submitted<Sendmsg<B>> {
+        Submitted::new(Sendmsg::new(self.socket.hold(), buffers))
+    }
+
+    /// Writes the whole buffer.
+    ///
+    /// # Cancel safety
+    /// After dropping it, some of the bytes may have been sent.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write). How much was written before is not told.
+    pub fn write_all<B: IoBuf>(&self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        drain(buffer, |rest, _| self.write(rest))
+    }
+
+    /// Ends one direction, or both: the peer sees the end of what is written here after all that was written
+    /// before.
+    ///
+    /// # Cancel safety
+    /// After dropping it, it may have been done, or not.
+    ///
+    /// # Errors
+    /// Those of shutdown(2).
+    pub fn shutdown(&self, how: Shutdown) -> Submitted<op::Shutdown> {
+        let how = match how {
+            Shutdown::Read => libc::SHUT_RD,
+            Shutdown::Write => libc::SHUT_WR,
+            Shutdown::Both => libc::SHUT_RDWR,
+        };
+        Submitted::new(op::Shutdown::new(self.socket.hold(), how))
+    }
+
+    /// Ends what is in flight, closes, and says how that went. Dropping the stream does the same without waiting.
+    ///
+    /// # Errors
+    /// Those of close(2).
+    ///
+    /// # Cancel safety
+    /// Dropping it closes all the same.
+    pub async fn close(self) -> io::Result<()> {
+        op::close(self.socket).await
+    }
+
+    /// Two halves that borrow the stream, for reading and writing in one task.
+    pub fn split(&self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        split::borrowed(self)
+    }
+
+    /// Two halves that own the stream together, for reading and writing in two tasks. When both are dropped the
+    /// stream is closed; dropping one does nothing to its direction: say [`shutdown`](Self::shutdown).
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        split::owned(self)
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        socket::local_name(&self.socket)
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// Those of getpeername(2).
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        socket::peer_name(&self.socket)
+    }
+
+    /// Sends small writes at once instead of gathering them (Nagle's algorithm off).
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        socket::set(&self.socket, Setting::Nodelay(on))
+    }
+
+    /// Whether small writes are sent at once.
+    ///
+    /// # Errors
+    /// Those of getsockopt(2).
+    pub fn nodelay(&self) -> io::Result<bool> {
+        socket::flag(&self.socket, Property::Nodelay)
+    }
+
+    /// Lets the system find out by itself that a silent peer is gone.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn set_keepalive(&self, on: bool) -> io::Result<()> {
+        socket::set(&self.socket, Setting::Keepalive(on))
+    }
+
+    /// Whether the system looks after a silent peer.
+    ///
+    /// # Errors
+    /// Those of getsockopt(2).
+    pub fn keepalive(&self) -> io::Result<bool> {
+        socket::flag(&self.socket, Property::Keepalive)
+    }
+
+    /// How long closing may take to send what was written; zero resets the connection instead.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn set_linger(&self, span: Option<Duration>) -> io::Result<()> {
+        socket::set(&self.socket, Setting::Linger(span))
+    }
+
+    /// How long closing may take to send what was written.
+    ///
+    /// # Errors
+    /// Those of getsockopt(2).
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        socket::span(&self.socket, Property::Linger)
+    }
+
+    /// Sets the time to live of packets, in hops.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
+        socket::set(&self.socket, Setting::Ttl(hops))
+    }
+
+    /// The time to live of packets, in hops.
+    ///
+    /// # Errors
+    /// Those of getsockopt(2).
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(socket::number(&self.socket, Property::Ttl)? as u32)
+    }
+
+    /// Asks for a receive buffer of so many bytes in the kernel, which doubles the number for itself.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
+        socket::set(&self.socket, Setting::ReceiveBuffer(bytes))
+    }
+
+    /// The size of the kernel's receive buffer, in bytes.
+    ///
+    /// # Errors
+    /// Those of getsockopt(2).
+    pub fn recv_buffer_size(&self) -> io::Result<usize> {
+        Ok(socket::number(&self.socket, Property::ReceiveBuffer)? as usize)
+    }
+
+    /// Asks for a send buffer of so many bytes in the kernel, which doubles the number for itself.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
+        socket::set(&self.socket, Setting::SendBuffer(bytes))
+    }
+
+    /// The size of the kernel's send buffer, in bytes.
+    ///
+    /// # Errors
+    /// Those of getsockopt(2).
+    pub fn send_buffer_size(&self) -> io::Result<usize> {
+        Ok(socket::number(&self.socket, Property::SendBuffer)? as usize)
+    }
+
+    /// The error that waits on the socket, which is thereby taken.
+    ///
+    /// # Errors
+    /// Those of getsockopt(2).
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        socket::take_error(&self.socket)
+    }
+
+    /// Whether two are the same.
+    pub(super) fn is(&self, other: &TcpStream) -> bool {
+        self.socket.is(&other.socket)
+    }
+}
+
+impl AsyncRead for TcpStream {
+    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        TcpStream::read(self, buffer)
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        TcpStream::write(self, buffer)
+    }
+}
+
+impl AsyncRead for &TcpStream {
+    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        TcpStream::read(self, buffer)
+    }
+}
+
+impl AsyncWrite for &TcpStream {
+    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        TcpStream::write(self, buffer)
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpStream")
+            .field("local_addr", &self.local_addr().ok())
+            .field("peer_addr", &self.peer_addr().ok())
+            .finish()
+    }
+}

@@ -1,0 +1,67 @@
+//! The operations, one file each: what it owns, its ring entry, its system call, and what its answer means.
+//!
+//! [`Submitted`] is the future of any of them. To add an operation: one file, and one line in the list below.
+
+mod closing;
+mod orphan;
+pub(crate) mod path;
+mod submitted;
+mod vectors;
+
+pub(crate) use closing::close;
+pub use nop::nop;
+pub use submitted::Submitted;
+
+macro_rules! operations {
+    ($($file:ident: $kind:ident $(<$with:ty>)?),* $(,)?) => {
+        $(mod $file; pub use $file::$kind;)*
+
+        /// How each is done.
+        fn forms() -> impl Iterator<Item = &'static Form> {
+            [$(<$kind $(<$with>)? as Operation>::form()),*].into_iter()
+        }
+    };
+}
+
+use crate::driver::{Form, Operation};
+
+operations! {
+    accept: Accept,
+    blocking: Blocking<()>,
+    close: Close,
+    connect: Connect,
+    fsync: Fsync,
+    ftruncate: Ftruncate,
+    mkdir: Mkdir,
+    nop: Nop,
+    open: Open,
+    poll: Poll,
+    read: Read<Vec<u8>>,
+    readv: Readv<Vec<u8>>,
+    recv: Recv<Vec<u8>>,
+    recvmsg: Recvmsg<Vec<u8>>,
+    rename: Rename,
+    send: Send<Vec<u8>>,
+    sendmsg: Sendmsg<Vec<u8>>,
+    shutdown: Shutdown,
+    socket: Socket,
+    statx: Statx,
+    unlink: Unlink,
+    write: Write<Vec<u8>>,
+    writev: Writev<Vec<u8>>,
+}
+
+/// The ring's code of the operation of that name. None if there is no such operation, or it has no ring form.
+pub(crate) fn code_of(name: &str) -> Option<u8> {
+    forms().find(|form| form.name == name).and_then(Form::code)
+}
+
+/// All names, for an error's text.
+pub(crate) fn names() -> Vec<&'static str> {
+    forms().map(|form| form.name).collect()
+}
+
+/// A transfer's length as a request carries it: what is more is left for the next transfer.
+fn clamped(length: usize) -> u32 {
+    length.min(crate::sys::TRANSFER_MAX) as u32
+}

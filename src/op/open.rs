@@ -1,0 +1,56 @@
+//! Opens or creates a file. openat(2), IORING_OP_OPENAT (5.6)
+#![allow(unsafe_code)]
+
+use std::io;
+use std::rc::Rc;
+
+use std::ffi::CString;
+
+use super::path::pointer_to;
+use crate::driver::{Completion, Descriptor, Form, Operation, Port, Request, form};
+use crate::sys;
+
+/// Opens or creates a file.
+pub struct Open {
+    path: CString,
+    flags: i32,
+    mode: u32,
+}
+
+static FORM: Form = form! {
+    name: "openat",
+    wait: Helper,
+    code: OpenAt,
+    entry: |request| opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), request.pointer.cast_const().cast())
+        .flags(request.flags | libc::O_CLOEXEC)
+        .mode(request.length),
+    // SAFETY: the operation is in flight: what the request points to is lent, the descriptor open (I1, I4).
+    attempt: |request| unsafe { sys::file::open(request.pointer.cast_const().cast(), request.flags, request.length) },
+};
+
+impl Open {
+    pub(crate) fn new(path: CString, flags: i32, mode: u32) -> Self {
+        Open { path, flags, mode }
+    }
+}
+
+impl Operation for Open {
+    type Output = io::Result<Descriptor>;
+
+    fn form() -> &'static Form {
+        &FORM
+    }
+
+    fn request(&mut self) -> Request {
+        Request {
+            pointer: pointer_to(&self.path),
+            flags: self.flags,
+            length: self.mode,
+            ..Request::new(&FORM)
+        }
+    }
+
+    fn complete(self, answer: Completion, port: &Rc<Port>) -> io::Result<Descriptor> {
+        answer.checked().map(|number| Descriptor::new(number as i32, port))
+    }
+}

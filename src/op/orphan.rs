@@ -1,0 +1,132 @@
+//! What an operation leaves when nobody waits for its answer any more, and how the next one takes it.
+//!
+//! Nothing is lost: bytes, connections and errors go to the direction of the descriptor that they came by, and
+//! the next operation in that direction is answered with them, without a trip through the driver.
+#![allow(unsafe_code)]
+
+use std::rc::Rc;
+
+use super::vectors::Vectors;
+use crate::buf::IoBufMut;
+use crate::driver::{Completion, Hold, Leftover, Port, Way};
+use crate::sys;
+
+type Direction = crate::driver::Direction;
+
+/// A transfer of nothing is answered here, so that a 0 from the kernel always means the end.
+pub(super) fn empty(length: usize) -> Option<Completion> {
+    (length == 0).then_some(Completion::of(0))
+}
+
+/// Keeps an error that says something of the stream. The kernel tells such a thing once: after ECONNRESET it
+/// says 0, so an error that is swallowed turns a torn stream into a clean end (measured).
+pub(super) fn leave_error(hold: &Hold, way: Way, answer: Completion) {
+    let passing = [-libc::ECANCELED, -libc::EINTR, -libc::EAGAIN];
+    if answer.result < 0 && !passing.contains(&answer.result) && !hold.is_closing() {
+        hold.direction(way).leave_behind(Leftover::Error(-answer.result));
+    }
+}
+
+/// Keeps what was received.
+pub(super) fn leave_bytes<B: IoBufMut>(hold: &Hold, way: Way, answer: Completion, buffer: &mut B) {
+    match usize::try_from(answer.result) {
+        Ok(0) => {}
+        Ok(count) => {
+            // SAFETY: the kernel has written that many bytes from the beginning.
+            let bytes = unsafe { std::slice::from_raw_parts(buffer.stable_mut_ptr(), count) };
+            leave(hold, way, bytes.into());
+        }
+        Err(_) => leave_error(hold, way, answer),
+    }
+}
+
+/// Keeps what was received into several buffers.
+pub(super) fn leave_scattered(hold: &Hold, way: Way, answer: Completion, vectors: &Vectors) {
+    match usize::try_from(answer.result) {
+        Ok(0) => {}
+        // SAFETY: the kernel has written that many bytes, filling one buffer after the other.
+        Ok(count) => leave(hold, way, unsafe { vectors.gather(count) }),
+        Err(_) => leave_error(hold, way, answer),
+    }
+}
+
+fn leave(hold: &Hold, way: Way, bytes: Box<[u8]>) {
+    // Of a descriptor that is being closed nobody will read.
+    if !hold.is_closing() {
+        hold.direction(way).leave_behind(Leftover::Bytes { bytes, taken: 0 });
+    }
+}
+
+/// Keeps an accepted connection for the next accept; closes it if there will be none.
+pub(super) fn leave_descriptor(hold: &Hold, way: Way, answer: Completion, port: &Rc<Port>) {
+    match answer.result {
+        error if error < 0 => leave_error(hold, way, answer),
+        number if hold.is_closing() => port.close(number),
+        number => hold.direction(way).leave_behind(Leftover::Descriptor(number)),
+    }
+}
+
+/// What was left, as the answer of a receive into `buffer`.
+pub(super) fn take_bytes<B: IoBufMut>(direction: &Direction, buffer: &mut B) -> Option<Completion> {
+    let room = buffer.bytes_total();
+    if room == 0 {
+        return empty(0);
+    }
+    take(direction, |bytes| {
+        let count = bytes.len().min(room);
+        // SAFETY: there is room for that many, and the buffer is not in flight. The two do not overlap: one is ours.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.stable_mut_ptr(), count) };
+        count
+    })
+}
+
+/// What was left, as the answer of a receive into several buffers.
+pub(super) fn take_scattered(direction: &Direction, vectors: &mut Vectors) -> Option<Completion> {
+    if vectors.bytes() == 0 {
+        return empty(0);
+    }
+    take(direction, |bytes| vectors.scatter(bytes))
+}
+
+/// Hands out what was left; what there is no room for stays.
+fn take(direction: &Direction, hand_out: impl FnOnce(&[u8]) -> usize) -> Option<Completion> {
+    match direction.take_leftover()? {
+        Leftover::Bytes { bytes, taken } => {
+            let given = hand_out(&bytes[taken..]);
+            let taken = taken + given;
+            if taken < bytes.len() {
+                direction.leave_behind(Leftover::Bytes { bytes, taken });
+            }
+            Some(Completion::of(given as i32))
+        }
+        Leftover::Error(errno) => Some(Completion::of(-errno)),
+        Leftover::Descriptor(number) => {
+            debug_assert!(false, "a connection was left in a stream");
+            sys::close(number);
+            None
+        }
+    }
+}
+
+/// An error that was left, as the answer of a send.
+pub(super) fn take_error(direction: &Direction) -> Option<Completion> {
+    match direction.take_leftover()? {
+        Leftover::Error(errno) => Some(Completion::of(-errno)),
+        other => {
+            debug_assert!(false, "{other:?} was left where things are sent");
+            None
+        }
+    }
+}
+
+/// A connection or an error that was left, as the answer of an accept.
+pub(super) fn take_descriptor(direction: &Direction) -> Option<Completion> {
+    match direction.take_leftover()? {
+        Leftover::Descriptor(number) => Some(Completion::of(number)),
+        Leftover::Error(errno) => Some(Completion::of(-errno)),
+        Leftover::Bytes { .. } => {
+            debug_assert!(false, "bytes were left in a listener");
+            None
+        }
+    }
+}

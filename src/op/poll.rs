@@ -1,0 +1,47 @@
+//! Waits until a descriptor is ready. poll(2), IORING_OP_POLL_ADD (5.1)
+
+use std::io;
+use std::rc::Rc;
+
+use crate::driver::{Completion, Form, Hold, Operation, Port, Request, form};
+use crate::sys;
+
+/// Waits until a descriptor is ready.
+pub struct Poll {
+    hold: Hold,
+    events: i16,
+}
+
+static FORM: Form = form! {
+    name: "poll",
+    wait: Asked,
+    code: PollAdd,
+    entry: |request| opcode::PollAdd::new(types::Fd(request.fd), request.flags as u32),
+    attempt: |request| sys::poll_now(request.fd, request.flags as i16),
+};
+
+impl Poll {
+    pub(crate) fn new(hold: Hold, events: i16) -> Self {
+        Poll { hold, events }
+    }
+}
+
+impl Operation for Poll {
+    type Output = io::Result<u32>;
+
+    fn form() -> &'static Form {
+        &FORM
+    }
+
+    fn request(&mut self) -> Request {
+        Request { flags: i32::from(self.events), ..Request::on(&FORM, &self.hold) }
+    }
+
+    fn descriptor(&self) -> Option<&Hold> {
+        Some(&self.hold)
+    }
+
+    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<u32> {
+        answer.checked()
+    }
+}

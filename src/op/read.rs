@@ -1,0 +1,81 @@
+//! Reads from a file at an offset, or at its cursor. pread(2), read(2), IORING_OP_READ (5.6)
+#![allow(unsafe_code)]
+
+use std::io;
+use std::rc::Rc;
+
+use super::{clamped, orphan};
+use crate::buf::IoBufMut;
+use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::sys::file::{self, CURSOR};
+
+/// Reads from a file at an offset, or at its cursor.
+pub struct Read<B> {
+    hold: Hold,
+    buffer: B,
+    offset: u64,
+}
+
+static FORM: Form = form! {
+    name: "read",
+    wait: Helper,
+    code: Read,
+    entry: |request| opcode::Read::new(types::Fd(request.fd), request.pointer, request.length).offset(request.offset),
+    // SAFETY: the operation is in flight: the buffer is lent, the descriptor open (I1, I4).
+    attempt: |request| unsafe { file::read(request.fd, request.pointer, request.length as usize, request.offset) },
+};
+
+impl<B: IoBufMut> Read<B> {
+    pub(crate) fn new(hold: Hold, buffer: B, offset: u64) -> Self {
+        Read { hold, buffer, offset }
+    }
+}
+
+impl<B: IoBufMut> Operation for Read<B> {
+    type Output = (io::Result<usize>, B);
+
+    fn form() -> &'static Form {
+        &FORM
+    }
+
+    fn request(&mut self) -> Request {
+        Request {
+            pointer: self.buffer.stable_mut_ptr(),
+            length: clamped(self.buffer.bytes_total()),
+            offset: self.offset,
+            ..Request::on(&FORM, &self.hold)
+        }
+    }
+
+    fn descriptor(&self) -> Option<&Hold> {
+        Some(&self.hold)
+    }
+
+    /// At the cursor operations take turns, for they share it; at an offset they run side by side.
+    fn way(&self) -> Option<Way> {
+        (self.offset == CURSOR).then_some(Way::Read)
+    }
+
+    fn answer_at_hand(&mut self) -> Option<Completion> {
+        if self.offset != CURSOR {
+            return orphan::empty(self.buffer.bytes_total());
+        }
+        orphan::take_bytes(self.hold.direction(Way::Read), &mut self.buffer)
+    }
+
+    fn complete(mut self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+        let result = answer.checked().map(|count| count as usize);
+        if let Ok(count) = result {
+            // SAFETY: the kernel has written that many bytes from the beginning.
+            unsafe { self.buffer.set_init(count) };
+        }
+        (result, self.buffer)
+    }
+
+    fn salvage(mut self, answer: Completion, _port: &Rc<Port>) {
+        if self.offset != CURSOR {
+            return;
+        }
+        orphan::leave_bytes(&self.hold.clone(), Way::Read, answer, &mut self.buffer);
+    }
+}

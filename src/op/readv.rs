@@ -1,0 +1,84 @@
+//! Reads from a file into several buffers, one after the other. preadv(2), IORING_OP_READV (5.1)
+#![allow(unsafe_code)]
+
+use std::io;
+use std::rc::Rc;
+
+use super::orphan;
+use super::vectors::Vectors;
+use crate::buf::IoBufMut;
+use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::sys::file::{self, CURSOR};
+
+/// Reads from a file into several buffers, one after the other.
+pub struct Readv<B> {
+    hold: Hold,
+    buffers: Vec<B>,
+    vectors: Vectors,
+    offset: u64,
+}
+
+static FORM: Form = form! {
+    name: "readv",
+    wait: Helper,
+    code: Readv,
+    entry: |request| opcode::Readv::new(types::Fd(request.fd), request.pointer.cast(), request.length).offset(request.offset),
+    // SAFETY: the operation is in flight: the buffers are lent, the descriptor open (I1, I4).
+    attempt: |request| unsafe { file::readv(request.fd, request.pointer.cast(), request.length, request.offset) },
+};
+
+impl<B: IoBufMut> Readv<B> {
+    pub(crate) fn new(hold: Hold, mut buffers: Vec<B>, offset: u64) -> Self {
+        let vectors = Vectors::to_fill(&mut buffers);
+        Readv { hold, buffers, vectors, offset }
+    }
+}
+
+impl<B: IoBufMut> Operation for Readv<B> {
+    type Output = (io::Result<usize>, Vec<B>);
+
+    fn form() -> &'static Form {
+        &FORM
+    }
+
+    fn request(&mut self) -> Request {
+        Request {
+            pointer: self.vectors.pointer().cast(),
+            length: self.vectors.count(),
+            offset: self.offset,
+            ..Request::on(&FORM, &self.hold)
+        }
+    }
+
+    fn descriptor(&self) -> Option<&Hold> {
+        Some(&self.hold)
+    }
+
+    /// At the cursor operations take turns, for they share it; at an offset they run side by side.
+    fn way(&self) -> Option<Way> {
+        (self.offset == CURSOR).then_some(Way::Read)
+    }
+
+    fn answer_at_hand(&mut self) -> Option<Completion> {
+        if self.offset != CURSOR {
+            return orphan::empty(self.vectors.bytes());
+        }
+        orphan::take_scattered(self.hold.direction(Way::Read), &mut self.vectors)
+    }
+
+    fn complete(mut self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+        let result = answer.checked().map(|count| count as usize);
+        if let Ok(count) = result {
+            // SAFETY: the kernel has written that many bytes, filling one buffer after the other.
+            unsafe { self.vectors.set_init(&mut self.buffers, count) };
+        }
+        (result, self.buffers)
+    }
+
+    fn salvage(self, answer: Completion, _port: &Rc<Port>) {
+        if self.offset != CURSOR {
+            return;
+        }
+        orphan::leave_scattered(&self.hold, Way::Read, answer, &self.vectors);
+    }
+}

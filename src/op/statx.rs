@@ -1,0 +1,85 @@
+//! Asks what the file system knows of a file. statx(2), IORING_OP_STATX (5.6).
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::rc::Rc;
+
+use super::path::pointer_to;
+use crate::driver::{Completion, Form, Hold, Operation, Port, Request, form};
+use crate::sys::file::{self, RawStat, Stat};
+
+/// Asks what the file system knows of a path, or of an open file.
+pub struct Statx {
+    hold: Option<Hold>,
+    path: CString,
+    flags: i32,
+    /// The kernel writes here when it completes.
+    place: Box<MaybeUninit<RawStat>>,
+}
+
+static FORM: Form = form! {
+    name: "statx",
+    wait: Helper,
+    code: Statx,
+    entry: |request| opcode::Statx::new(
+        types::Fd(request.fd),
+        request.pointer.cast_const().cast(),
+        request.other_pointer.cast(),
+    )
+    .flags(request.flags)
+    .mask(file::STATX_MASK),
+    // SAFETY: the operation is in flight: path and place are lent, the descriptor open (I1, I4).
+    attempt: |request| unsafe {
+        file::stat(
+            request.fd,
+            request.pointer.cast_const().cast(),
+            request.flags,
+            request.other_pointer.cast(),
+        )
+    },
+};
+
+impl Statx {
+    /// Of an open file.
+    pub(crate) fn of_descriptor(hold: Hold) -> Self {
+        Statx {
+            hold: Some(hold),
+            path: file::NO_PATH.to_owned(),
+            flags: file::EMPTY_PATH,
+            place: Stat::place(),
+        }
+    }
+
+    /// Of a path; `flags` are AT_SYMLINK_NOFOLLOW or 0.
+    pub(crate) fn of_path(path: CString, flags: i32) -> Self {
+        Statx { hold: None, path, flags, place: Stat::place() }
+    }
+}
+
+impl Operation for Statx {
+    type Output = io::Result<Stat>;
+
+    fn form() -> &'static Form {
+        &FORM
+    }
+
+    fn request(&mut self) -> Request {
+        Request {
+            fd: self.hold.as_ref().map_or(libc::AT_FDCWD, Hold::number),
+            pointer: pointer_to(&self.path),
+            other_pointer: (&raw mut *self.place).cast(),
+            flags: self.flags,
+            ..Request::new(&FORM)
+        }
+    }
+
+    fn descriptor(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
+
+    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<Stat> {
+        answer.checked().map(|_| Stat::from_place(&self.place))
+    }
+}

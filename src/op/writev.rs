@@ -1,0 +1,69 @@
+//! Writes several buffers to a file, one after the other. pwritev(2), IORING_OP_WRITEV (5.1)
+#![allow(unsafe_code)]
+
+use std::io;
+use std::rc::Rc;
+
+use super::orphan;
+use super::vectors::Vectors;
+use crate::buf::IoBuf;
+use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::sys::file::{self, CURSOR};
+
+/// Writes several buffers to a file, one after the other.
+pub struct Writev<B> {
+    hold: Hold,
+    buffers: Vec<B>,
+    vectors: Vectors,
+    offset: u64,
+}
+
+static FORM: Form = form! {
+    name: "writev",
+    wait: Helper,
+    code: Writev,
+    entry: |request| opcode::Writev::new(types::Fd(request.fd), request.pointer.cast(), request.length).offset(request.offset),
+    // SAFETY: the operation is in flight: the buffers are lent, the descriptor open (I1, I4).
+    attempt: |request| unsafe { file::writev(request.fd, request.pointer.cast(), request.length, request.offset) },
+};
+
+impl<B: IoBuf> Writev<B> {
+    pub(crate) fn new(hold: Hold, buffers: Vec<B>, offset: u64) -> Self {
+        let vectors = Vectors::to_send(&buffers);
+        Writev { hold, buffers, vectors, offset }
+    }
+}
+
+impl<B: IoBuf> Operation for Writev<B> {
+    type Output = (io::Result<usize>, Vec<B>);
+
+    fn form() -> &'static Form {
+        &FORM
+    }
+
+    fn request(&mut self) -> Request {
+        Request {
+            pointer: self.vectors.pointer().cast(),
+            length: self.vectors.count(),
+            offset: self.offset,
+            ..Request::on(&FORM, &self.hold)
+        }
+    }
+
+    fn descriptor(&self) -> Option<&Hold> {
+        Some(&self.hold)
+    }
+
+    /// At the cursor operations take turns, for they share it; at an offset they run side by side.
+    fn way(&self) -> Option<Way> {
+        (self.offset == CURSOR).then_some(Way::Write)
+    }
+
+    fn answer_at_hand(&mut self) -> Option<Completion> {
+        orphan::empty(self.vectors.bytes())
+    }
+
+    fn complete(self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+        (answer.checked().map(|count| count as usize), self.buffers)
+    }
+}

@@ -1,0 +1,127 @@
+//! The settings of a loop.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Error, Runtime};
+use crate::driver::{Choice, Settings};
+use crate::engine::Engine;
+use crate::executor::Executor;
+use crate::op;
+
+/// Settings for a [`Runtime`]. Everything has a good default, and nothing needs to be switched on.
+///
+/// # Examples
+/// ```
+/// use annulus::{Driver, Runtime};
+///
+/// let runtime = Runtime::builder().driver(Driver::Readiness).build()?;
+/// assert_eq!(runtime.driver(), "readiness");
+/// # Ok::<(), annulus::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder makes nothing until `build`"]
+pub struct Builder {
+    driver: Choice,
+    entries: u32,
+    completions: u32,
+    helpers_max: usize,
+    shutdown_limit: Duration,
+    masked: Vec<String>,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder::new()
+    }
+}
+
+impl Builder {
+    /// The default settings.
+    pub fn new() -> Builder {
+        Builder {
+            driver: Choice::Auto,
+            entries: 256,
+            completions: 4096,
+            helpers_max: 512,
+            shutdown_limit: Duration::from_secs(5),
+            masked: Vec::new(),
+        }
+    }
+
+    /// Which driver. By default [`Driver::Auto`](crate::Driver).
+    pub fn driver(mut self, driver: Choice) -> Builder {
+        self.driver = driver;
+        self
+    }
+
+    /// How many entries the ring's submission queue has: as many operations go to the kernel in one system call.
+    /// By default 256. Rounded up to a power of two, at least 16; the kernel's limit is 32,768.
+    pub fn entries(mut self, entries: u32) -> Builder {
+        self.entries = entries;
+        self
+    }
+
+    /// How many entries the ring's completion queue has. By default 4,096. More completions than fit are kept by
+    /// the kernel and lost by nobody, but cost more.
+    pub fn completions(mut self, completions: u32) -> Builder {
+        self.completions = completions;
+        self
+    }
+
+    /// How many threads at most do what can only block: [`spawn_blocking`](crate::spawn_blocking), and file
+    /// operations where the driver has no other way. By default 512. They are started when there is work, and end
+    /// when there was none for ten seconds.
+    ///
+    /// # Panics
+    /// If it is zero.
+    pub fn helpers_max(mut self, threads: usize) -> Builder {
+        assert!(threads > 0, "without a helper thread what can only block is never done");
+        self.helpers_max = threads;
+        self
+    }
+
+    /// How long dropping the runtime waits for the kernel to give back what it was lent. By default five seconds.
+    /// What it has not given back by then is leaked, never freed.
+    pub fn shutdown_limit(mut self, limit: Duration) -> Builder {
+        self.shutdown_limit = limit;
+        self
+    }
+
+    /// Does one kind of operation as if the kernel's ring did not know it: by a system call and a wait, or by a
+    /// helper thread. For tests, and for kernels with a bug in that operation. The names are the kernel's, in lower
+    /// case: `"recv"`, `"accept"`, `"openat"`.
+    pub fn without_operation(mut self, name: &str) -> Builder {
+        self.masked.push(name.to_owned());
+        self
+    }
+
+    /// Makes the loop, on this thread.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the driver cannot be had, [`Error::UnknownDriver`] if `ANNULUS_DRIVER` has no meaning,
+    /// [`Error::UnknownOperation`] if an operation to do without does not exist.
+    pub fn build(self) -> Result<Runtime, Error> {
+        let driver = match (self.driver, std::env::var("ANNULUS_DRIVER")) {
+            (Choice::Auto, Ok(name)) => name.parse()?,
+            (driver, _) => driver,
+        };
+        let settings = Settings {
+            entries: self.entries,
+            completions: self.completions,
+            helpers_max: self.helpers_max,
+            masked: codes(&self.masked)?,
+        };
+        let executor = Executor::new();
+        let driver = driver.open(&settings, executor.inbox())?;
+        Ok(Runtime { engine: Rc::new(Engine::new(executor, driver)), shutdown_limit: self.shutdown_limit })
+    }
+}
+
+fn codes(names: &[String]) -> Result<Vec<u8>, Error> {
+    let known = op::names();
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(unknown) => Err(Error::UnknownOperation(unknown.clone())),
+        None => Ok(names.iter().filter_map(|name| op::code_of(name)).collect()),
+    }
+}

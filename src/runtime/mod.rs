@@ -1,0 +1,172 @@
+//! The loop: how it is built, one turn of it, and how it ends.
+
+mod builder;
+mod error;
+mod metrics;
+#[cfg(test)]
+mod races;
+mod spawn;
+mod turn;
+
+pub use builder::Builder;
+pub use error::Error;
+pub use metrics::Metrics;
+pub use spawn::{spawn, spawn_blocking, yield_now};
+
+use std::fmt;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::engine::{self, Engine};
+
+/// Runs a future to its end on a new loop, on this thread, and ends the loop.
+///
+/// When it returns every task is finished or cancelled, and every operation is retired. The driver is chosen by
+/// [`Driver::Auto`](crate::Driver), or by `ANNULUS_DRIVER`. To run several futures on one loop, or to set
+/// anything, use [`Runtime`].
+///
+/// # Errors
+/// [`Error::Nested`] inside a running loop; [`Error::Refused`] if no driver can be had; [`Error::Broken`] if the
+/// kernel refuses the ring while it runs.
+///
+/// # Panics
+/// If the future panics, with its panic.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let length = annulus::run(async {
+///     let text = annulus::fs::read("Cargo.toml").await?;
+///     std::io::Result::Ok(text.len())
+/// })??;
+/// assert!(length > 0);
+/// # Ok(())
+/// # }
+/// ```
+pub fn run<F: Future>(future: F) -> Result<F::Output, Error> {
+    // Before anything is made: inside of a loop there is nothing to make.
+    refuse_nesting()?;
+    Runtime::new()?.run(future)
+}
+
+fn refuse_nesting() -> Result<(), Error> {
+    match engine::with_current(|_| ()) {
+        Some(()) => Err(Error::Nested),
+        None => Ok(()),
+    }
+}
+
+/// A loop: tasks, timers, and a driver, on the thread that made it.
+///
+/// Built once, it can [`run`](Runtime::run) many futures, one after the other; tasks that were spawned go on in
+/// the next run. Dropping it cancels all tasks and waits until the kernel has let go of all that it was lent,
+/// for at most [`Builder::shutdown_limit`]; what has not been given back by then is leaked, never freed.
+///
+/// # Examples
+/// ```
+/// use annulus::Runtime;
+///
+/// let runtime = Runtime::new()?;
+/// let task = runtime.run(async { annulus::spawn(async { 7 }) })?;
+/// let seven = runtime.run(task)?.unwrap();
+/// assert_eq!(seven, 7);
+/// # Ok::<(), annulus::Error>(())
+/// ```
+pub struct Runtime {
+    engine: Rc<Engine>,
+    shutdown_limit: Duration,
+}
+
+impl Runtime {
+    /// A loop with the settings that [`Builder`] has by default.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn new() -> Result<Runtime, Error> {
+        Builder::new().build()
+    }
+
+    /// Settings for a loop.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Runs a future to its end, and with it all tasks that are spawned. It may borrow from the caller.
+    ///
+    /// Tasks that are not finished when it returns stop where they are until the next run.
+    ///
+    /// # Errors
+    /// [`Error::Nested`] inside a running loop; [`Error::Broken`] if the kernel refuses the ring while it runs, in
+    /// which case all tasks are cancelled.
+    ///
+    /// # Panics
+    /// If the future panics, with its panic.
+    pub fn run<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        refuse_nesting()?;
+        let engine = &*self.engine;
+        let _scope = engine.enter();
+        let outcome = engine.executor.drive(future, |root_finished| turn::turn(engine, root_finished));
+        if outcome.is_err() {
+            engine.executor.abort_all();
+        }
+        outcome.map_err(Error::Broken)
+    }
+
+    /// Which driver serves: `"uring"` or `"readiness"`.
+    pub fn driver(&self) -> &'static str {
+        self.engine.port.driver_name()
+    }
+
+    /// What the loop has counted so far.
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.engine)
+    }
+
+    /// The loop that runs on this thread now, if there is one.
+    pub fn try_current() -> Option<Current> {
+        // A loop that is being dropped has an engine, but is nobody's to hold any more.
+        engine::with_current(|_| Current { local: std::marker::PhantomData })
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let engine = &*self.engine;
+        let _scope = engine.enter();
+        engine.executor.abort_all();
+        engine.clear_timers();
+        engine.port.end(self.shutdown_limit);
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("driver", &self.driver()).field("metrics", &self.metrics()).finish()
+    }
+}
+
+/// The loop that runs on this thread, as long as it runs. See [`Runtime::try_current`].
+#[derive(Debug)]
+pub struct Current {
+    local: std::marker::PhantomData<*mut ()>,
+}
+
+impl Current {
+    /// Which driver serves: `"uring"` or `"readiness"`.
+    ///
+    /// # Panics
+    /// When used after the run in which it was made.
+    pub fn driver(&self) -> &'static str {
+        let _ = self.local;
+        engine::expect_current("Current", |engine| engine.port.driver_name())
+    }
+
+    /// What the loop has counted so far.
+    ///
+    /// # Panics
+    /// When used after the run in which it was made.
+    pub fn metrics(&self) -> Metrics {
+        engine::expect_current("Current", Metrics::of)
+    }
+}

@@ -1,0 +1,111 @@
+//! Starting tasks on the loop that runs.
+
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::engine::expect_current;
+use crate::executor::JoinHandle;
+use crate::op::{Blocking, Submitted};
+
+/// Starts a task on the loop that runs on this thread.
+///
+/// The future need not be `Send`: it stays on its thread. It is first polled in the loop's next batch, never
+/// inside `spawn`. A panic in it ends this task alone; its handle tells.
+///
+/// # Panics
+/// Outside of a running loop.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// annulus::run(async {
+///     let tasks: Vec<_> = (0..3).map(|n| annulus::spawn(async move { n * n })).collect();
+///     let mut squares = Vec::new();
+///     for task in tasks {
+///         squares.push(task.await.unwrap());
+///     }
+///     assert_eq!(squares, [0, 1, 4]);
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
+#[track_caller]
+pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
+    expect_current("annulus::spawn", |engine| engine.executor.spawn(future))
+}
+
+/// Runs a closure that blocks on a helper thread, so that the loop does not wait for it.
+///
+/// It starts at once, or when one of at most [`helpers_max`](crate::Builder::helpers_max) threads is free. Dropping
+/// the handle lets it run; aborting takes it back if it has not begun, and cannot stop it otherwise.
+///
+/// # Panics
+/// Outside of a running loop. A panic of the closure is told by the handle.
+///
+/// # Errors
+/// The handle resolves to [`JoinError::Panicked`](crate::task::JoinError) also if no thread could be started.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let names = annulus::run(async {
+///     annulus::spawn_blocking(|| std::fs::read_dir(".").map(Iterator::count)).await.unwrap()
+/// })??;
+/// assert!(names > 0);
+/// # Ok(())
+/// # }
+/// ```
+#[track_caller]
+pub fn spawn_blocking<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let mut running = Submitted::new(Blocking::new(closure));
+    running.start();
+    spawn(async move {
+        match running.await {
+            Ok(Ok(value)) => value,
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(error) => panic!(
+                "no helper thread could be started for spawn_blocking: {error}; raise RLIMIT_NPROC or pids.max"
+            ),
+        }
+    })
+}
+
+/// Lets the other tasks that are ready run first.
+///
+/// # Cancel safety
+/// Dropping it is harmless.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// annulus::run(async {
+///     for step in 0..1000 {
+///         // ... a step of a long computation ...
+///         annulus::yield_now().await;
+///     }
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn yield_now() {
+    YieldNow { yielded: false }.await;
+}
+
+struct YieldNow {
+    yielded: bool,
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.yielded {
+            return Poll::Ready(());
+        }
+        self.yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,78 @@
+//! One turn of the loop, in the order in which things happen.
+//!
+//! A loop with nothing to do makes no system call. Yields, wakes and channels make none either: they only move
+//! tasks through the ready queue. A loaded server makes one for a whole batch of connections: the requests that
+//! a batch makes are handed over by the same call that waits for the next answers.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::engine::Engine;
+
+/// How many tasks of a batch are polled between two looks at the clock.
+const POLLS_PER_LOOK: usize = 16;
+/// How long a batch may keep the kernel waiting (I8).
+const BATCH_LIMIT: Duration = Duration::from_micros(500);
+/// How many polls may go by before what is queued for the kernel is handed over all the same (I8).
+const POLLS_UNTIL_DUE: u64 = 32;
+
+/// One turn. `finished` says whether what the loop is run for has come to its end, so that it need not sleep.
+pub(super) fn turn(engine: &Engine, finished: impl Fn() -> bool) -> io::Result<()> {
+    engine.turns.set(engine.turns.get() + 1);
+
+    // What completions left to do for those who are not tasks of this loop.
+    engine.port.run_later();
+    let broken_off = run_batch(engine);
+    if finished() {
+        return Ok(());
+    }
+
+    engine.executor.take_inbox();
+    engine.port.reap();
+    engine.fire_timers();
+
+    if engine.executor.ready() > 0 || engine.port.has_later() {
+        let due = broken_off || engine.polls_since_flush() >= POLLS_UNTIL_DUE;
+        if due {
+            engine.flushed();
+        }
+        engine.port.flush(due)
+    } else {
+        sleep(engine)
+    }
+}
+
+/// Polls the tasks that are ready now; those they make ready are for the next turn. True if it broke off because
+/// it took long; the rest stays in front.
+fn run_batch(engine: &Engine) -> bool {
+    let mut begun = None;
+    for polled in 1..=engine.executor.ready() {
+        engine.renew_budget();
+        engine.executor.poll_next();
+        // Somebody else waits only if the kernel is owed entries or a timer may be due.
+        if polled % POLLS_PER_LOOK == 0 && (engine.port.queued() > 0 || engine.timers() > 0) {
+            let now = Instant::now();
+            if now.duration_since(*begun.get_or_insert(now)) > BATCH_LIMIT {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Hands over what is queued and waits until something happens: one system call.
+fn sleep(engine: &Engine) -> io::Result<()> {
+    engine.flushed();
+    let limit = engine.next_deadline().map(|deadline| deadline.saturating_duration_since(engine.now()));
+    // First say that we sleep, then look once more: what comes after the look rings the doorbell.
+    if !engine.executor.inbox().park() {
+        return Ok(());
+    }
+    let slept = if engine.port.has_answers() { engine.port.flush(true) } else { engine.port.wait(limit) };
+    engine.executor.inbox().unpark();
+    // What ended the sleep is collected here, so that the next turn begins with its tasks ready.
+    engine.executor.take_inbox();
+    engine.port.reap();
+    engine.fire_timers();
+    slept
+}

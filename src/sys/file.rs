@@ -1,0 +1,235 @@
+//! Calls on files and paths.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::os::fd::RawFd;
+
+use super::{TRANSFER_MAX, answer};
+
+/// An offset that means "where the file's own cursor stands".
+pub(crate) const CURSOR: u64 = u64::MAX;
+
+/// pread(2), or read(2) at the cursor.
+///
+/// # Safety
+/// `length` bytes from `pointer` may be written until the call returns.
+pub(crate) unsafe fn read(fd: RawFd, pointer: *mut u8, length: usize, offset: u64) -> i32 {
+    let length = length.min(TRANSFER_MAX);
+    // SAFETY: passed on to the caller.
+    answer(unsafe {
+        match offset {
+            CURSOR => libc::read(fd, pointer.cast(), length),
+            _ => libc::pread(fd, pointer.cast(), length, offset as libc::off_t),
+        }
+    })
+}
+
+/// pwrite(2), or write(2) at the cursor.
+///
+/// # Safety
+/// `length` bytes from `pointer` may be read until the call returns.
+pub(crate) unsafe fn write(fd: RawFd, pointer: *const u8, length: usize, offset: u64) -> i32 {
+    let length = length.min(TRANSFER_MAX);
+    // SAFETY: passed on to the caller.
+    answer(unsafe {
+        match offset {
+            CURSOR => libc::write(fd, pointer.cast(), length),
+            _ => libc::pwrite(fd, pointer.cast(), length, offset as libc::off_t),
+        }
+    })
+}
+
+/// preadv(2), or readv(2) at the cursor.
+///
+/// # Safety
+/// `vectors` points to `count` entries, each of memory that may be written until the call returns.
+pub(crate) unsafe fn readv(fd: RawFd, vectors: *const libc::iovec, count: u32, offset: u64) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe {
+        match offset {
+            CURSOR => libc::readv(fd, vectors, count as i32),
+            _ => libc::preadv(fd, vectors, count as i32, offset as libc::off_t),
+        }
+    })
+}
+
+/// pwritev(2), or writev(2) at the cursor.
+///
+/// # Safety
+/// `vectors` points to `count` entries, each of memory that may be read until the call returns.
+pub(crate) unsafe fn writev(fd: RawFd, vectors: *const libc::iovec, count: u32, offset: u64) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe {
+        match offset {
+            CURSOR => libc::writev(fd, vectors, count as i32),
+            _ => libc::pwritev(fd, vectors, count as i32, offset as libc::off_t),
+        }
+    })
+}
+
+/// openat(2) relative to the working directory, close-on-exec.
+///
+/// # Safety
+/// `path` is a C string until the call returns.
+pub(crate) unsafe fn open(path: *const libc::c_char, flags: i32, mode: u32) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe { libc::open(path, flags | libc::O_CLOEXEC, mode as libc::c_uint) } as isize)
+}
+
+/// fsync(2), or fdatasync(2) where there is one.
+pub(crate) fn sync(fd: RawFd, data_only: bool) -> i32 {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    if data_only {
+        // SAFETY: no memory is passed.
+        return answer(unsafe { libc::fdatasync(fd) } as isize);
+    }
+    let _ = data_only;
+    // SAFETY: no memory is passed.
+    answer(unsafe { libc::fsync(fd) } as isize)
+}
+
+/// ftruncate(2).
+pub(crate) fn truncate(fd: RawFd, length: u64) -> i32 {
+    // SAFETY: no memory is passed.
+    answer(unsafe { libc::ftruncate(fd, length as libc::off_t) } as isize)
+}
+
+/// unlink(2), or rmdir(2) with AT_REMOVEDIR.
+///
+/// # Safety
+/// `path` is a C string until the call returns.
+pub(crate) unsafe fn unlink(path: *const libc::c_char, flags: i32) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe { libc::unlinkat(libc::AT_FDCWD, path, flags) } as isize)
+}
+
+/// rename(2).
+///
+/// # Safety
+/// `from` and `to` are C strings until the call returns.
+pub(crate) unsafe fn rename(from: *const libc::c_char, to: *const libc::c_char) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe { libc::rename(from, to) } as isize)
+}
+
+/// mkdir(2).
+///
+/// # Safety
+/// `path` is a C string until the call returns.
+pub(crate) unsafe fn mkdir(path: *const libc::c_char, mode: u32) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe { libc::mkdir(path, mode as libc::mode_t) } as isize)
+}
+
+/// What a file system says of a file, in words that every Unix has. Times are seconds and nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stat {
+    pub(crate) mode: u32,
+    pub(crate) length: u64,
+    pub(crate) blocks: u64,
+    pub(crate) inode: u64,
+    pub(crate) device: u64,
+    pub(crate) links: u64,
+    pub(crate) user: u32,
+    pub(crate) group: u32,
+    pub(crate) accessed: (i64, u32),
+    pub(crate) modified: (i64, u32),
+    pub(crate) changed: (i64, u32),
+    /// Not every file system keeps it.
+    pub(crate) created: Option<(i64, u32)>,
+}
+
+/// Where an answer of the kernel about a file is written: the kernel's own structure, on the heap.
+#[cfg(target_os = "linux")]
+pub(crate) type RawStat = libc::statx;
+/// Where an answer of the kernel about a file is written: the kernel's own structure, on the heap.
+#[cfg(not(target_os = "linux"))]
+pub(crate) type RawStat = libc::stat;
+
+/// statx(2): of a path, or of the descriptor itself where the path is empty. `flags` are AT_ flags.
+///
+/// # Safety
+/// `path` is a C string and `place` may be written, both until the call returns.
+#[cfg(target_os = "linux")]
+pub(crate) unsafe fn stat(fd: RawFd, path: *const libc::c_char, flags: i32, place: *mut RawStat) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe { libc::statx(fd, path, flags, STATX_MASK, place) } as isize)
+}
+
+/// fstat(2) where the path is empty, fstatat(2) otherwise. `flags` are AT_ flags.
+///
+/// # Safety
+/// `path` is a C string and `place` may be written, both until the call returns.
+#[cfg(not(target_os = "linux"))]
+pub(crate) unsafe fn stat(fd: RawFd, path: *const libc::c_char, flags: i32, place: *mut RawStat) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe {
+        match CStr::from_ptr(path).is_empty() {
+            true => libc::fstat(fd, place),
+            false => libc::fstatat(fd, path, place, flags),
+        }
+    } as isize)
+}
+
+/// The basic fields and the time of birth.
+#[cfg(target_os = "linux")]
+pub(crate) const STATX_MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+/// "The path may be empty: the descriptor itself is meant."
+#[cfg(target_os = "linux")]
+pub(crate) const EMPTY_PATH: i32 = libc::AT_EMPTY_PATH;
+/// "The path may be empty: the descriptor itself is meant."
+#[cfg(not(target_os = "linux"))]
+pub(crate) const EMPTY_PATH: i32 = 0;
+
+impl Stat {
+    /// A place for the kernel's answer, zeroed, so that reading it is always sound.
+    pub(crate) fn place() -> Box<MaybeUninit<RawStat>> {
+        Box::new(MaybeUninit::zeroed())
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn from_place(place: &MaybeUninit<RawStat>) -> Stat {
+        // SAFETY: plain numbers, zeroed by `place()`: any bit pattern is a value.
+        let raw = unsafe { place.assume_init_ref() };
+        let time = |stamp: &libc::statx_timestamp| (stamp.tv_sec, stamp.tv_nsec);
+        Stat {
+            mode: u32::from(raw.stx_mode),
+            length: raw.stx_size,
+            blocks: raw.stx_blocks,
+            inode: raw.stx_ino,
+            device: libc::makedev(raw.stx_dev_major, raw.stx_dev_minor),
+            links: u64::from(raw.stx_nlink),
+            user: raw.stx_uid,
+            group: raw.stx_gid,
+            accessed: time(&raw.stx_atime),
+            modified: time(&raw.stx_mtime),
+            changed: time(&raw.stx_ctime),
+            created: (raw.stx_mask & libc::STATX_BTIME != 0).then(|| time(&raw.stx_btime)),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unnecessary_cast, reason = "the widths of these fields differ from one system to the next")]
+    pub(crate) fn from_place(place: &MaybeUninit<RawStat>) -> Stat {
+        // SAFETY: plain numbers, zeroed by `place()`: any bit pattern is a value.
+        let raw = unsafe { place.assume_init_ref() };
+        Stat {
+            mode: raw.st_mode as u32,
+            length: raw.st_size as u64,
+            blocks: raw.st_blocks as u64,
+            inode: raw.st_ino as u64,
+            device: raw.st_dev as u64,
+            links: raw.st_nlink as u64,
+            user: raw.st_uid,
+            group: raw.st_gid,
+            accessed: (raw.st_atime as i64, raw.st_atime_nsec as u32),
+            modified: (raw.st_mtime as i64, raw.st_mtime_nsec as u32),
+            changed: (raw.st_ctime as i64, raw.st_ctime_nsec as u32),
+            created: None,
+        }
+    }
+}
+
+/// The empty path, for calls about a descriptor itself.
+pub(crate) const NO_PATH: &CStr = c"";

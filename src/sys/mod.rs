@@ -1,0 +1,68 @@
+//! The operating system, one call at a time.
+//!
+//! Every function makes exactly one system call and answers as a completion would: a number that is not
+//! negative, or a negated `errno`. Nothing here waits, retries or keeps state. Above this floor nobody
+//! names `libc` functions; the constants are free for all.
+#![allow(unsafe_code)]
+
+pub(crate) mod file;
+pub(crate) mod socket;
+#[cfg(annulus_uring)]
+pub(crate) mod uring;
+
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+
+/// One transfer moves at most this many bytes; Linux stops there by itself, others refuse more.
+///
+/// <https://man7.org/linux/man-pages/man2/read.2.html>
+pub(crate) const TRANSFER_MAX: usize = 0x7fff_f000;
+
+/// The answer of a C function that says -1 and sets `errno`, in the form of a completion.
+fn answer(returned: isize) -> i32 {
+    // A transfer is bounded by TRANSFER_MAX and a descriptor by i32, so nothing is cut off here.
+    if returned < 0 { -errno() } else { returned as i32 }
+}
+
+fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// An `io::Result` in the form of a completion.
+pub(crate) fn negated(result: io::Result<()>) -> i32 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => -error.raw_os_error().unwrap_or(libc::EIO),
+    }
+}
+
+/// A completion's number as an `io::Result`.
+pub(crate) fn checked(result: i32) -> io::Result<u32> {
+    if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result as u32) }
+}
+
+/// A descriptor for the time of a call.
+///
+/// # Safety
+/// `number` is an open descriptor for all of `'a`.
+pub(crate) unsafe fn borrow<'a>(number: RawFd) -> BorrowedFd<'a> {
+    // SAFETY: passed on to the caller.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// close(2). The number is free afterwards, whatever the answer.
+pub(crate) fn close(number: RawFd) -> i32 {
+    // SAFETY: closing is sound for memory; that nobody else owns the number is the descriptor's invariant I4.
+    answer(unsafe { libc::close(number) } as isize)
+}
+
+/// Whether a descriptor is ready now, or -EAGAIN: poll(2) without waiting.
+pub(crate) fn poll_now(number: RawFd, events: i16) -> i32 {
+    let mut entry = libc::pollfd { fd: number, events, revents: 0 };
+    // SAFETY: one entry, on this stack, for the time of the call.
+    match answer(unsafe { libc::poll(&mut entry, 1, 0) } as isize) {
+        0 => -libc::EAGAIN,
+        ready if ready > 0 => i32::from(entry.revents),
+        error => error,
+    }
+}

@@ -1,0 +1,125 @@
+//! Calls on sockets. Nothing here raises SIGPIPE, and nothing here blocks: what would is -EAGAIN.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+
+use super::{TRANSFER_MAX, answer, borrow, negated};
+
+/// "Do not wait, whatever the descriptor says", and no SIGPIPE where the call can say so.
+#[cfg(not(target_vendor = "apple"))]
+const QUIET: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+/// Apple's calls cannot say it; `socket` below sets SO_NOSIGPIPE instead.
+#[cfg(target_vendor = "apple")]
+const QUIET: i32 = libc::MSG_DONTWAIT;
+
+/// socket(2): close-on-exec and non-blocking.
+pub(crate) fn socket(domain: i32, kind: i32, protocol: i32) -> i32 {
+    let protocol = (protocol != 0).then(|| Protocol::from(protocol));
+    match Socket::new(Domain::from(domain), Type::from(kind), protocol) {
+        Ok(socket) => owned(socket),
+        Err(error) => negated(Err(error)),
+    }
+}
+
+/// accept(2): the accepted socket is close-on-exec and non-blocking.
+pub(crate) fn accept(fd: RawFd) -> i32 {
+    // SAFETY: the operation that asks holds the descriptor open (I4).
+    let listener = unsafe { borrow(fd) };
+    match SockRef::from(&listener).accept() {
+        Ok((socket, _)) => owned(socket),
+        Err(error) => negated(Err(error)),
+    }
+}
+
+fn owned(socket: Socket) -> i32 {
+    match socket.set_nonblocking(true) {
+        Ok(()) => socket.into_raw_fd(),
+        Err(error) => negated(Err(error)),
+    }
+}
+
+/// connect(2), asked once or again: -EAGAIN while it is under way, then what became of it.
+pub(crate) fn connect(fd: RawFd, address: &SockAddr) -> i32 {
+    // SAFETY: the operation that asks holds the descriptor open (I4).
+    let borrowed = unsafe { borrow(fd) };
+    let socket = SockRef::from(&borrowed);
+    // The outcome of an attempt under way is kept as the socket's error, and asking takes it away. Asking
+    // first makes a second connect(2) mean the same on every system.
+    match socket.take_error() {
+        Ok(None) => {}
+        Ok(Some(error)) | Err(error) => return negated(Err(error)),
+    }
+    match socket.connect(address) {
+        Ok(()) => 0,
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EISCONN) => 0,
+            Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR) => -libc::EAGAIN,
+            _ => negated(Err(error)),
+        },
+    }
+}
+
+/// recv(2).
+///
+/// # Safety
+/// `length` bytes from `pointer` may be written until the call returns.
+pub(crate) unsafe fn recv(fd: RawFd, pointer: *mut u8, length: usize, flags: i32) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe { libc::recv(fd, pointer.cast(), length.min(TRANSFER_MAX), flags | libc::MSG_DONTWAIT) })
+}
+
+/// send(2).
+///
+/// # Safety
+/// `length` bytes from `pointer` may be read until the call returns.
+pub(crate) unsafe fn send(fd: RawFd, pointer: *const u8, length: usize, flags: i32) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe { libc::send(fd, pointer.cast(), length.min(TRANSFER_MAX), flags | QUIET) })
+}
+
+/// recvmsg(2) of bytes alone: no address, no control data.
+///
+/// # Safety
+/// `vectors` points to `count` entries, each of memory that may be written until the call returns.
+pub(crate) unsafe fn receive_vectored(fd: RawFd, vectors: *mut libc::iovec, count: u32) -> i32 {
+    let mut header = message(vectors, count);
+    // SAFETY: the header lives on this stack for the time of the call; the rest is the caller's promise.
+    answer(unsafe { libc::recvmsg(fd, &mut header, libc::MSG_DONTWAIT) })
+}
+
+/// sendmsg(2) of bytes alone: no address, no control data.
+///
+/// # Safety
+/// `vectors` points to `count` entries, each of memory that may be read until the call returns.
+pub(crate) unsafe fn send_vectored(fd: RawFd, vectors: *mut libc::iovec, count: u32) -> i32 {
+    let header = message(vectors, count);
+    // SAFETY: the header lives on this stack for the time of the call; the rest is the caller's promise.
+    answer(unsafe { libc::sendmsg(fd, &header, QUIET) })
+}
+
+/// A message header around an array of buffers, and nothing else.
+#[allow(clippy::unnecessary_cast, reason = "the width of the count differs from one system to the next")]
+pub(crate) fn message(vectors: *mut libc::iovec, count: u32) -> libc::msghdr {
+    // SAFETY: plain numbers and pointers: all zeroes is a value, "nothing".
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = vectors;
+    header.msg_iovlen = count as _;
+    header
+}
+
+/// shutdown(2); `how` is SHUT_RD, SHUT_WR or SHUT_RDWR.
+pub(crate) fn shutdown(fd: RawFd, how: i32) -> i32 {
+    // SAFETY: no memory is passed.
+    answer(unsafe { libc::shutdown(fd, how) } as isize)
+}
+
+/// An option or a name of a socket, by way of `socket2`.
+pub(crate) fn with_socket<T>(fd: RawFd, ask: impl FnOnce(SockRef<'_>) -> io::Result<T>) -> io::Result<T> {
+    // SAFETY: the handle that asks holds the descriptor open (I4).
+    let borrowed = unsafe { borrow(fd) };
+    debug_assert!(borrowed.as_raw_fd() >= 0);
+    ask(SockRef::from(&borrowed))
+}

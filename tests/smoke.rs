@@ -1,7 +1,7 @@
 //! smoke
-use std::time::Duration;
 use annulus::net::*;
 use annulus::{Builder, Driver};
+use std::time::Duration;
 
 fn body(driver: Driver) {
     let rt = Builder::new().driver(driver).build().unwrap();
@@ -21,7 +21,9 @@ fn body(driver: Driver) {
         let (r, b) = s.read(Vec::with_capacity(10)).await;
         assert_eq!(r.unwrap(), 5);
         assert_eq!(b, b"hello");
-        assert!(annulus::time::timeout(Duration::from_millis(5), s.read(Vec::with_capacity(10))).await.is_err());
+        assert!(
+            annulus::time::timeout(Duration::from_millis(5), s.read(Vec::with_capacity(10))).await.is_err()
+        );
         c.write_all("later").await.0.unwrap();
         let (_, b) = s.read(Vec::with_capacity(10)).await;
         assert_eq!(b, b"later");
@@ -37,6 +39,10 @@ fn body(driver: Driver) {
     println!("{:?}", rt.metrics());
 }
 #[test]
-fn uring() { body(Driver::Uring) }
+fn uring() {
+    body(Driver::Uring)
+}
 #[test]
-fn readiness() { body(Driver::Readiness) }
+fn readiness() {
+    body(Driver::Readiness)
+}

@@ -194,8 +194,10 @@ mod tests {
     }
 
     fn fill<B: IoBufMut>(buf: &mut B, with: u8, count: usize) {
-        assert!(count <= buf.bytes_total());
-        assert_eq!(buf.stable_mut_ptr().cast_const(), buf.stable_ptr());
+        let before = (buf.stable_ptr(), buf.bytes_init(), buf.bytes_total());
+        assert!(count <= before.2);
+        assert_eq!(buf.stable_mut_ptr().cast_const(), before.0);
+        assert_eq!((buf.stable_ptr(), buf.bytes_init(), buf.bytes_total()), before, "asking changes nothing");
         // SAFETY: within the total, and written before it is said to be initialised.
         unsafe {
             buf.stable_mut_ptr().write_bytes(with, count);

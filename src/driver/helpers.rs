@@ -150,4 +150,3 @@ impl Shared {
         self.inbox.call();
     }
 }
-

@@ -24,8 +24,8 @@ mod slots;
 #[cfg(annulus_uring)]
 mod uring;
 
-pub use choice::{Choice, Refusal, UnknownDriver};
 pub(crate) use choice::Settings;
+pub use choice::{Choice, Refusal, UnknownDriver};
 pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
 pub(crate) use descriptor::{Descriptor, Hold, Way, conclude};

@@ -102,10 +102,8 @@ impl Port {
     pub(crate) fn abandon<O: Operation>(self: &Rc<Port>, token: Token, operation: O) {
         // Boxed only now that it is abandoned, and outside of the borrow.
         let mut operation = Some(Box::new(operation));
-        let abandoned = self
-            .slots
-            .borrow_mut()
-            .abandon(token, || operation.take().expect("the slot takes it once"));
+        let abandoned =
+            self.slots.borrow_mut().abandon(token, || operation.take().expect("the slot takes it once"));
         match (abandoned, operation) {
             (Abandoned::Answered(answer), Some(operation)) => operation.retire(answer, self),
             (Abandoned::Answered(_), None) => unreachable!("an answered slot takes no operation"),

@@ -142,7 +142,9 @@ impl Readiness {
 
     fn rearm(&mut self, number: i32) {
         if let Some(watched) = self.watched.get(&number) {
-            let awaits = |wait| watched.waiting.iter().any(|(_, request)| [wait, Wait::Asked].contains(&request.form.wait));
+            let awaits = |wait| {
+                watched.waiting.iter().any(|(_, request)| [wait, Wait::Asked].contains(&request.form.wait))
+            };
             let interest = Event::new(watched.key, awaits(Wait::Readable), awaits(Wait::Writable));
             // SAFETY: open while an operation waits on it (I4).
             let descriptor = unsafe { sys::borrow(number) };

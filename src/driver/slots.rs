@@ -118,9 +118,8 @@ impl Slots {
 
     /// Tokens of what is in flight, on one descriptor or on all.
     pub(crate) fn tokens(&self, fd: Option<i32>) -> Vec<Token> {
-        let wanted = |slot: &&Slot| {
-            !matches!(slot.state, State::Done(_)) && fd.is_none_or(|fd| fd == slot.fd)
-        };
+        let wanted =
+            |slot: &&Slot| !matches!(slot.state, State::Done(_)) && fd.is_none_or(|fd| fd == slot.fd);
         self.slots.iter().map(|(_, slot)| slot).filter(wanted).map(|slot| slot.token).collect()
     }
 

@@ -204,12 +204,16 @@ impl JoinError {
 
     fn message(&self) -> &str {
         match self {
-            JoinError::Cancelled => "the task was cancelled: it was aborted, or its runtime ended before it did",
-            JoinError::Panicked(panic) => match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-                (Some(text), _) => text,
-                (_, Some(text)) => text,
-                _ => "(a value that is not a text)",
-            },
+            JoinError::Cancelled => {
+                "the task was cancelled: it was aborted, or its runtime ended before it did"
+            }
+            JoinError::Panicked(panic) => {
+                match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+                    (Some(text), _) => text,
+                    (_, Some(text)) => text,
+                    _ => "(a value that is not a text)",
+                }
+            }
         }
     }
 }

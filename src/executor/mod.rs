@@ -18,8 +18,8 @@ mod waker;
 pub(crate) use current::{RuntimeId, Scope, with_current};
 pub(crate) use inbox::{Doorbell, Inbox};
 pub use join::{AbortHandle, JoinError, JoinHandle};
-pub(crate) use task::allocate;
 pub use task::Id;
+pub(crate) use task::allocate;
 pub(crate) use waiter::Waiter;
 
 use std::cell::Cell;

@@ -10,7 +10,5 @@ mod options;
 
 pub use file::File;
 pub use metadata::Metadata;
-pub use names::{
-    create_dir, metadata, read, remove_dir, remove_file, rename, symlink_metadata, write,
-};
+pub use names::{create_dir, metadata, read, remove_dir, remove_file, rename, symlink_metadata, write};
 pub use options::OpenOptions;

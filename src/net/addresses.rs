@@ -42,7 +42,9 @@ pub(super) async fn resolve(target: impl ToSocketAddrs) -> io::Result<Vec<Socket
                 let found = std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port));
                 match found {
                     Ok(addresses) => Ok(addresses.collect()),
-                    Err(error) => Err(io::Error::new(error.kind(), format!("{host:?} was not resolved: {error}"))),
+                    Err(error) => {
+                        Err(io::Error::new(error.kind(), format!("{host:?} was not resolved: {error}")))
+                    }
                 }
             };
             spawn_blocking(look_up).await??

@@ -22,7 +22,9 @@ fn control(socket: &Descriptor, control: Control<'_>) -> io::Result<Reply> {
 pub(super) fn bind(socket: &Descriptor, address: SocketAddr) -> io::Result<()> {
     let told = |error: io::Error| {
         let remedy = match error.kind() {
-            io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one",
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one"
+            }
             io::ErrorKind::AddrInUse => "another socket has it: choose another port, or end its owner",
             io::ErrorKind::AddrNotAvailable => "no interface of this machine has it",
             _ => return error,

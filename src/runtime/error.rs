@@ -68,7 +68,9 @@ impl From<UnknownDriver> for Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         let kind = match &error {
-            Error::Nested | Error::UnknownDriver(_) | Error::UnknownOperation(_) => io::ErrorKind::InvalidInput,
+            Error::Nested | Error::UnknownDriver(_) | Error::UnknownOperation(_) => {
+                io::ErrorKind::InvalidInput
+            }
             Error::Refused(_) => io::ErrorKind::Unsupported,
             Error::Broken(error) => error.kind(),
         };

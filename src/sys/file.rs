@@ -210,7 +210,10 @@ impl Stat {
     }
 
     #[cfg(not(target_os = "linux"))]
-    #[allow(clippy::unnecessary_cast, reason = "the widths of these fields differ from one system to the next")]
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the widths of these fields differ from one system to the next"
+    )]
     pub(crate) fn from_place(place: &MaybeUninit<RawStat>) -> Stat {
         // SAFETY: plain numbers, zeroed by `place()`: any bit pattern is a value.
         let raw = unsafe { place.assume_init_ref() };

@@ -150,7 +150,9 @@ impl<W> Wheel<W> {
                 let waiter = entry.waiter.take();
                 // Before the call, which may panic.
                 self.unlink(first);
-                waiter.into_iter().for_each(&mut fired);
+                if let Some(waiter) = waiter {
+                    fired(waiter);
+                }
             } else {
                 let above = DIGIT_BITS * (level as u32 + 1);
                 let start = self.tick >> above << above | (slot as u64) << (above - DIGIT_BITS);

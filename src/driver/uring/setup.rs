@@ -174,7 +174,9 @@ pub(super) fn refused(what: &'static str) -> impl Fn(io::Error) -> Refusal {
 
 fn not_permitted() -> String {
     match std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").as_deref().map(str::trim) {
-        Ok("1") => "kernel.io_uring_disabled is 1: only its group may use it; see kernel.io_uring_group".to_owned(),
+        Ok("1") => {
+            "kernel.io_uring_disabled is 1: only its group may use it; see kernel.io_uring_group".to_owned()
+        }
         Ok("2") => "kernel.io_uring_disabled is 2: set it to 0 to permit io_uring".to_owned(),
         _ => "a seccomp policy refuses it, as containers' default policies do: permit io_uring_setup, \
               io_uring_enter and io_uring_register"

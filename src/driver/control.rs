@@ -67,20 +67,20 @@ pub(crate) enum Reply {
 pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Reply> {
     with_socket(number, |socket| {
         Ok(match control {
-            Control::Bind(address) => done(socket.bind(address)?),
-            Control::Listen(backlog) => done(socket.listen(backlog)?),
+            Control::Bind(address) => {
+                socket.bind(address)?;
+                Reply::Done
+            }
+            Control::Listen(backlog) => {
+                socket.listen(backlog)?;
+                Reply::Done
+            }
             Control::LocalName => Reply::Name(socket.local_addr()?),
             Control::PeerName => Reply::Name(socket.peer_addr()?),
-            Control::Set(setting) => done(match setting {
-                Setting::Nodelay(on) => socket.set_tcp_nodelay(on)?,
-                Setting::Keepalive(on) => socket.set_keepalive(on)?,
-                Setting::ReuseAddress(on) => socket.set_reuse_address(on)?,
-                Setting::Linger(span) => socket.set_linger(span)?,
-                Setting::Ttl(hops) if is_v6(&socket)? => socket.set_unicast_hops_v6(hops)?,
-                Setting::Ttl(hops) => socket.set_ttl_v4(hops)?,
-                Setting::ReceiveBuffer(bytes) => socket.set_recv_buffer_size(bytes)?,
-                Setting::SendBuffer(bytes) => socket.set_send_buffer_size(bytes)?,
-            }),
+            Control::Set(setting) => {
+                set(&socket, setting)?;
+                Reply::Done
+            }
             Control::Get(property) => match property {
                 Property::Nodelay => Reply::Flag(socket.tcp_nodelay()?),
                 Property::Keepalive => Reply::Flag(socket.keepalive()?),
@@ -95,8 +95,17 @@ pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Rep
     })
 }
 
-fn done((): ()) -> Reply {
-    Reply::Done
+fn set(socket: &socket2::Socket, setting: Setting) -> io::Result<()> {
+    match setting {
+        Setting::Nodelay(on) => socket.set_tcp_nodelay(on),
+        Setting::Keepalive(on) => socket.set_keepalive(on),
+        Setting::ReuseAddress(on) => socket.set_reuse_address(on),
+        Setting::Linger(span) => socket.set_linger(span),
+        Setting::Ttl(hops) if is_v6(socket)? => socket.set_unicast_hops_v6(hops),
+        Setting::Ttl(hops) => socket.set_ttl_v4(hops),
+        Setting::ReceiveBuffer(bytes) => socket.set_recv_buffer_size(bytes),
+        Setting::SendBuffer(bytes) => socket.set_send_buffer_size(bytes),
+    }
 }
 
 fn is_v6(socket: &socket2::Socket) -> io::Result<bool> {

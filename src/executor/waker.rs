@@ -28,10 +28,12 @@ pub(super) fn own_task(waker: &Waker) -> Option<TaskRef> {
     // SAFETY: the waker holds the memory.
     let header = unsafe { task.as_ref() };
     with_current(|executor| {
-        // SAFETY: the ids are equal, so this is the task's thread, and the task has not finished (it is being
-        // polled, or else the waker is stale): the state says which, and the live list holds a reference.
-        (executor.id() == header.runtime && !unsafe { is_complete(task) })
-            .then(|| unsafe { TaskRef::share(task) })
+        if executor.id() != header.runtime {
+            return None;
+        }
+        // SAFETY: the ids are equal, so this is the task's thread; while it has not finished, the live list holds a
+        // reference. A finished one's waker is stale, and nobody's.
+        unsafe { (!is_complete(task)).then(|| TaskRef::share(task)) }
     })
     .flatten()
 }
@@ -59,12 +61,13 @@ unsafe fn make_ready(task: TaskPointer) {
     // SAFETY: held by the caller.
     let header = unsafe { task.as_ref() };
     let here = with_current(|executor| {
-        let here = executor.id() == header.runtime;
-        // SAFETY: equal ids: the task's thread. Not complete: the live list holds a reference.
-        if here && !unsafe { is_complete(task) } {
-            executor.schedule(unsafe { TaskRef::share(task) });
+        if executor.id() != header.runtime {
+            return false;
         }
-        here
+        // SAFETY: equal ids: the task's thread. Not complete: the live list holds a reference.
+        let task = unsafe { (!is_complete(task)).then(|| TaskRef::share(task)) };
+        task.into_iter().for_each(|task| executor.schedule(task));
+        true
     });
     if here != Some(true) {
         // SAFETY: held by the caller.

@@ -137,6 +137,28 @@ impl TcpStream {
         drain(buffer, |rest, _| self.write(rest))
     }
 
+    /// Waits until a read would find something: bytes, the end, or an error.
+    ///
+    /// # Cancel safety
+    /// Dropping it is harmless.
+    ///
+    /// # Errors
+    /// Those of poll(2).
+    pub async fn readable(&self) -> io::Result<()> {
+        Submitted::new(op::Poll::new(self.socket.hold(), libc::POLLIN)).await.map(drop)
+    }
+
+    /// Waits until a write would find room, or an error.
+    ///
+    /// # Cancel safety
+    /// Dropping it is harmless.
+    ///
+    /// # Errors
+    /// Those of poll(2).
+    pub async fn writable(&self) -> io::Result<()> {
+        Submitted::new(op::Poll::new(self.socket.hold(), libc::POLLOUT)).await.map(drop)
+    }
+
     /// Ends one direction, or both: the peer sees the end of what is written here after all that was written
     /// before.
     ///

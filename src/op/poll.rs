@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, form};
+use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
 use crate::sys;
 
 /// Waits until a descriptor is ready.
@@ -39,6 +39,12 @@ impl Operation for Poll {
 
     fn descriptor(&self) -> Option<&Hold> {
         Some(&self.hold)
+    }
+
+    /// What an abandoned read left can be read.
+    fn answer_at_hand(&mut self) -> Option<Completion> {
+        let left = self.events & libc::POLLIN != 0 && self.hold.direction(Way::Read).has_leftover();
+        left.then_some(Completion::of(i32::from(libc::POLLIN)))
     }
 
     fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<u32> {

@@ -73,7 +73,7 @@ pub(crate) fn expect_current<T>(what: &str, ask: impl FnOnce(&Engine) -> T) -> T
 impl Engine {
     pub(crate) fn new(executor: Executor, driver: Driver) -> Engine {
         Engine {
-            port: Port::new(executor.id(), driver),
+            port: Port::new(executor.id(), executor.inbox(), driver),
             executor,
             wheel: RefCell::new(Wheel::new()),
             epoch: Instant::now(),

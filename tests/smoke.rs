@@ -32,8 +32,9 @@ fn body(driver: Driver) {
         assert_eq!(r.unwrap(), 0);
         let v = annulus::spawn_blocking(|| 5).await.unwrap();
         assert_eq!(v, 5);
-        let m = annulus::fs::read("Cargo.toml").await.unwrap();
-        assert_eq!(m, std::fs::read("Cargo.toml").unwrap());
+        std::fs::write("/tmp/smoke-x", "text").unwrap();
+        let m = annulus::fs::read("/tmp/smoke-x").await.unwrap();
+        assert_eq!(m, b"text");
     })
     .unwrap();
     println!("{:?}", rt.metrics());

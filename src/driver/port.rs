@@ -16,11 +16,12 @@ use super::control::{Control, Reply};
 use super::operation::{Completion, Operation};
 use super::slots::{Abandoned, Found, Orphan, Polled, Slots, Token};
 use super::{Counters, Driver};
-use crate::executor::{RuntimeId, Waiter};
+use crate::executor::{Inbox, RuntimeId, Waiter};
 
 /// Held by its runtime, by the futures in flight and by descriptors, so it may outlive the first.
 pub struct Port {
     runtime: RuntimeId,
+    inbox: &'static Inbox,
     driver: RefCell<Driver>,
     slots: RefCell<Slots>,
     /// Other people's code that completions ask for, run when nothing is borrowed.
@@ -36,9 +37,10 @@ enum Later {
 }
 
 impl Port {
-    pub(crate) fn new(runtime: RuntimeId, driver: Driver) -> Rc<Port> {
+    pub(crate) fn new(runtime: RuntimeId, inbox: &'static Inbox, driver: Driver) -> Rc<Port> {
         Rc::new(Port {
             runtime,
+            inbox,
             driver: RefCell::new(driver),
             slots: RefCell::default(),
             later: RefCell::default(),
@@ -167,11 +169,6 @@ impl Port {
         }
     }
 
-    /// Whether answers can be reaped without a wait.
-    pub(crate) fn has_answers(&self) -> bool {
-        self.driver.borrow().has_answers()
-    }
-
     /// Whether entries wait for the kernel to be told.
     pub(crate) fn queued(&self) -> usize {
         self.driver.borrow().queued()
@@ -182,9 +179,17 @@ impl Port {
         self.driver.borrow_mut().flush(due)
     }
 
-    /// See `Driver::wait`.
-    pub(crate) fn wait(&self, limit: Option<Duration>) -> io::Result<()> {
-        self.driver.borrow_mut().wait(limit)
+    /// Waits until an answer can be reaped, or until another thread has something that `look` finds, for at most
+    /// `limit`. First we say that we sleep, then we look once more: what comes after the look rings the doorbell.
+    pub(crate) fn wait(&self, limit: Option<Duration>, look: impl FnOnce() -> bool) -> io::Result<()> {
+        self.inbox.park();
+        let mut driver = self.driver.borrow_mut();
+        let waited = match driver.has_answers() || look() {
+            true => driver.flush(true),
+            false => driver.wait(limit),
+        };
+        self.inbox.unpark();
+        waited
     }
 
     // The end.
@@ -203,7 +208,7 @@ impl Port {
                 break 0;
             }
             let remaining = deadline.saturating_duration_since(Instant::now());
-            if remaining.is_zero() || self.wait(Some(remaining)).is_err() {
+            if remaining.is_zero() || self.wait(Some(remaining), || false).is_err() {
                 break left;
             }
         };

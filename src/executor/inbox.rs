@@ -99,16 +99,14 @@ impl Inbox {
         }
     }
 
-    /// Says that the loop is about to sleep. True if nothing has come that the sleep would miss.
-    #[must_use]
-    pub(crate) fn park(&self) -> bool {
+    /// Says that the loop is about to sleep. It does so only if, asked after this, nothing has come.
+    pub(crate) fn park(&self) {
         self.parked.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        let empty = self.last.load(Ordering::Relaxed).is_null();
-        if !empty {
-            self.unpark();
-        }
-        empty
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.last.load(Ordering::Relaxed).is_null()
     }
 
     /// Says that the loop is awake.

@@ -1,5 +1,6 @@
 //! Who waits for something: a task of this loop, linked without a clone, or somebody's waker.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 use super::current::current_id;
@@ -34,11 +35,12 @@ impl Waiter {
         }
     }
 
-    /// Resumes whoever waits. Runs user code if that is a foreign waker (I5: not while anything is borrowed).
+    /// Resumes whoever waits. Runs user code if that is a foreign waker (I5: not while anything is borrowed); a
+    /// panic of theirs is theirs: the panic hook has told it, and the loop goes on.
     pub(crate) fn wake(self) {
         match self {
             Waiter::Task(task) => resume(task),
-            Waiter::Foreign(waker) => waker.wake(),
+            Waiter::Foreign(waker) => drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))),
         }
     }
 

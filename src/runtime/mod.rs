@@ -13,8 +13,10 @@ pub use error::Error;
 pub use metrics::Metrics;
 pub use spawn::{spawn, spawn_blocking, yield_now};
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -76,6 +78,8 @@ fn refuse_nesting() -> Result<(), Error> {
 pub struct Runtime {
     engine: Rc<Engine>,
     shutdown_limit: Duration,
+    /// The `errno` after which the driver does nothing any more.
+    broken: Cell<Option<i32>>,
 }
 
 impl Runtime {
@@ -104,13 +108,17 @@ impl Runtime {
     /// If the future panics, with its panic.
     pub fn run<F: Future>(&self, future: F) -> Result<F::Output, Error> {
         refuse_nesting()?;
+        if let Some(errno) = self.broken.get() {
+            return Err(Error::Broken(io::Error::from_raw_os_error(errno)));
+        }
         let engine = &*self.engine;
         let _scope = engine.enter();
-        let outcome = engine.executor.drive(future, |root_finished| turn::turn(engine, root_finished));
-        if outcome.is_err() {
+        let output = engine.executor.drive(future, |root_finished| turn::turn(engine, root_finished));
+        output.and_then(|output| turn::settle(engine).map(|()| output)).map_err(|error| {
+            self.broken.set(Some(error.raw_os_error().unwrap_or(libc::EIO)));
             engine.executor.abort_all();
-        }
-        outcome.map_err(Error::Broken)
+            Error::Broken(error)
+        })
     }
 
     /// Which driver serves: `"uring"` or `"readiness"`.

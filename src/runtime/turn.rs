@@ -64,15 +64,22 @@ fn run_batch(engine: &Engine) -> bool {
 fn sleep(engine: &Engine) -> io::Result<()> {
     engine.flushed();
     let limit = engine.next_deadline().map(|deadline| deadline.saturating_duration_since(engine.now()));
-    // First say that we sleep, then look once more: what comes after the look rings the doorbell.
-    if !engine.executor.inbox().park() {
-        return Ok(());
-    }
-    let slept = if engine.port.has_answers() { engine.port.flush(true) } else { engine.port.wait(limit) };
-    engine.executor.inbox().unpark();
+    let slept = engine.port.wait(limit, || !engine.executor.inbox().is_empty());
     // What ended the sleep is collected here, so that the next turn begins with its tasks ready.
     engine.executor.take_inbox();
     engine.port.reap();
     engine.fire_timers();
     slept
+}
+
+/// After the last turn of a run: what was dropped at its end is stopped and closed now, not at the next run. One
+/// round hands over the requests to stop, the next collects what they stopped, the third closes it.
+pub(super) fn settle(engine: &Engine) -> io::Result<()> {
+    const ROUNDS: usize = 4;
+    for _ in 0..ROUNDS {
+        engine.port.reap();
+        engine.port.run_later();
+        engine.port.flush(true)?;
+    }
+    Ok(())
 }

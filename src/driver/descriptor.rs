@@ -60,14 +60,17 @@ impl Descriptor {
     }
 
     /// For an operation.
+    #[inline]
     pub(crate) fn hold(&self) -> Hold {
         Hold(Rc::clone(&self.0))
     }
 
+    #[inline]
     pub(crate) fn number(&self) -> i32 {
         self.0.number
     }
 
+    #[inline]
     pub(crate) fn port(&self) -> &Rc<Port> {
         &self.0.port
     }
@@ -131,10 +134,12 @@ impl Hold {
         &self.0.port
     }
 
+    #[inline]
     pub(crate) fn is_closing(&self) -> bool {
         self.0.closing.get()
     }
 
+    #[inline]
     pub(crate) fn direction(&self, way: Way) -> &Direction {
         match way {
             Way::Read => &self.0.read,
@@ -143,10 +148,12 @@ impl Hold {
     }
 
     /// An operation is in flight from here to `end`.
+    #[inline]
     pub(crate) fn begin(&self) {
         self.0.operations.set(self.0.operations.get() + 1);
     }
 
+    #[inline]
     fn end(&self) {
         self.0.operations.set(self.0.operations.get() - 1);
         if self.0.closing.get() && self.0.operations.get() == 0 {
@@ -195,6 +202,7 @@ impl Drop for Shared {
 /// The completion of `operation` has come: makes of it what `last` says, and lets the next one begin.
 ///
 /// The direction is left and the descriptor let go of only after `last`, which may leave something behind.
+#[inline]
 pub(crate) fn conclude<O: Operation, T>(operation: O, last: impl FnOnce(O) -> T) -> T {
     let hold = operation.descriptor().cloned();
     let way = operation.way();

@@ -50,6 +50,7 @@ struct Rare {
 
 impl Direction {
     /// Takes the direction, or a place in its queue. True when it is the caller's.
+    #[inline]
     pub(crate) fn enter(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
         if ticket.is_none() && self.word.get() & BUSY == 0 {
             self.word.set(self.word.get() | BUSY);
@@ -81,6 +82,7 @@ impl Direction {
     }
 
     /// Remembers what is in flight.
+    #[inline]
     pub(crate) fn begin(&self, token: Token) {
         self.operation.set(Some(token));
     }
@@ -91,6 +93,7 @@ impl Direction {
     }
 
     /// Gives the direction to the next in the queue, or leaves it free.
+    #[inline]
     pub(crate) fn leave(&self) {
         self.operation.set(None);
         if self.rare.borrow().is_none() {
@@ -132,6 +135,7 @@ impl Direction {
     }
 
     /// Whether something was left for the next operation: one load.
+    #[inline]
     pub(crate) fn has_leftover(&self) -> bool {
         self.word.get() & LEFTOVER != 0
     }
@@ -145,6 +149,7 @@ impl Direction {
     }
 
     /// Takes what was left.
+    #[inline]
     pub(crate) fn take_leftover(&self) -> Option<Leftover> {
         if !self.has_leftover() {
             return None;

@@ -30,7 +30,7 @@ pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
 pub(crate) use descriptor::{Descriptor, Hold, Way, conclude};
 pub(crate) use direction::{Direction, Leftover, Ticket};
-pub(crate) use operation::{Completion, Form, Operation, Request, Wait, form};
+pub(crate) use operation::{Begin, Completion, Form, Operation, Request, Wait, form};
 pub(crate) use port::Port;
 pub(crate) use slots::Token;
 
@@ -77,8 +77,9 @@ impl Driver {
     }
 
     /// Takes a submission. It does not fail: whatever becomes of it, its completion says so (I3).
-    fn push(&mut self, token: Token, request: &Request) {
-        each!(self, driver => driver.push(token, request), ended: unreachable!("the port refuses before"));
+    #[inline(always)]
+    fn push(&mut self, token: Token, request: &Request, begin: Begin) {
+        each!(self, driver => driver.push(token, request, begin), ended: unreachable!("the port refuses before"));
     }
 
     /// Asks for the early end of a submission, whose own completion then says how it ended.
@@ -92,7 +93,8 @@ impl Driver {
     }
 
     /// Hands out the completions that have come. No system call.
-    fn reap(&mut self, found: &mut dyn FnMut(Token, Completion)) {
+    #[inline]
+    fn reap(&mut self, found: impl FnMut(Token, Completion)) {
         each!(self, driver => driver.reap(found), ended: ());
     }
 

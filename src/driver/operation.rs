@@ -98,8 +98,6 @@ pub struct Request {
     pub(crate) other_pointer: *mut u8,
     pub(crate) offset: u64,
     pub(crate) flags: i32,
-    /// Wait for readiness first: the kernel has just said that the descriptor is not ready.
-    pub(crate) wait_first: bool,
 }
 
 // SAFETY: a request goes to a helper thread only while its operation is in flight, and then the memory behind
@@ -107,6 +105,7 @@ pub struct Request {
 unsafe impl Send for Request {}
 
 impl Request {
+    #[inline]
     pub(crate) fn new(form: &'static Form) -> Request {
         Request {
             form,
@@ -116,11 +115,11 @@ impl Request {
             other_pointer: std::ptr::null_mut(),
             offset: 0,
             flags: 0,
-            wait_first: false,
         }
     }
 
     /// A request about `hold`'s descriptor.
+    #[inline]
     pub(crate) fn on(form: &'static Form, hold: &Hold) -> Request {
         Request { fd: hold.number(), ..Request::new(form) }
     }
@@ -151,6 +150,15 @@ impl Request {
     }
 }
 
+/// When a submission is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Now, or as soon as it can.
+    Now,
+    /// When its descriptor is ready: the kernel has just said that it is not.
+    WhenReady,
+}
+
 /// The answer to a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completion {
@@ -161,6 +169,7 @@ pub struct Completion {
 }
 
 impl Completion {
+    #[inline]
     pub(crate) fn of(result: i32) -> Completion {
         Completion { result, flags: 0 }
     }
@@ -169,6 +178,7 @@ impl Completion {
         Completion::of(-libc::ECANCELED)
     }
 
+    #[inline]
     pub(crate) fn checked(self) -> std::io::Result<u32> {
         crate::sys::checked(self.result)
     }

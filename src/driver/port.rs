@@ -13,7 +13,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Reply};
-use super::operation::{Completion, Operation};
+use super::operation::{Begin, Completion, Operation};
 use super::slots::{Abandoned, Found, Orphan, Polled, Slots, Token};
 use super::{Counters, Driver};
 use crate::executor::{Inbox, RuntimeId, Waiter};
@@ -26,6 +26,8 @@ pub struct Port {
     slots: RefCell<Slots>,
     /// Other people's code that completions ask for, run when nothing is borrowed.
     later: RefCell<Vec<Later>>,
+    /// Whether the driver was given anything since it was last found with nothing to do.
+    given: Cell<bool>,
     ended: Cell<bool>,
     stray: Cell<u64>,
     leaked: Cell<u64>,
@@ -44,17 +46,20 @@ impl Port {
             driver: RefCell::new(driver),
             slots: RefCell::default(),
             later: RefCell::default(),
+            given: Cell::new(false),
             ended: Cell::new(false),
             stray: Cell::new(0),
             leaked: Cell::new(0),
         })
     }
 
+    #[inline]
     pub(crate) fn runtime(&self) -> RuntimeId {
         self.runtime
     }
 
     /// Whether the runtime has ended; nothing is submitted any more.
+    #[inline]
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.get()
     }
@@ -62,13 +67,14 @@ impl Port {
     // What futures do.
 
     /// Sends an operation out. Its future goes on owning it.
-    pub(crate) fn submit<O: Operation>(&self, operation: &mut O, wait_first: bool, waker: &Waker) -> Token {
+    #[inline]
+    pub(crate) fn submit<O: Operation>(&self, operation: &mut O, begin: Begin, waker: &Waker) -> Token {
         // Both run user code (a buffer's, a waker's): before anything is borrowed.
-        let mut request = operation.request();
-        request.wait_first = wait_first;
+        let request = operation.request();
         let waiter = Waiter::of(waker);
         let token = self.slots.borrow_mut().insert(waiter, request.fd);
-        self.driver.borrow_mut().push(token, &request);
+        self.given.set(true);
+        self.driver.borrow_mut().push(token, &request, begin);
         token
     }
 
@@ -88,6 +94,7 @@ impl Port {
     /// Asks for the early end of what is in flight.
     pub(crate) fn cancel(&self, token: Token) {
         let Some(fd) = self.slots.borrow().fd(token) else { return };
+        self.given.set(true);
         self.driver.borrow_mut().cancel(token, fd);
     }
 
@@ -123,6 +130,7 @@ impl Port {
 
     /// Closes a number that nothing names.
     pub(crate) fn close(&self, number: i32) {
+        self.given.set(true);
         self.driver.borrow_mut().close(number);
     }
 
@@ -133,11 +141,21 @@ impl Port {
 
     // What the turn does.
 
+    /// Whether the driver has nothing to do and nothing to tell. Says so only after `flush` found it so.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.given.get()
+    }
+
     /// Hands answers to those who wait. Resumes own tasks; everything else waits for `run_later`.
+    #[inline]
     pub(crate) fn reap(&self) {
+        if self.is_quiet() {
+            return;
+        }
         let mut slots = self.slots.borrow_mut();
         let mut later = self.later.borrow_mut();
-        self.driver.borrow_mut().reap(&mut |token, answer| match slots.complete(token, answer) {
+        self.driver.borrow_mut().reap(|token, answer| match slots.complete(token, answer) {
             Found::Task => {}
             Found::Foreign(waker) => later.push(Later::Wake(waker)),
             Found::Orphan(orphan) => later.push(Later::Retire(orphan, answer)),
@@ -150,6 +168,7 @@ impl Port {
         self.later.borrow_mut().push(Later::Wake(waker));
     }
 
+    #[inline]
     pub(crate) fn has_later(&self) -> bool {
         !self.later.borrow().is_empty()
     }
@@ -176,7 +195,11 @@ impl Port {
 
     /// See `Driver::flush`.
     pub(crate) fn flush(&self, due: bool) -> io::Result<()> {
-        self.driver.borrow_mut().flush(due)
+        let mut driver = self.driver.borrow_mut();
+        driver.flush(due)?;
+        let busy = driver.queued() + driver.closing() + self.slots.borrow().in_flight() > 0;
+        self.given.set(busy || driver.has_answers());
+        Ok(())
     }
 
     /// Waits until an answer can be reaped, or until another thread has something that `look` finds, for at most
@@ -189,6 +212,8 @@ impl Port {
             false => driver.wait(limit),
         };
         self.inbox.unpark();
+        // Whatever ended the wait, be it the doorbell's own completion, is to be reaped.
+        self.given.set(true);
         waited
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use polling::{Event, Events, PollMode, Poller};
 
 use super::helpers::Helpers;
-use super::operation::{Completion, Request, Wait};
+use super::operation::{Begin, Completion, Request, Wait};
 use super::slots::Token;
 use super::{Counters, Settings};
 use crate::executor::{Doorbell, Inbox};
@@ -72,11 +72,11 @@ impl Readiness {
         })
     }
 
-    pub(crate) fn push(&mut self, token: Token, request: &Request) {
+    pub(crate) fn push(&mut self, token: Token, request: &Request, begin: Begin) {
         self.counters.submitted += 1;
         match request.form.wait {
             Wait::Helper => self.help(token, request),
-            _ if request.wait_first || self.knows_not_ready(request) => self.wait_for(token, request),
+            _ if begin == Begin::WhenReady || self.knows_not_ready(request) => self.wait_for(token, request),
             _ => self.attempt(token, request),
         }
     }
@@ -178,7 +178,7 @@ impl Readiness {
         sys::close(number);
     }
 
-    pub(crate) fn reap(&mut self, found: &mut dyn FnMut(Token, Completion)) {
+    pub(crate) fn reap(&mut self, mut found: impl FnMut(Token, Completion)) {
         let helped = self.helpers.as_ref().map(Helpers::take).unwrap_or_default();
         self.answers.extend(helped.into_iter().map(|(token, answer)| (token, Completion::of(answer))));
         self.counters.completed += self.answers.len() as u64;

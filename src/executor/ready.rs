@@ -15,11 +15,13 @@ pub(super) struct Ready {
 }
 
 impl Ready {
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.length.get()
     }
 
     /// Links a task that is not linked (its state says so).
+    #[inline]
     pub(super) fn push(&self, task: TaskRef) {
         let task = task.into_raw();
         match self.last.replace(Some(task)) {
@@ -31,6 +33,7 @@ impl Ready {
     }
 
     /// Takes the task that has waited longest.
+    #[inline]
     pub(super) fn pop(&self) -> Option<TaskRef> {
         let task = self.first.get()?;
         // SAFETY: an entry owns a reference to its task, which now becomes the caller's.

@@ -51,19 +51,23 @@ impl State {
         State(Cell::new(HANDLE))
     }
 
+    #[inline]
     fn has(&self, bits: u8) -> bool {
         self.0.get() & bits != 0
     }
 
+    #[inline]
     fn set(&self, bits: u8) {
         self.0.set(self.0.get() | bits);
     }
 
+    #[inline]
     fn clear(&self, bits: u8) {
         self.0.set(self.0.get() & !bits);
     }
 
     /// True when the task is to be linked into the ready queue.
+    #[inline]
     pub(super) fn schedule(&self) -> bool {
         let link = !self.has(SCHEDULED | COMPLETE);
         if link {
@@ -108,6 +112,7 @@ impl State {
         !self.has(HANDLE)
     }
 
+    #[inline]
     pub(super) fn is_complete(&self) -> bool {
         self.has(COMPLETE)
     }

@@ -20,6 +20,7 @@ pub(super) fn raw(task: TaskPointer) -> RawWaker {
 }
 
 /// The task behind a waker, if it is one of the loop that runs now.
+#[inline]
 pub(super) fn own_task(waker: &Waker) -> Option<TaskRef> {
     if !std::ptr::eq(waker.vtable(), &VTABLE) {
         return None;
@@ -38,10 +39,17 @@ pub(super) fn own_task(waker: &Waker) -> Option<TaskRef> {
     .flatten()
 }
 
+/// Whether a waker is of a task of the loop that runs now.
+#[inline]
+pub(super) fn is_own(waker: &Waker) -> bool {
+    own_task(waker).is_some()
+}
+
 /// Whether the future is gone.
 ///
 /// # Safety
 /// The memory is held and the caller is on the task's thread.
+#[inline]
 unsafe fn is_complete(task: TaskPointer) -> bool {
     // SAFETY: both promised; `state` is a plain cell of the owner's thread. A reference made of a pointer
     // without touching the count must not be dropped.
@@ -49,6 +57,7 @@ unsafe fn is_complete(task: TaskPointer) -> bool {
     task.state().is_complete()
 }
 
+#[inline]
 fn pointer(data: *const ()) -> TaskPointer {
     NonNull::new(data.cast_mut().cast::<Header>()).expect("a waker's task is never null")
 }
@@ -57,6 +66,7 @@ fn pointer(data: *const ()) -> TaskPointer {
 ///
 /// # Safety
 /// The memory of the task is held by the caller.
+#[inline]
 unsafe fn make_ready(task: TaskPointer) {
     // SAFETY: held by the caller.
     let header = unsafe { task.as_ref() };

@@ -12,7 +12,7 @@ pub struct Accept {
     hold: Hold,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "accept",
     wait: Readable,
     code: Accept,
@@ -31,11 +31,11 @@ impl Operation for Accept {
     type Output = io::Result<Descriptor>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
-        Request::on(&FORM, &self.hold)
+        Request::on(FORM, &self.hold)
     }
 
     fn descriptor(&self) -> Option<&Hold> {

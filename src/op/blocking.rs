@@ -20,7 +20,7 @@ struct Job<T> {
     run: unsafe fn(*mut u8),
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "blocking",
     wait: Helper,
     entry: none,
@@ -57,14 +57,14 @@ impl<T: Send + 'static> Operation for Blocking<T> {
     type Output = Result<thread::Result<T>, std::io::Error>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
         Request {
             pointer: (&raw mut *self.job).cast(),
             other_pointer: self.job.run as *mut u8,
-            ..Request::new(&FORM)
+            ..Request::new(FORM)
         }
     }
 

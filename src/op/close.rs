@@ -11,7 +11,7 @@ pub struct Close {
     descriptor: Descriptor,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "close",
     wait: Never,
     code: Close,
@@ -29,11 +29,11 @@ impl Operation for Close {
     type Output = io::Result<()>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
-        Request { fd: self.descriptor.number(), ..Request::new(&FORM) }
+        Request { fd: self.descriptor.number(), ..Request::new(FORM) }
     }
 
     /// Unless it was stopped before it began, the number is not ours any more, whatever the answer; otherwise

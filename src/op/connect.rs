@@ -15,7 +15,7 @@ pub struct Connect {
     address: Box<SockAddr>,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "connect",
     wait: Writable,
     code: Connect,
@@ -38,7 +38,7 @@ impl Operation for Connect {
     type Output = io::Result<()>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
@@ -46,7 +46,7 @@ impl Operation for Connect {
             pointer: self.address.as_ptr().cast::<u8>().cast_mut(),
             length: self.address.len(),
             other_pointer: (&raw mut *self.address).cast(),
-            ..Request::on(&FORM, &self.hold)
+            ..Request::on(FORM, &self.hold)
         }
     }
 

@@ -12,7 +12,7 @@ pub struct Fsync {
     data_only: bool,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "fsync",
     wait: Helper,
     code: Fsync,
@@ -33,11 +33,11 @@ impl Operation for Fsync {
     type Output = io::Result<()>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
-        Request { flags: i32::from(self.data_only), ..Request::on(&FORM, &self.hold) }
+        Request { flags: i32::from(self.data_only), ..Request::on(FORM, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {

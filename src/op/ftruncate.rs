@@ -12,7 +12,7 @@ pub struct Ftruncate {
     length: u64,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "ftruncate",
     wait: Helper,
     code: Ftruncate,
@@ -30,11 +30,11 @@ impl Operation for Ftruncate {
     type Output = io::Result<()>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
-        Request { offset: self.length, ..Request::on(&FORM, &self.hold) }
+        Request { offset: self.length, ..Request::on(FORM, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {

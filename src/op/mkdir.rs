@@ -16,7 +16,7 @@ pub struct Mkdir {
     mode: u32,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "mkdirat",
     wait: Helper,
     code: MkDirAt,
@@ -35,11 +35,11 @@ impl Operation for Mkdir {
     type Output = io::Result<()>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
-        Request { pointer: pointer_to(&self.path), length: self.mode, ..Request::new(&FORM) }
+        Request { pointer: pointer_to(&self.path), length: self.mode, ..Request::new(FORM) }
     }
 
     fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {

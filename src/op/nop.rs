@@ -8,7 +8,7 @@ use crate::driver::{Completion, Form, Operation, Port, Request, form};
 /// Does nothing.
 pub struct Nop;
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "nop",
     wait: Never,
     code: Nop,
@@ -20,11 +20,11 @@ impl Operation for Nop {
     type Output = io::Result<()>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
-        Request::new(&FORM)
+        Request::new(FORM)
     }
 
     fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {

@@ -17,7 +17,7 @@ pub struct Open {
     mode: u32,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "openat",
     wait: Helper,
     code: OpenAt,
@@ -38,7 +38,7 @@ impl Operation for Open {
     type Output = io::Result<Descriptor>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
@@ -46,7 +46,7 @@ impl Operation for Open {
             pointer: pointer_to(&self.path),
             flags: self.flags,
             length: self.mode,
-            ..Request::new(&FORM)
+            ..Request::new(FORM)
         }
     }
 

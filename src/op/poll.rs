@@ -12,7 +12,7 @@ pub struct Poll {
     events: i16,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "poll",
     wait: Asked,
     code: PollAdd,
@@ -30,11 +30,11 @@ impl Operation for Poll {
     type Output = io::Result<u32>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
-        Request { flags: i32::from(self.events), ..Request::on(&FORM, &self.hold) }
+        Request { flags: i32::from(self.events), ..Request::on(FORM, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {

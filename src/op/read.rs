@@ -16,7 +16,7 @@ pub struct Read<B> {
     offset: u64,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "read",
     wait: Helper,
     code: Read,
@@ -35,7 +35,7 @@ impl<B: IoBufMut> Operation for Read<B> {
     type Output = (io::Result<usize>, B);
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
@@ -43,7 +43,7 @@ impl<B: IoBufMut> Operation for Read<B> {
             pointer: self.buffer.stable_mut_ptr(),
             length: clamped(self.buffer.bytes_total()),
             offset: self.offset,
-            ..Request::on(&FORM, &self.hold)
+            ..Request::on(FORM, &self.hold)
         }
     }
 

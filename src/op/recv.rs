@@ -15,7 +15,7 @@ pub struct Recv<B> {
     buffer: B,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "recv",
     wait: Readable,
     code: Recv,
@@ -34,14 +34,14 @@ impl<B: IoBufMut> Operation for Recv<B> {
     type Output = (io::Result<usize>, B);
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
         Request {
             pointer: self.buffer.stable_mut_ptr(),
             length: clamped(self.buffer.bytes_total()),
-            ..Request::on(&FORM, &self.hold)
+            ..Request::on(FORM, &self.hold)
         }
     }
 

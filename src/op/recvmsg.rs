@@ -18,7 +18,7 @@ pub struct Recvmsg<B> {
     header: Header,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "recvmsg",
     wait: Readable,
     code: RecvMsg,
@@ -39,7 +39,7 @@ impl<B: IoBufMut> Operation for Recvmsg<B> {
     type Output = (io::Result<usize>, Vec<B>);
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
@@ -47,7 +47,7 @@ impl<B: IoBufMut> Operation for Recvmsg<B> {
             pointer: self.header.pointer(),
             other_pointer: self.vectors.pointer().cast(),
             length: self.vectors.count(),
-            ..Request::on(&FORM, &self.hold)
+            ..Request::on(FORM, &self.hold)
         }
     }
 

@@ -16,7 +16,7 @@ pub struct Rename {
     to: CString,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "renameat",
     wait: Helper,
     code: RenameAt,
@@ -40,14 +40,14 @@ impl Operation for Rename {
     type Output = io::Result<()>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
         Request {
             pointer: pointer_to(&self.from),
             other_pointer: pointer_to(&self.to),
-            ..Request::new(&FORM)
+            ..Request::new(FORM)
         }
     }
 

@@ -15,7 +15,7 @@ pub struct Send<B> {
     buffer: B,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "send",
     wait: Writable,
     code: Send,
@@ -34,14 +34,14 @@ impl<B: IoBuf> Operation for Send<B> {
     type Output = (io::Result<usize>, B);
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
         Request {
             pointer: self.buffer.stable_ptr().cast_mut(),
             length: clamped(self.buffer.bytes_init()),
-            ..Request::on(&FORM, &self.hold)
+            ..Request::on(FORM, &self.hold)
         }
     }
 

@@ -12,7 +12,7 @@ pub struct Shutdown {
     how: i32,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "shutdown",
     wait: Never,
     code: Shutdown,
@@ -30,11 +30,11 @@ impl Operation for Shutdown {
     type Output = io::Result<()>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
-        Request { flags: self.how, ..Request::on(&FORM, &self.hold) }
+        Request { flags: self.how, ..Request::on(FORM, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {

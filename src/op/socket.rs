@@ -13,7 +13,7 @@ pub struct Socket {
     protocol: i32,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "socket",
     wait: Never,
     code: Socket,
@@ -35,7 +35,7 @@ impl Operation for Socket {
     type Output = io::Result<Descriptor>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
@@ -43,7 +43,7 @@ impl Operation for Socket {
             flags: self.domain,
             length: self.kind as u32,
             offset: self.protocol as u64,
-            ..Request::new(&FORM)
+            ..Request::new(FORM)
         }
     }
 

@@ -19,7 +19,7 @@ pub struct Statx {
     place: Box<MaybeUninit<RawStat>>,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "statx",
     wait: Helper,
     code: Statx,
@@ -62,7 +62,7 @@ impl Operation for Statx {
     type Output = io::Result<Stat>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
@@ -71,7 +71,7 @@ impl Operation for Statx {
             pointer: pointer_to(&self.path),
             other_pointer: (&raw mut *self.place).cast(),
             flags: self.flags,
-            ..Request::new(&FORM)
+            ..Request::new(FORM)
         }
     }
 

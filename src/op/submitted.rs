@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::driver::{Completion, Hold, Operation, Port, Ticket, Token, Wait, conclude};
+use crate::driver::{Begin, Completion, Hold, Operation, Port, Ticket, Token, Wait, conclude};
 use crate::engine::{self, Engine};
 
 /// An operation on its way: resolves from its own completion.
@@ -91,7 +91,7 @@ impl<O: Operation> Submitted<O> {
     pub(crate) fn start(&mut self) {
         if let Stage::Idle = self.stage {
             let port = port_of(None);
-            let token = port.submit(self.operation(), false, Waker::noop());
+            let token = port.submit(self.operation(), Begin::Now, Waker::noop());
             self.stage = Stage::InFlight(token, port);
         }
     }
@@ -133,7 +133,7 @@ impl<O: Operation> Submitted<O> {
                 engine::with_current(Engine::spend_budget);
                 self.conclude(answer, &port)
             }
-            None => self.submit(port, false, cx),
+            None => self.submit(port, Begin::Now, cx),
         }
     }
 
@@ -148,9 +148,9 @@ impl<O: Operation> Submitted<O> {
         entered
     }
 
-    fn submit(&mut self, port: Rc<Port>, wait_first: bool, cx: &mut Context<'_>) -> Poll<O::Output> {
+    fn submit(&mut self, port: Rc<Port>, begin: Begin, cx: &mut Context<'_>) -> Poll<O::Output> {
         let operation = self.operation();
-        let token = port.submit(operation, wait_first, cx.waker());
+        let token = port.submit(operation, begin, cx.waker());
         if let (Some(hold), Some(way)) = (operation.descriptor(), operation.way()) {
             hold.direction(way).begin(token);
         }
@@ -170,7 +170,7 @@ impl<O: Operation> Submitted<O> {
             && !self.cancelled
             && !port.has_ended();
         match again {
-            true => self.submit(port, true, cx),
+            true => self.submit(port, Begin::WhenReady, cx),
             false => self.conclude(answer, &port),
         }
     }
@@ -208,7 +208,10 @@ impl<O: Operation> Future for Submitted<O> {
                     );
                     return Poll::Pending;
                 };
-                let port = Rc::clone(port);
+                // Retired: from here the operation is as it was before it was submitted.
+                let Stage::InFlight(_, port) = std::mem::replace(&mut this.stage, Stage::Idle) else {
+                    unreachable!("just matched")
+                };
                 this.answered(answer, port, cx)
             }
             Stage::Idle | Stage::Queued(_) => {

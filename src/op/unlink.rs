@@ -16,7 +16,7 @@ pub struct Unlink {
     flags: i32,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "unlinkat",
     wait: Helper,
     code: UnlinkAt,
@@ -35,11 +35,11 @@ impl Operation for Unlink {
     type Output = io::Result<()>;
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
-        Request { pointer: pointer_to(&self.path), flags: self.flags, ..Request::new(&FORM) }
+        Request { pointer: pointer_to(&self.path), flags: self.flags, ..Request::new(FORM) }
     }
 
     fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {

@@ -16,7 +16,7 @@ pub struct Write<B> {
     offset: u64,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "write",
     wait: Helper,
     code: Write,
@@ -35,7 +35,7 @@ impl<B: IoBuf> Operation for Write<B> {
     type Output = (io::Result<usize>, B);
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
@@ -43,7 +43,7 @@ impl<B: IoBuf> Operation for Write<B> {
             pointer: self.buffer.stable_ptr().cast_mut(),
             length: clamped(self.buffer.bytes_init()),
             offset: self.offset,
-            ..Request::on(&FORM, &self.hold)
+            ..Request::on(FORM, &self.hold)
         }
     }
 

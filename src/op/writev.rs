@@ -18,7 +18,7 @@ pub struct Writev<B> {
     offset: u64,
 }
 
-static FORM: Form = form! {
+const FORM: &Form = &form! {
     name: "writev",
     wait: Helper,
     code: Writev,
@@ -38,7 +38,7 @@ impl<B: IoBuf> Operation for Writev<B> {
     type Output = (io::Result<usize>, Vec<B>);
 
     fn form() -> &'static Form {
-        &FORM
+        FORM
     }
 
     fn request(&mut self) -> Request {
@@ -46,7 +46,7 @@ impl<B: IoBuf> Operation for Writev<B> {
             pointer: self.vectors.pointer().cast(),
             length: self.vectors.count(),
             offset: self.offset,
-            ..Request::on(&FORM, &self.hold)
+            ..Request::on(FORM, &self.hold)
         }
     }
 

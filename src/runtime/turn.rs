@@ -31,26 +31,31 @@ pub(super) fn turn(engine: &Engine, finished: impl Fn() -> bool) -> io::Result<(
     engine.port.reap();
     engine.fire_timers();
 
-    if engine.executor.ready() > 0 || engine.port.has_later() {
-        let due = broken_off || engine.polls_since_flush() >= POLLS_UNTIL_DUE;
-        if due {
-            engine.flushed();
-        }
-        engine.port.flush(due)
-    } else {
-        sleep(engine)
+    if engine.executor.ready() == 0 && !engine.port.has_later() {
+        return sleep(engine);
     }
+    // A loop that only yields and wakes leaves its driver alone.
+    if engine.port.is_quiet() {
+        return Ok(());
+    }
+    let due = broken_off || engine.polls_since_flush() >= POLLS_UNTIL_DUE;
+    if due {
+        engine.flushed();
+    }
+    engine.port.flush(due)
 }
 
 /// Polls the tasks that are ready now; those they make ready are for the next turn. True if it broke off because
 /// it took long; the rest stays in front.
 fn run_batch(engine: &Engine) -> bool {
     let mut begun = None;
-    for polled in 1..=engine.executor.ready() {
+    let batch = engine.executor.ready();
+    for polled in 1..=batch {
         engine.renew_budget();
         engine.executor.poll_next();
         // Somebody else waits only if the kernel is owed entries or a timer may be due.
-        if polled % POLLS_PER_LOOK == 0 && (engine.port.queued() > 0 || engine.timers() > 0) {
+        let look = polled % POLLS_PER_LOOK == 0 && polled < batch;
+        if look && (engine.port.queued() > 0 || engine.timers() > 0) {
             let now = Instant::now();
             if now.duration_since(*begun.get_or_insert(now)) > BATCH_LIMIT {
                 return true;

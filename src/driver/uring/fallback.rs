@@ -11,7 +11,7 @@ use io_uring::{opcode, types};
 
 use super::{Kind, Ring, mark};
 use crate::driver::helpers::Helpers;
-use crate::driver::operation::{Completion, Request, Wait};
+use crate::driver::operation::{Begin, Completion, Request, Wait};
 use crate::driver::slots::Token;
 
 /// What waits for a descriptor to be ready.
@@ -28,12 +28,12 @@ impl Waits {
 
 impl Ring {
     #[cold]
-    pub(super) fn push_otherwise(&mut self, token: Token, request: &Request) {
+    pub(super) fn push_otherwise(&mut self, token: Token, request: &Request, begin: Begin) {
         self.counters.fallbacks += 1;
         if request.form.wait == Wait::Helper {
             let (inbox, threads_max) = (self.inbox, self.helpers_max);
             self.helpers.get_or_insert_with(|| Helpers::new(inbox, threads_max)).submit(token, request);
-        } else if request.wait_first {
+        } else if begin == Begin::WhenReady {
             self.wait_for(token, request);
         } else {
             self.attempt(token, request);

@@ -87,6 +87,7 @@ impl std::error::Error for Refusal {
 }
 
 /// What a driver is made by.
+#[cfg_attr(not(annulus_uring), allow(dead_code, reason = "most of it is the ring's"))]
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Places in the submission queue and in the completion queue.

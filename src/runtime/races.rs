@@ -61,6 +61,18 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    /// What a test left in flight is answered, so that nothing is leaked but what is meant to be.
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.engine.port.has_ended() {
+            return;
+        }
+        while let Some(name) = self.happen(|script| script.names().first().copied()) {
+            self.happen(|script| script.answer(name, -libc::ECANCELED));
+        }
+    }
+}
+
 fn ready<T>(poll: Poll<T>) -> T {
     match poll {
         Poll::Ready(value) => value,

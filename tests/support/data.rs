@@ -1,0 +1,41 @@
+//! Bytes and numbers that look random and are the same each time.
+
+/// A generator of numbers (xorshift64*), from a seed that is part of the test.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        (self.next() >> 16) % bound
+    }
+}
+
+/// So many bytes that look random.
+pub(crate) fn bytes(seed: u64, length: usize) -> Vec<u8> {
+    let mut dice = Dice::new(seed);
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        bytes.extend(dice.next().to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// Where two runs of bytes differ first, instead of megabytes of both.
+#[track_caller]
+pub(crate) fn assert_same(got: &[u8], wanted: &[u8]) {
+    let first = got.iter().zip(wanted).position(|(a, b)| a != b);
+    assert_eq!(first, None, "they differ first at that byte");
+    assert_eq!(got.len(), wanted.len(), "lengths");
+}

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::driver::scripted::Script;
-use crate::driver::{Descriptor, Driver};
+use crate::driver::{Completion, Descriptor, Driver, Form, Operation, Port, Request};
 use crate::engine::Engine;
 use crate::executor::Executor;
 use crate::op::{self, Accept, Open, Read, Recv, Recvmsg, Send, Submitted};
@@ -199,6 +199,7 @@ fn an_explicit_cancel_that_wins_gives_the_buffer_back() {
     let mut read = receive(&socket, 16);
     assert!(stage.poll(&mut read).is_pending());
     read.cancel();
+    assert_eq!(stage.happen(|script| script.cancelled.clone()), ["recv"], "the kernel is asked");
     stage.happen(|script| script.answer("recv", -libc::ECANCELED));
     let (result, buffer) = ready(stage.poll(&mut read));
     assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
@@ -303,6 +304,7 @@ fn close_waits_for_what_is_in_flight_and_tells_how_it_went() {
     assert!(stage.poll(&mut read).is_pending());
     let mut close = Box::pin(op::close(socket));
     assert!(stage.poll(&mut close).is_pending());
+    assert_eq!(stage.happen(|script| script.cancelled.clone()), ["recv"], "it is asked to end");
     assert_eq!(stage.happen(|script| script.names()), ["recv"], "not closed under the read");
     stage.happen(|script| script.answer("recv", -libc::ECANCELED));
     drop(read);
@@ -438,6 +440,38 @@ fn what_is_not_answered_by_the_end_is_leaked_and_never_freed() {
         drop(socket);
     }
     assert!(!freed.get() && !kept.get(), "the kernel may still write");
+}
+
+/// An operation of no descriptor, so that nothing but its slot keeps the port.
+struct Lone(Told);
+
+impl Operation for Lone {
+    type Output = ();
+
+    fn form() -> &'static Form {
+        op::Nop::form()
+    }
+
+    fn request(&mut self) -> Request {
+        Request::new(Self::form())
+    }
+
+    fn complete(self, _answer: Completion, _port: &Rc<Port>) {
+        drop(self.0);
+    }
+}
+
+#[test]
+fn a_port_that_goes_away_frees_nothing_that_was_not_answered() {
+    let freed = Rc::new(Cell::new(false));
+    {
+        let stage = Stage::new();
+        let mut lone = Submitted::new(Lone(Told(vec![0; 8].into(), Rc::clone(&freed))));
+        assert!(stage.poll(&mut lone).is_pending());
+        drop(lone);
+        assert_eq!(stage.engine.port.end(Duration::ZERO), 1);
+    }
+    assert!(!freed.get(), "the kernel may still write");
 }
 
 /// A waker of somebody else's that uses the loop while it is woken.

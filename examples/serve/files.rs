@@ -1,0 +1,227 @@
+//! Which file a path means, and whether it may be seen.
+//!
+//! What was found is remembered for a second, small files with their bytes, so that a busy server does not ask
+//! the file system for each request.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use annulus::fs::{File, Metadata, OpenOptions};
+use annulus::spawn_blocking;
+
+use crate::listing;
+
+/// Files up to this length, in bytes, are remembered with their bytes.
+const SMALL: u64 = 64 * 1024;
+/// How long what was found is believed.
+const FRESH: Duration = Duration::from_secs(1);
+/// How many are remembered, at most.
+const REMEMBERED_MAX: usize = 512;
+
+/// A directory whose files are served.
+pub struct Files {
+    root: PathBuf,
+    remembered: RefCell<HashMap<String, (Instant, Rc<Found>)>>,
+}
+
+/// A file that may be seen.
+pub struct Found {
+    pub real_path: PathBuf,
+    pub length: u64,
+    pub modified: SystemTime,
+    /// A strong entity tag: of what tells one version of a file from the next on its file system.
+    pub tag: String,
+    pub content_type: &'static str,
+    /// All of it, if it is small.
+    pub bytes: Option<Rc<[u8]>>,
+}
+
+/// What a path turned out to be.
+pub enum Lookup {
+    File(Rc<Found>),
+    Page(String),
+    /// A directory without its slash: relative links on its page would go astray.
+    AddSlash,
+    Refused(u16),
+}
+
+impl Found {
+    pub fn modified_text(&self) -> String {
+        httpdate::fmt_http_date(self.modified)
+    }
+}
+
+impl Files {
+    pub fn new(root: &Path) -> io::Result<Files> {
+        let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", root.display()));
+        let root = root.canonicalize().map_err(told)?;
+        if !root.is_dir() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                format!("{} is no directory", root.display()),
+            ));
+        }
+        Ok(Files { root, remembered: RefCell::default() })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A small file, or one whose description is enough, if it was looked up just now.
+    pub fn remembered(&self, path: &str) -> Option<Rc<Found>> {
+        let remembered = self.remembered.borrow();
+        let (when, found) = remembered.get(path)?;
+        (when.elapsed() < FRESH).then(|| Rc::clone(found))
+    }
+
+    /// Looks a path up.
+    pub async fn look_up(&self, path: &str) -> Lookup {
+        match self.find(path).await {
+            Ok(found) => found,
+            Err(error) => Lookup::Refused(status_of(&error)),
+        }
+    }
+
+    async fn find(&self, path: &str) -> io::Result<Lookup> {
+        let Some(inside) = inside(path) else { return Ok(Lookup::Refused(403)) };
+        let Some(real) = self.real(self.root.join(inside)).await? else { return Ok(Lookup::Refused(403)) };
+        let metadata = annulus::fs::metadata(&real).await?;
+        if metadata.is_file() {
+            // A file is no directory, whatever its name says.
+            return if path.ends_with('/') { Ok(Lookup::Refused(404)) } else { self.file(path, real).await };
+        }
+        if !metadata.is_dir() {
+            // Opening a pipe or a device may block, and reading one may never end.
+            return Ok(Lookup::Refused(403));
+        }
+        if !path.ends_with('/') {
+            return Ok(Lookup::AddSlash);
+        }
+        if let Ok(Some(index)) = self.real(real.join("index.html")).await {
+            if annulus::fs::metadata(&index).await?.is_file() {
+                return self.file(path, index).await;
+            }
+        }
+        if path == "/" {
+            return Ok(Lookup::Page(listing::welcome(&self.root)));
+        }
+        self.list(path, real).await
+    }
+
+    async fn list(&self, path: &str, directory: PathBuf) -> io::Result<Lookup> {
+        let shown = path.to_owned();
+        Ok(Lookup::Page(spawn_blocking(move || listing::page(&shown, &directory)).await??))
+    }
+
+    /// Where a path really leads; None if that is outside of the root.
+    async fn real(&self, path: PathBuf) -> io::Result<Option<PathBuf>> {
+        let real = spawn_blocking(move || path.canonicalize()).await??;
+        Ok(real.starts_with(&self.root).then_some(real))
+    }
+
+    async fn file(&self, path: &str, real_path: PathBuf) -> io::Result<Lookup> {
+        let file = open(&real_path).await?;
+        let metadata = file.metadata().await?;
+        // It may have become something else since it was looked at.
+        if !metadata.is_file() {
+            return Ok(Lookup::Refused(403));
+        }
+        let mut found = Found {
+            content_type: content_type(&real_path),
+            length: metadata.len(),
+            modified: metadata.modified(),
+            tag: tag(&metadata),
+            real_path,
+            bytes: None,
+        };
+        if found.length <= SMALL {
+            let (result, bytes) =
+                file.read_exact_at(vec![0; found.length as usize].into_boxed_slice(), 0).await;
+            // A file that shrinks meanwhile is not remembered; sending it will find out.
+            found.bytes = result.is_ok().then(|| bytes.into());
+        }
+        let found = Rc::new(found);
+        let mut remembered = self.remembered.borrow_mut();
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(path.to_owned(), (Instant::now(), Rc::clone(&found)));
+        Ok(Lookup::File(found))
+    }
+}
+
+/// Opens a file for sending; never waits for the other end of a pipe.
+pub async fn open(real_path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(real_path).await
+}
+
+/// The path under the root. None if it leads out, or is meant to.
+fn inside(path: &str) -> Option<PathBuf> {
+    let relative = Path::new(path.trim_start_matches('/'));
+    let plain = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    relative.components().all(|part| plain(&part)).then(|| relative.to_owned())
+}
+
+fn tag(metadata: &Metadata) -> String {
+    let modified = metadata.modified().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("\"{:x}-{:x}-{:x}\"", metadata.ino(), metadata.len(), modified.as_nanos())
+}
+
+fn status_of(error: &io::Error) -> u16 {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => 403,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => 404,
+        _ => match error.raw_os_error() {
+            Some(libc::ELOOP | libc::ENXIO) => 403,
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => 503,
+            _ => 500,
+        },
+    }
+}
+
+fn content_type(path: &Path) -> &'static str {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    match ending.to_ascii_lowercase().as_str() {
+        "html" | "htm" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "txt" | "md" | "rs" | "toml" | "lock" | "log" => "text/plain; charset=utf-8",
+        "csv" => "text/csv; charset=utf-8",
+        "xml" => "text/xml; charset=utf-8",
+        "json" => "application/json",
+        "pdf" => "application/pdf",
+        "wasm" => "application/wasm",
+        "gz" => "application/gzip",
+        "zip" => "application/zip",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "ico" => "image/x-icon",
+        "mp3" => "audio/mpeg",
+        "mp4" => "video/mp4",
+        "webm" => "video/webm",
+        "woff2" => "font/woff2",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_under_the_root() {
+        assert_eq!(inside("/a/b"), Some("a/b".into()));
+        assert_eq!(inside("//a"), Some("a".into()));
+        for way_out in ["/..", "/a/../b", "/a/..", "/../../etc/passwd"] {
+            assert_eq!(inside(way_out), None, "{way_out}");
+        }
+    }
+}

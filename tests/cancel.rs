@@ -403,8 +403,8 @@ async fn a_queue_of_dropped_reads_blocks_nobody() {
 }
 
 async fn a_read_dropped_at_the_cursor_of_a_pipe_loses_no_byte() {
-    let (reader, mut writer) = std::io::pipe().unwrap();
-    let pipe = annulus::fs::File::from_std(std::os::fd::OwnedFd::from(reader));
+    let (reader, mut writer) = support::pipe::pipe();
+    let pipe = annulus::fs::File::from_std(reader);
     let mut all = Vec::new();
     for round in 0..50u8 {
         let mut read = pipe.read(room(64));

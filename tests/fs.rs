@@ -356,8 +356,8 @@ async fn syncing_is_possible_for_files() {
     file.write_all("text").await.0.unwrap();
     file.sync_data().await.unwrap();
     file.sync_all().await.unwrap();
-    let (_reader, writer) = std::io::pipe().unwrap();
-    let pipe = File::from_std(OwnedFd::from(writer));
+    let (_reader, writer) = support::pipe::pipe();
+    let pipe = File::from_std(writer));
     assert_eq!(pipe.sync_all().await.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
@@ -573,8 +573,8 @@ async fn closing_tells_how_it_went() {
 }
 
 async fn a_pipe_of_std_is_read_and_written() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    let (reader, writer) = (File::from_std(OwnedFd::from(reader)), File::from_std(OwnedFd::from(writer)));
+    let (reader, writer) = support::pipe::pipe();
+    let (reader, writer) = (File::from_std(reader), File::from_std(writer)));
     let wanted = bytes(6, 1 << 20);
     let writing = spawn(async move {
         writer.write_all(bytes(6, 1 << 20)).await.0.unwrap();
@@ -598,8 +598,8 @@ async fn a_pipe_of_std_is_read_and_written() {
 }
 
 async fn a_read_of_an_empty_pipe_does_not_hold_up_the_loop() {
-    let (reader, mut writer) = std::io::pipe().unwrap();
-    let reader = File::from_std(OwnedFd::from(reader));
+    let (reader, mut writer) = support::pipe::pipe();
+    let reader = File::from_std(reader);
     let reading = spawn(reader.read(Vec::with_capacity(8)));
     // Sixteen others are at work meanwhile.
     let directory = directory();

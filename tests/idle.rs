@@ -44,10 +44,10 @@ async fn wait_for_something() {
             server.read(Vec::with_capacity(64)).await.0
         }));
     }
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = support::pipe::pipe();
     drop(spawn(async move {
         let _kept = writer;
-        let pipe = annulus::fs::File::from_std(std::os::fd::OwnedFd::from(reader));
+        let pipe = annulus::fs::File::from_std(reader);
         pipe.read(Vec::with_capacity(64)).await.0
     }));
     annulus::fs::metadata("/").await.unwrap();

@@ -50,6 +50,7 @@ on_every_driver! {
     a_dropped_stream_is_an_end_for_its_peer_even_with_a_read_pending,
     closing_ends_a_pending_read,
     closing_a_listener_ends_a_pending_accept,
+    a_number_that_is_used_again_after_a_close_is_waited_for_anew,
     dropping_a_stream_whose_peer_never_reads_does_not_wait,
     a_closed_listener_refuses,
     a_hundred_connections_are_accepted,
@@ -508,6 +509,23 @@ async fn closing_a_listener_ends_a_pending_accept() {
     // The accept keeps the listener until it has told.
     let result = timeout(Duration::from_secs(5), pending).await.unwrap().unwrap();
     assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+}
+
+async fn a_number_that_is_used_again_after_a_close_is_waited_for_anew() {
+    // The system gives the lowest number that is free: the one that was just closed.
+    let round = async |closed: bool| {
+        let (stream, mut peer) = with_std_peer().await;
+        let reading = spawn(stream.read(Vec::with_capacity(16)));
+        sleep(Duration::from_millis(2)).await;
+        peer.write_all(b"here").unwrap();
+        assert_eq!(reading.await.unwrap().1, b"here");
+        if closed {
+            stream.close().await.unwrap();
+        }
+    };
+    for closed in [true, true, false, false, true, false] {
+        timeout(Duration::from_secs(5), round(closed)).await.expect("it is told");
+    }
 }
 
 fn dropping_a_stream_whose_peer_never_reads_does_not_wait(builder: Builder) {

@@ -222,11 +222,13 @@ async fn a_timer_of_a_dropped_task_is_disarmed() {
 
 fn timers_of_a_run_go_on_in_the_next(builder: Builder) {
     let runtime = builder.build().unwrap();
-    let task = runtime.run(async {
-        let task = spawn(sleep(10 * MS));
-        yield_now().await;
-        task
-    });
+    let mut task = None;
+    runtime
+        .run(async {
+            task = Some(spawn(sleep(10 * MS)));
+            yield_now().await;
+        })
+        .unwrap();
     std::thread::sleep(20 * MS);
     let start = Instant::now();
     runtime.run(task.unwrap()).unwrap().unwrap();

@@ -22,7 +22,8 @@ use crate::sys;
 
 pub(crate) struct Readiness {
     poller: Arc<Poller>,
-    events: Events,
+    /// Absent only while its events are gone through.
+    events: Option<Events>,
     mode: PollMode,
     watched: HashMap<i32, Watched>,
     generation: usize,
@@ -60,7 +61,7 @@ impl Readiness {
         Ok(Readiness {
             mode: if poller.supports_edge() { PollMode::Edge } else { PollMode::Oneshot },
             poller,
-            events: Events::new(),
+            events: Some(Events::new()),
             watched: HashMap::new(),
             generation: 0,
             waiting: 0,
@@ -216,16 +217,17 @@ impl Readiness {
     /// Waits for events and attempts what waited for them.
     fn collect(&mut self, limit: Option<Duration>) -> io::Result<()> {
         self.counters.enters += 1;
-        self.events.clear();
-        match self.poller.wait(&mut self.events, limit) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
-        let events: Vec<Event> = self.events.iter().collect();
-        for event in events {
+        let mut events = self.events.take().unwrap_or_default();
+        events.clear();
+        let waited = self.poller.wait(&mut events, limit);
+        for event in events.iter() {
             self.ready((event.key & 0x7fff_ffff) as i32, event);
         }
-        Ok(())
+        self.events = Some(events);
+        match waited {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Attempts what waits for a descriptor, in the order in which it came.
@@ -235,15 +237,20 @@ impl Readiness {
         };
         watched.readable |= event.readable;
         watched.writable |= event.writable;
-        let waiting = std::mem::take(&mut watched.waiting);
-        self.waiting -= waiting.len();
-        for (token, request) in waiting {
-            let asked = request.form.wait == Wait::Asked;
-            if !asked && self.knows_not_ready(&request) {
+        // Those that have to wait on go to the end, so each is looked at once.
+        for _ in 0..watched.waiting.len() {
+            let Some((token, request)) = self.next_waiting(number) else { return };
+            if request.form.wait != Wait::Asked && self.knows_not_ready(&request) {
                 self.wait_for(token, &request);
             } else {
                 self.attempt(token, &request);
             }
         }
+    }
+
+    fn next_waiting(&mut self, number: i32) -> Option<(Token, Request)> {
+        let waiting = self.watched.get_mut(&number)?.waiting.pop_front()?;
+        self.waiting -= 1;
+        Some(waiting)
     }
 }

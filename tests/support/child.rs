@@ -50,6 +50,8 @@ pub(crate) fn again(test: &str, set: impl FnOnce(&mut Command)) -> Option<Output
     let mut command = myself(test);
     set(&mut command);
     let output = command.output().expect("the test binary runs again");
+    // A name that is misspelt would run nothing, and pass.
+    assert!(text(&output.stdout).contains("running 1 test"), "there is no test {test:?}");
     Some(output)
 }
 

@@ -60,6 +60,12 @@ impl Guarded {
         unsafe { std::slice::from_raw_parts(self.pointer, self.length) }
     }
 
+    /// Fills it with the pattern again.
+    pub(crate) fn fill_anew(&mut self) {
+        // SAFETY: mapped until the drop, writable, and lent to nobody.
+        unsafe { self.pointer.write_bytes(PATTERN, self.length) };
+    }
+
     /// With these bytes at its beginning.
     pub(crate) fn of(bytes: &[u8]) -> Guarded {
         let mut buffer = Guarded::new(bytes.len());

@@ -9,6 +9,8 @@ pub(crate) mod child;
 pub(crate) mod data;
 pub(crate) mod guarded;
 pub(crate) mod net;
+pub(crate) mod pipe;
+pub(crate) mod seccomp;
 pub(crate) mod watchdog;
 
 use std::future::Future;

@@ -1,0 +1,217 @@
+//! What a message costs, counted: allocations and system calls. Counts, not times, so that they hold everywhere.
+
+#![allow(unsafe_code, reason = "an allocator that counts")]
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use annulus::net::TcpStream;
+use annulus::time::{sleep, timeout};
+use annulus::{Builder, Runtime, spawn, yield_now};
+use support::net::pair;
+use support::on_every_driver;
+
+on_every_driver! {
+    an_echoed_message_costs_no_allocation,
+    an_echoed_message_among_many_costs_no_allocation,
+    giving_up_a_read_costs_at_most_two_allocations,
+    a_spawned_task_costs_one_allocation,
+    yields_wakes_and_timers_cost_no_allocation,
+    reads_of_a_file_cost_no_allocation,
+    sixty_four_busy_connections_share_their_enters,
+}
+
+struct Counting;
+
+thread_local! {
+    /// Allocations of this thread, so that tests may run side by side.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is passed on to the system's allocator; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: passed on to the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: passed on to the caller.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: passed on to the caller.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.get()
+}
+
+fn driver() -> &'static str {
+    Runtime::try_current().unwrap().driver()
+}
+
+/// Sends back what comes, from one buffer, and counts the messages.
+async fn echo(stream: TcpStream, messages: Rc<Cell<u64>>) {
+    let mut buffer = Vec::with_capacity(64);
+    loop {
+        let (result, filled) = stream.read(buffer).await;
+        if matches!(result, Ok(0) | Err(_)) {
+            return;
+        }
+        let (result, sent) = stream.write_all(filled).await;
+        if result.is_err() {
+            return;
+        }
+        messages.set(messages.get() + 1);
+        buffer = sent;
+    }
+}
+
+/// Sends a message and waits for it to come back, again and again.
+async fn ask(stream: TcpStream, stop: Rc<Cell<bool>>) {
+    let mut question = vec![7; 64];
+    let mut answer = Vec::with_capacity(64);
+    while !stop.get() {
+        let (result, asked) = stream.write_all(question).await;
+        result.unwrap();
+        let (result, got) = stream.read_exact(answer).await;
+        result.unwrap();
+        (question, answer) = (asked, got);
+    }
+}
+
+/// Lets so many connections echo until so many messages came back, and says what that cost: allocations and enters.
+async fn busy(connections: usize, messages_wanted: u64) -> (u64, u64, u64) {
+    let (messages, stop) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+    let mut tasks = Vec::new();
+    for _ in 0..connections {
+        let (client, server) = pair().await;
+        drop(spawn(echo(server, Rc::clone(&messages))));
+        tasks.push(spawn(ask(client, Rc::clone(&stop))));
+    }
+    let until = async |count: u64| {
+        while messages.get() < count {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    // What grows with use has grown by then.
+    until(messages_wanted / 2).await;
+    let enters = || Runtime::try_current().unwrap().metrics().enters;
+    let before = (messages.get(), allocations(), enters());
+    until(before.0 + messages_wanted).await;
+    let after = (messages.get(), allocations(), enters());
+    stop.set(true);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    (after.0 - before.0, after.1 - before.1, after.2 - before.2)
+}
+
+async fn an_echoed_message_costs_no_allocation() {
+    let (messages, allocations, enters) = busy(1, 2_000).await;
+    println!("{}: {messages} messages, {allocations} allocations, {enters} enters", driver());
+    assert_eq!(allocations, 0);
+}
+
+async fn an_echoed_message_among_many_costs_no_allocation() {
+    let (messages, allocations, enters) = busy(32, 10_000).await;
+    println!("{}: {messages} messages, {allocations} allocations, {enters} enters", driver());
+    assert_eq!(allocations, 0);
+}
+
+async fn giving_up_a_read_costs_at_most_two_allocations() {
+    let (_client, server) = pair().await;
+    let mut buffers: Vec<_> = (0..300).map(|_| Vec::with_capacity(64)).collect();
+    let mut one = async || {
+        let limited = timeout(Duration::from_micros(10), server.read(buffers.pop().unwrap()));
+        assert!(limited.await.is_err());
+        yield_now().await;
+    };
+    for _ in 0..100 {
+        one().await;
+    }
+    let before = allocations();
+    for _ in 0..100 {
+        one().await;
+    }
+    let each = (allocations() - before) as f64 / 100.0;
+    println!("{}: {each} allocations for a read that is given up", driver());
+    assert!(each <= 2.0, "{each}");
+}
+
+async fn a_spawned_task_costs_one_allocation() {
+    for _ in 0..100 {
+        spawn(yield_now()).await.unwrap();
+    }
+    let before = allocations();
+    for n in 0..100u64 {
+        assert_eq!(spawn(async move { [n; 8] }).await.unwrap(), [n; 8]);
+    }
+    assert_eq!(allocations() - before, 100);
+}
+
+async fn yields_wakes_and_timers_cost_no_allocation() {
+    let round = async || {
+        for _ in 0..1000 {
+            yield_now().await;
+            timeout(Duration::from_secs(1000), yield_now()).await.unwrap();
+        }
+        for _ in 0..5 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..100 {
+            annulus::nop().await.unwrap();
+        }
+    };
+    round().await;
+    let before = allocations();
+    round().await;
+    assert_eq!(allocations() - before, 0);
+}
+
+/// On the loop's own thread; what a helper needs is its own.
+async fn reads_of_a_file_cost_no_allocation() {
+    let file = annulus::fs::File::open("Cargo.toml").await.unwrap();
+    let mut buffer = Vec::with_capacity(64);
+    for _ in 0..200 {
+        buffer = file.read_at(buffer, 0).await.1;
+    }
+    let before = allocations();
+    for _ in 0..200 {
+        let (result, filled) = file.read_at(buffer, 0).await;
+        result.unwrap();
+        buffer = filled;
+    }
+    let count = allocations() - before;
+    println!("{}: {count} allocations for 200 reads of a file", driver());
+    if driver() == "uring" {
+        assert_eq!(count, 0);
+    } else {
+        // Lists that go to and fro between the threads.
+        assert!(count <= 2 * 200, "{count}");
+    }
+}
+
+fn sixty_four_busy_connections_share_their_enters(builder: Builder) {
+    let runtime = builder.build().unwrap();
+    let (messages, allocations, enters) = runtime.run(busy(64, 20_000)).unwrap();
+    let each = messages as f64 / enters as f64;
+    println!("{}: {messages} messages, {each:.1} an enter, {allocations} allocations", runtime.driver());
+    if runtime.driver() == "uring" {
+        assert!(8 * enters <= messages, "{each:.1} messages an enter, and 8 are promised");
+    }
+    assert_eq!(allocations, 0);
+}

@@ -1,0 +1,420 @@
+//! Where the ring, or a part of it, cannot be had: the same programs run, and what was refused is said.
+
+mod support;
+
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::process::Command;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use annulus::fs::{self, File};
+use annulus::net::{TcpListener, TcpStream};
+use annulus::time::{sleep, timeout};
+use annulus::{Builder, Driver, Error, Runtime, spawn, spawn_blocking, yield_now};
+use support::child::{self, again};
+use support::data::{Dice, assert_same, bytes};
+use support::net::{pair, read_to_end};
+use support::on_every_driver;
+
+on_every_driver! {
+    without_any_one_operation_everything_works,
+    without_all_operations_everything_works,
+    nothing_is_lost_by_what_is_done_otherwise,
+    an_operation_that_does_not_exist_is_an_error_that_names_those_that_do,
+}
+
+/// What operations there are, from the error's text.
+fn operations() -> Vec<String> {
+    let error = Builder::new().driver(Driver::Readiness).without_operation("fly").build().unwrap_err();
+    let Error::UnknownOperation(name) = &error else { panic!("{error}") };
+    assert_eq!(name, "fly");
+    let text = error.to_string();
+    let (_, names) = text.split_once("there are ").expect("a list");
+    let names: Vec<_> = names.split(", ").map(str::to_owned).collect();
+    assert!(names.len() > 20, "{names:?}");
+    names
+}
+
+/// Uses every operation once or more, and says when an answer is wrong.
+async fn everything() {
+    // Sockets.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let echo = spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let all = read_to_end(&stream).await;
+        stream.writable().await.unwrap();
+        let (half, rest) = all.split_at(all.len() / 2);
+        let (result, _) = stream.writev(vec![half[..10].to_vec(), half[10..20].to_vec()]).await;
+        assert_eq!(result.unwrap(), 20);
+        stream.write_all(half[20..].to_vec()).await.0.unwrap();
+        stream.write_all(rest.to_vec()).await.0.unwrap();
+        stream.close().await.unwrap();
+        listener.close().await.unwrap();
+    });
+    let client = TcpStream::connect(address).await.unwrap();
+    let wanted = bytes(1, 300_000);
+    for chunk in wanted.chunks(100_000) {
+        client.write_all(chunk.to_vec()).await.0.unwrap();
+    }
+    client.shutdown(Shutdown::Write).await.unwrap();
+    client.readable().await.unwrap();
+    let (result, rooms) = client.readv(vec![Vec::with_capacity(3), Vec::with_capacity(5)]).await;
+    assert!(result.unwrap() > 0);
+    let mut got = rooms.concat();
+    got.extend(read_to_end(&client).await);
+    assert_same(&got, &wanted);
+    client.close().await.unwrap();
+    echo.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+
+    // Files.
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("made")).await.unwrap();
+    let file = File::options().read(true).write(true).create_new(true).open(path("made/file")).await.unwrap();
+    file.write_all_at("0123456789", 0).await.0.unwrap();
+    file.writev_at(vec!["ab", "cd"], 4).await.0.unwrap();
+    file.sync_data().await.unwrap();
+    file.sync_all().await.unwrap();
+    file.set_len(9).await.unwrap();
+    assert_eq!(file.metadata().await.unwrap().len(), 9);
+    assert_eq!(file.read(Vec::with_capacity(4)).await.1, b"0123");
+    assert_eq!(file.read(Vec::with_capacity(9)).await.1, b"abcd8");
+    let (_, rooms) = file.readv_at(vec![Vec::with_capacity(4), Vec::with_capacity(9)], 0).await;
+    assert_eq!(rooms, [&b"0123"[..], b"abcd8"]);
+    file.close().await.unwrap();
+    fs::rename(path("made/file"), path("renamed")).await.unwrap();
+    assert_eq!(fs::read(path("renamed")).await.unwrap(), b"0123abcd8");
+    fs::remove_file(path("renamed")).await.unwrap();
+    fs::remove_dir(path("made")).await.unwrap();
+    assert!(fs::metadata(path("made")).await.is_err());
+    let error = File::open(path("none")).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+
+    annulus::nop().await.unwrap();
+    assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);
+}
+
+fn without_any_one_operation_everything_works(builder: Builder) {
+    for name in operations() {
+        let runtime = builder.clone().without_operation(&name).build().unwrap();
+        let driver = runtime.driver();
+        let ran =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.run(everything()).unwrap()));
+        assert!(ran.is_ok(), "without {name}");
+        let metrics = runtime.metrics();
+        // One missing operation costs no more than itself.
+        assert_eq!(runtime.driver(), driver);
+        if driver == "uring" {
+            assert!(metrics.fallbacks > 0, "{name} is not used, or not without: {metrics:?}");
+        }
+        assert_eq!((metrics.in_flight, metrics.stray), (0, 0), "without {name}: {metrics:?}");
+        let start = Instant::now();
+        drop(runtime);
+        assert!(start.elapsed() < Duration::from_secs(2), "without {name}");
+    }
+}
+
+fn without_all_operations_everything_works(mut builder: Builder) {
+    for name in operations() {
+        builder = builder.without_operation(&name);
+    }
+    let runtime = builder.build().unwrap();
+    runtime.run(everything()).unwrap();
+    runtime.run(everything()).unwrap();
+    assert_eq!(runtime.metrics().in_flight, 0);
+}
+
+/// Reads and accepts that are raced, cancelled and dropped, in the forms that a ring without them uses.
+fn nothing_is_lost_by_what_is_done_otherwise(builder: Builder) {
+    let builder = builder.without_operation("recv").without_operation("recvmsg").without_operation("accept");
+    builder
+        .without_operation("send")
+        .without_operation("connect")
+        .build()
+        .unwrap()
+        .run(lose_nothing())
+        .unwrap();
+}
+
+async fn lose_nothing() {
+    const LENGTH: usize = 200_000;
+    let (client, server) = pair().await;
+    let sending = spawn(async move {
+        let mut dice = Dice::new(1);
+        for chunk in bytes(2, LENGTH).chunks(133) {
+            client.write_all(chunk.to_vec()).await.0.unwrap();
+            match dice.below(3) {
+                0 => sleep(Duration::from_micros(dice.below(100))).await,
+                _ => yield_now().await,
+            }
+        }
+    });
+    let mut dice = Dice::new(2);
+    let mut got = Vec::new();
+    while got.len() < LENGTH {
+        let limit = Duration::from_micros(dice.below(60));
+        let room = Vec::with_capacity(1 + dice.below(200) as usize);
+        if dice.below(3) == 0 {
+            // Asked to stop, and then waited for.
+            let mut read = server.read(room);
+            if let Ok((result, piece)) = timeout(limit, &mut read).await {
+                assert_ne!(result.unwrap(), 0);
+                got.extend(piece);
+                continue;
+            }
+            read.cancel();
+            match timeout(Duration::from_secs(5), read).await.expect("it is answered") {
+                (Ok(_), piece) => got.extend(piece),
+                (Err(error), _) => assert_eq!(error.raw_os_error(), Some(libc::ECANCELED)),
+            }
+        } else if let Ok((result, pieces)) = timeout(limit, server.readv(vec![room])).await {
+            assert_ne!(result.unwrap(), 0);
+            got.extend(pieces.concat());
+        }
+    }
+    sending.await.unwrap();
+    assert_same(&got, &bytes(2, LENGTH));
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    for _ in 0..50 {
+        let mut accept = listener.accept();
+        assert!(Future::poll(Pin::new(&mut accept), &mut Context::from_waker(Waker::noop())).is_pending());
+        sleep(Duration::from_micros(dice.below(100))).await;
+        let client = std::net::TcpStream::connect(address).unwrap();
+        sleep(Duration::from_micros(dice.below(100))).await;
+        drop(accept);
+        let (_, peer) = timeout(Duration::from_secs(5), listener.accept()).await.unwrap().unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+    }
+}
+
+fn an_operation_that_does_not_exist_is_an_error_that_names_those_that_do(builder: Builder) {
+    for name in ["", "RECV", "read ", "flush"] {
+        let error = builder.clone().without_operation("recv").without_operation(name).build().unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("{name:?}")) && text.contains("recv, ") && text.contains("statx"),
+            "{text}"
+        );
+    }
+}
+
+/// Runs the rest of a test in a child with that ANNULUS_DRIVER. True in the child; in the parent, what it printed
+/// is given to `then`.
+fn with_driver(test: &str, driver: Option<&str>, then: impl FnOnce(String)) -> bool {
+    let set = |command: &mut Command| {
+        match driver {
+            Some(driver) => command.env("ANNULUS_DRIVER", driver),
+            None => command.env_remove("ANNULUS_DRIVER"),
+        };
+    };
+    let Some(output) = again(test, set) else { return true };
+    let text = format!("{}{}", child::text(&output.stdout), child::text(&output.stderr));
+    assert!(output.status.success(), "{}\n{text}", output.status);
+    then(text);
+    false
+}
+
+#[test]
+fn a_driver_that_does_not_exist_is_an_error_that_names_those_that_do() {
+    let test = "a_driver_that_does_not_exist_is_an_error_that_names_those_that_do";
+    if !with_driver(test, Some("nonsense"), drop) {
+        return;
+    }
+    for error in [Runtime::new().unwrap_err(), annulus::run(async {}).unwrap_err()] {
+        assert!(matches!(error, Error::UnknownDriver(_)), "{error:?}");
+        let text = error.to_string();
+        let says = ["ANNULUS_DRIVER", "nonsense", "auto", "uring", "readiness"];
+        assert!(says.iter().all(|part| text.contains(part)), "{text}");
+    }
+    // It replaces Auto, never an explicit choice.
+    assert_eq!(Builder::new().driver(Driver::Readiness).build().unwrap().driver(), "readiness");
+}
+
+#[test]
+fn the_environment_replaces_auto_and_no_explicit_choice() {
+    let test = "the_environment_replaces_auto_and_no_explicit_choice";
+    if !with_driver(test, Some("readiness"), drop) {
+        return;
+    }
+    assert_eq!(Runtime::new().unwrap().driver(), "readiness");
+    match Builder::new().driver(Driver::Uring).build() {
+        Ok(runtime) => assert_eq!(runtime.driver(), "uring"),
+        Err(error) => assert!(matches!(error, Error::Refused(_)), "{error}"),
+    }
+}
+
+#[test]
+fn an_environment_that_says_auto_or_nothing_is_auto() {
+    let test = "an_environment_that_says_auto_or_nothing_is_auto";
+    let wanted = Builder::new().driver(Driver::Uring).build().map_or("readiness", |runtime| runtime.driver());
+    for driver in [None, Some(""), Some("auto")] {
+        if with_driver(test, driver, drop) {
+            return assert_eq!(Runtime::new().unwrap().driver(), wanted);
+        }
+    }
+}
+
+/// The parts that concern policies, which Linux alone has.
+#[cfg(target_os = "linux")]
+mod under_a_policy {
+    use super::*;
+    use support::seccomp::{ENTER, REGISTER, SETUP, refuse};
+
+    /// In a child without ANNULUS_DRIVER, for all of which is about Auto. False in the parent, once the child has passed.
+    fn in_a_child(test: &str, then: impl FnOnce(String)) -> bool {
+        with_driver(&format!("under_a_policy::{test}"), None, then)
+    }
+
+    fn refusal() -> String {
+        let error = Builder::new().driver(Driver::Uring).build().unwrap_err();
+        assert!(matches!(error, Error::Refused(_)), "{error:?}");
+        assert!(std::error::Error::source(&error).is_some());
+        std::io::Error::from(error).to_string()
+    }
+
+    fn auto_serves_by_readiness() {
+        for _ in 0..3 {
+            let runtime = Runtime::new().unwrap();
+            assert_eq!(runtime.driver(), "readiness");
+            runtime.run(everything()).unwrap();
+        }
+    }
+
+    #[track_caller]
+    fn said_once(text: &str, why: &str) {
+        let said: Vec<_> = text.lines().filter(|line| line.starts_with("annulus: no io_uring")).collect();
+        assert_eq!(said.len(), 1, "{text}");
+        assert!(said[0].contains(why), "{said:?}");
+    }
+
+    #[test]
+    fn setting_up_that_is_not_permitted_is_told_with_the_remedy() {
+        let test = "setting_up_that_is_not_permitted_is_told_with_the_remedy";
+        if in_a_child(test, |text| said_once(&text, "seccomp")) {
+            refuse(&[SETUP], libc::EPERM);
+            let text = refusal();
+            assert!(text.contains("io_uring_setup") && text.contains("seccomp"), "{text}");
+            auto_serves_by_readiness();
+        }
+    }
+
+    #[test]
+    fn setting_up_that_is_not_known_is_told_with_the_remedy() {
+        let test = "setting_up_that_is_not_known_is_told_with_the_remedy";
+        if in_a_child(test, |text| said_once(&text, "this kernel has no io_uring")) {
+            refuse(&[SETUP], libc::ENOSYS);
+            let text = refusal();
+            assert!(text.contains("io_uring_setup") && text.contains("Linux 5."), "{text}");
+            auto_serves_by_readiness();
+        }
+    }
+
+    #[test]
+    fn entering_that_is_not_permitted_is_found_out_before_anything_depends_on_it() {
+        let test = "entering_that_is_not_permitted_is_found_out_before_anything_depends_on_it";
+        if in_a_child(test, |text| said_once(&text, "io_uring_enter")) {
+            refuse(&[ENTER], libc::EPERM);
+            let text = refusal();
+            assert!(text.contains("io_uring_enter") && text.contains("seccomp"), "{text}");
+            auto_serves_by_readiness();
+        }
+    }
+
+    #[test]
+    fn registering_that_is_not_permitted_is_found_out_before_anything_depends_on_it() {
+        let test = "registering_that_is_not_permitted_is_found_out_before_anything_depends_on_it";
+        if in_a_child(test, |text| said_once(&text, "io_uring_register")) {
+            refuse(&[REGISTER], libc::EPERM);
+            let text = refusal();
+            assert!(text.contains("io_uring_register"), "{text}");
+            auto_serves_by_readiness();
+        }
+    }
+
+    /// Without descriptors to spare there is no ring either.
+    #[test]
+    fn a_process_without_descriptors_is_told_what_to_raise() {
+        let test = "a_process_without_descriptors_is_told_what_to_raise";
+        if !in_a_child(test, drop) {
+            return;
+        }
+        let mut used_up = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            used_up.push(file);
+        }
+        for driver in [Driver::Uring, Driver::Readiness] {
+            let text = Builder::new().driver(driver).build().unwrap_err().to_string();
+            assert!(text.contains("ulimit -n"), "{text}");
+        }
+        assert!(Runtime::new().is_err());
+        drop(used_up);
+        Runtime::new().unwrap().run(everything()).unwrap();
+    }
+
+    fn entering_is_refused_from_now_on(test: &str, errno: i32) {
+        if !support::is_permitted(Driver::Uring, test) || !in_a_child(test, drop) {
+            return;
+        }
+        let runtime =
+            Builder::new().driver(Driver::Uring).shutdown_limit(Duration::from_millis(300)).build().unwrap();
+        let start = Instant::now();
+        let (waits, error) = {
+            let handle = std::cell::RefCell::new(None);
+            let error = runtime
+                .run(async {
+                    let (client, server) = pair().await;
+                    let waits = spawn(async move {
+                        let _kept = &client;
+                        server.read(Vec::with_capacity(8)).await.0.map(drop)
+                    });
+                    yield_now().await;
+                    handle.replace(Some(waits));
+                    refuse(&[ENTER], errno);
+                    loop {
+                        let _ = timeout(Duration::from_millis(50), annulus::nop()).await;
+                    }
+                })
+                .map(|never: ()| never)
+                .unwrap_err();
+            (handle.take().unwrap(), error)
+        };
+        assert!(start.elapsed() < Duration::from_secs(2), "neither spins nor hangs: {:?}", start.elapsed());
+        assert!(matches!(error, Error::Broken(_)), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("io_uring_enter") && text.contains("Driver::Readiness"), "{text}");
+        assert_eq!(std::io::Error::from(error).raw_os_error().unwrap_or(errno), errno);
+        assert!(waits.is_finished(), "its tasks are cancelled");
+
+        let again = runtime.run(async { annulus::nop().await }).unwrap_err();
+        assert!(matches!(again, Error::Broken(_)), "a broken loop stays broken: {again:?}");
+        let start = Instant::now();
+        drop(runtime);
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+
+        // What can be done is done: another loop, by the other driver.
+        let other = Builder::new().driver(Driver::Readiness).build().unwrap();
+        other
+            .run(async {
+                assert!(timeout(Duration::from_secs(5), waits).await.unwrap().unwrap_err().is_cancelled());
+                everything().await;
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn a_ring_that_is_not_permitted_any_more_ends_the_run_with_a_reason() {
+        let test = "a_ring_that_is_not_permitted_any_more_ends_the_run_with_a_reason";
+        entering_is_refused_from_now_on(test, libc::EPERM);
+    }
+
+    #[test]
+    fn a_ring_that_is_not_known_any_more_ends_the_run_with_a_reason() {
+        let test = "a_ring_that_is_not_known_any_more_ends_the_run_with_a_reason";
+        entering_is_refused_from_now_on(test, libc::ENOSYS);
+    }
+}

@@ -36,8 +36,12 @@ fn operations() -> Vec<String> {
     names
 }
 
-/// Uses every operation once or more, and says when an answer is wrong.
+/// Uses every operation once or more, and says when an answer is wrong, or does not come.
 async fn everything() {
+    timeout(Duration::from_secs(20), every_operation()).await.expect("an answer to each");
+}
+
+async fn every_operation() {
     // Sockets.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -4,7 +4,6 @@ mod support;
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Seek, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -357,7 +356,7 @@ async fn syncing_is_possible_for_files() {
     file.sync_data().await.unwrap();
     file.sync_all().await.unwrap();
     let (_reader, writer) = support::pipe::pipe();
-    let pipe = File::from_std(writer));
+    let pipe = File::from_std(writer);
     assert_eq!(pipe.sync_all().await.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
@@ -574,7 +573,7 @@ async fn closing_tells_how_it_went() {
 
 async fn a_pipe_of_std_is_read_and_written() {
     let (reader, writer) = support::pipe::pipe();
-    let (reader, writer) = (File::from_std(reader), File::from_std(writer)));
+    let (reader, writer) = (File::from_std(reader), File::from_std(writer));
     let wanted = bytes(6, 1 << 20);
     let writing = spawn(async move {
         writer.write_all(bytes(6, 1 << 20)).await.0.unwrap();

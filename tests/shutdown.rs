@@ -6,7 +6,6 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::io::{Read, Write};
 use std::net::TcpListener as StdListener;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -196,7 +195,7 @@ fn what_cannot_be_stopped_is_leaked_within_the_limit(builder: Builder) {
                 let own = Rc::clone(&pipe);
                 drop(spawn(async move { own.read(Guarded::new(100)).await.0 }));
                 let other = support::pipe::pipe();
-                let other = (File::from_std(other.0)), other.1);
+                let other = (File::from_std(other.0), other.1);
                 let mut held = other.0.read(Guarded::new(100));
                 assert!(begin(&mut held).is_pending());
                 sleep(Duration::from_millis(20)).await;

@@ -454,16 +454,17 @@ fn a_task_spawned_by_a_destructor_at_the_end_is_cancelled(builder: Builder) {
 fn a_runtime_is_used_again_and_its_tasks_go_on(builder: Builder) {
     let runtime = builder.build().unwrap();
     let steps = Rc::new(Cell::new(0));
-    let task = runtime
+    let mut task = None;
+    runtime
         .run(async {
             let steps = Rc::clone(&steps);
-            spawn(async move {
+            task = Some(spawn(async move {
                 for _ in 0..100 {
                     steps.set(steps.get() + 1);
                     sleep(Duration::from_micros(100)).await;
                 }
                 "through"
-            })
+            }));
         })
         .unwrap();
     for _ in 0..200 {
@@ -472,7 +473,7 @@ fn a_runtime_is_used_again_and_its_tasks_go_on(builder: Builder) {
     let before = steps.get();
     thread::sleep(Duration::from_millis(5));
     assert_eq!(steps.get(), before, "between runs nothing goes on");
-    assert_eq!(runtime.run(task).unwrap().unwrap(), "through");
+    assert_eq!(runtime.run(task.unwrap()).unwrap().unwrap(), "through");
     assert_eq!(steps.get(), 100);
 }
 
@@ -652,7 +653,11 @@ fn meddlers(wakers: Vec<Waker>) -> Vec<thread::JoinHandle<()>> {
                 let waker = &own[round % own.len()];
                 match round % 3 {
                     0 => waker.wake_by_ref(),
-                    1 => waker.clone().wake(),
+                    1 => {
+                        let own = waker.clone();
+                        thread::yield_now();
+                        own.wake();
+                    }
                     _ => drop(waker.clone()),
                 }
             }

@@ -92,6 +92,14 @@ impl Driver {
         each!(self, driver => driver.close(number), ended: drop(crate::sys::close(number)));
     }
 
+    /// A number will be closed by an operation, and nothing else names it any more.
+    fn forget(&mut self, number: i32) {
+        #[cfg(annulus_readiness)]
+        if let Driver::Readiness(driver) = self {
+            driver.forget(number);
+        }
+    }
+
     /// Hands out the completions that have come. No system call.
     #[inline]
     fn reap(&mut self, found: impl FnMut(Token, Completion)) {

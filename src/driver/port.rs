@@ -134,6 +134,11 @@ impl Port {
         self.driver.borrow_mut().close(number);
     }
 
+    /// A number will be closed by an operation, and nothing else names it any more.
+    pub(crate) fn forget(&self, number: i32) {
+        self.driver.borrow_mut().forget(number);
+    }
+
     /// A call on a descriptor that answers at once.
     pub(crate) fn control(&self, number: i32, control: Control<'_>) -> io::Result<Reply> {
         self.driver.borrow_mut().control(number, control)

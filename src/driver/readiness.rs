@@ -171,12 +171,17 @@ impl Readiness {
     }
 
     pub(crate) fn close(&mut self, number: i32) {
+        self.forget(number);
+        sys::close(number);
+    }
+
+    /// Nothing waits for the number any more, and it is about to be closed: the next file of that number is another.
+    pub(crate) fn forget(&mut self, number: i32) {
         if self.watched.remove(&number).is_some() {
-            // SAFETY: still open; it is closed in the next line.
+            // SAFETY: still open; its closing comes after this.
             let descriptor = unsafe { sys::borrow(number) };
             let _ = self.poller.delete(descriptor);
         }
-        sys::close(number);
     }
 
     pub(crate) fn reap(&mut self, mut found: impl FnMut(Token, Completion)) {

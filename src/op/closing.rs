@@ -13,5 +13,6 @@ use crate::driver::Descriptor;
 pub(crate) async fn close(descriptor: Descriptor) -> io::Result<()> {
     descriptor.start_closing();
     poll_fn(|cx| descriptor.poll_settled(cx.waker())).await;
+    descriptor.port().forget(descriptor.number());
     Submitted::new(Close::new(descriptor)).await
 }

@@ -25,6 +25,9 @@ enum Delivery {
 /// A ring below this size is not worth having.
 const ENTRIES_MIN: u32 = 16;
 
+/// The kernel's limit for the submission queue; the completion queue may be twice as long.
+const ENTRIES_MAX: u32 = 32_768;
+
 /// Makes a ring and finds out what it knows.
 pub(super) fn open(settings: &Settings) -> Result<(IoUring, [bool; 256]), Refusal> {
     let ring = create(settings)?;
@@ -35,8 +38,8 @@ pub(super) fn open(settings: &Settings) -> Result<(IoUring, [bool; 256]), Refusa
 }
 
 fn create(settings: &Settings) -> Result<IoUring, Refusal> {
-    let mut entries = settings.entries.max(ENTRIES_MIN).next_power_of_two();
-    let mut completions = settings.completions.max(entries).next_power_of_two();
+    let mut entries = settings.entries.clamp(ENTRIES_MIN, ENTRIES_MAX).next_power_of_two();
+    let mut completions = settings.completions.clamp(entries, 2 * ENTRIES_MAX).next_power_of_two();
     loop {
         match strongest(entries, completions) {
             Ok(ring) => return Ok(ring),

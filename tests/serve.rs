@@ -217,7 +217,7 @@ fn nothing_outside_of_the_root_is_seen() {
 fn what_cannot_be_served_is_told_why() {
     on_each("what_cannot_be_served_is_told_why", &[], |server| {
         let path = server.write("locked", "x");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
         let unreadable = fs::read(&path).is_err();
         assert!(Command::new("mkfifo").arg(server.directory.path().join("pipe")).status().unwrap().success());
         if unreadable {

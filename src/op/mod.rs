@@ -5,6 +5,8 @@
 mod closing;
 mod orphan;
 pub(crate) mod path;
+#[cfg(test)]
+mod races;
 mod submitted;
 mod vectors;
 

@@ -3,8 +3,6 @@
 mod builder;
 mod error;
 mod metrics;
-#[cfg(test)]
-mod races;
 mod spawn;
 mod turn;
 

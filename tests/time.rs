@@ -360,7 +360,7 @@ async fn a_hundred_thousand_sleep_at_a_time() {
     let sleepers: Vec<_> = (0..100_000)
         .map(|_| {
             let ended = Rc::clone(&ended);
-            let span = Duration::from_micros(dice.below(300_000));
+            let span = Duration::from_micros(700_000 + dice.below(300_000));
             spawn(async move {
                 let deadline = now() + span;
                 sleep_until(deadline).await;

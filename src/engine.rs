@@ -70,6 +70,15 @@ pub(crate) fn expect_current<T>(what: &str, ask: impl FnOnce(&Engine) -> T) -> T
     }
 }
 
+/// The current loop's port.
+///
+/// # Panics
+/// Outside of a runtime, saying what to do.
+#[track_caller]
+pub(crate) fn current_port() -> Rc<Port> {
+    expect_current("an operation", |engine| Rc::clone(&engine.port))
+}
+
 impl Engine {
     pub(crate) fn new(executor: Executor, driver: Driver) -> Engine {
         Engine {

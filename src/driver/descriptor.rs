@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use super::direction::Direction;
-use super::operation::Operation;
 use super::port::Port;
 use crate::executor::Waiter;
 
@@ -153,14 +152,15 @@ impl Hold {
         self.0.operations.set(self.0.operations.get() + 1);
     }
 
+    /// The operation's answer has come: lets the next one begin in its direction, and the descriptor be closed.
     #[inline]
-    fn end(&self) {
+    pub(crate) fn end(&self, way: Option<Way>) {
+        if let Some(way) = way {
+            self.direction(way).leave();
+        }
         self.0.operations.set(self.0.operations.get() - 1);
-        if self.0.closing.get() && self.0.operations.get() == 0 {
-            self.0.close_if_unused();
-            if let Some(closer) = self.0.closer.take() {
-                closer.wake();
-            }
+        if self.0.closing.get() {
+            self.0.settle();
         }
     }
 }
@@ -177,6 +177,18 @@ impl Shared {
         // Operations at an offset, polls: there may be any number, so the slots are searched.
         if self.operations.get() as usize > known.iter().flatten().count() {
             self.port.cancel_all(Some(self.number));
+        }
+    }
+
+    /// An operation has ended on a descriptor that is being closed.
+    #[cold]
+    fn settle(&self) {
+        if self.operations.get() > 0 {
+            return;
+        }
+        self.close_if_unused();
+        if let Some(closer) = self.closer.take() {
+            closer.wake();
         }
     }
 
@@ -197,21 +209,4 @@ impl Drop for Shared {
             }
         }
     }
-}
-
-/// The completion of `operation` has come: makes of it what `last` says, and lets the next one begin.
-///
-/// The direction is left and the descriptor let go of only after `last`, which may leave something behind.
-#[inline]
-pub(crate) fn conclude<O: Operation, T>(operation: O, last: impl FnOnce(O) -> T) -> T {
-    let hold = operation.descriptor().cloned();
-    let way = operation.way();
-    let outcome = last(operation);
-    if let Some(hold) = hold {
-        if let Some(way) = way {
-            hold.direction(way).leave();
-        }
-        hold.end();
-    }
-    outcome
 }

@@ -6,10 +6,7 @@
 //! Drivers know no concrete operation.
 #![allow(unsafe_code)]
 
-use std::rc::Rc;
-
 use super::descriptor::{Hold, Way};
-use super::port::Port;
 
 /// Everything that the kernel may touch on behalf of one submission, and what to make of the answer.
 ///
@@ -26,7 +23,7 @@ pub trait Operation: 'static {
     fn request(&mut self) -> Request;
 
     /// Makes the output of the answer. Runs exactly once, so that everything that an answer brings has an owner.
-    fn complete(self, answer: Completion, port: &Rc<Port>) -> Self::Output;
+    fn complete(self, answer: Completion) -> Self::Output;
 
     /// The descriptor that the request names.
     fn descriptor(&self) -> Option<&Hold> {
@@ -45,11 +42,11 @@ pub trait Operation: 'static {
 
     /// Takes an answer that nobody waits for any more. What it brings closes or frees itself when dropped,
     /// unless it can be kept for the next operation.
-    fn salvage(self, answer: Completion, port: &Rc<Port>)
+    fn salvage(self, answer: Completion)
     where
         Self: Sized,
     {
-        drop(self.complete(answer, port));
+        drop(self.complete(answer));
     }
 }
 

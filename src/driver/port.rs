@@ -13,7 +13,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Reply};
-use super::operation::{Begin, Completion, Operation};
+use super::operation::{Begin, Completion, Operation, Request};
 use super::slots::{Abandoned, Found, Orphan, Polled, Slots, Token};
 use super::{Counters, Driver};
 use crate::executor::{Inbox, RuntimeId, Waiter};
@@ -22,8 +22,7 @@ use crate::executor::{Inbox, RuntimeId, Waiter};
 pub struct Port {
     runtime: RuntimeId,
     inbox: &'static Inbox,
-    driver: RefCell<Driver>,
-    slots: RefCell<Slots>,
+    pair: RefCell<Pair>,
     /// Other people's code that completions ask for, run when nothing is borrowed.
     later: RefCell<Vec<Later>>,
     /// Whether the driver was given anything since it was last found with nothing to do.
@@ -31,6 +30,12 @@ pub struct Port {
     ended: Cell<bool>,
     stray: Cell<u64>,
     leaked: Cell<u64>,
+}
+
+/// What submissions go through and answers come to, borrowed together.
+struct Pair {
+    driver: Driver,
+    slots: Slots,
 }
 
 enum Later {
@@ -43,8 +48,7 @@ impl Port {
         Rc::new(Port {
             runtime,
             inbox,
-            driver: RefCell::new(driver),
-            slots: RefCell::default(),
+            pair: RefCell::new(Pair { driver, slots: Slots::default() }),
             later: RefCell::default(),
             given: Cell::new(false),
             ended: Cell::new(false),
@@ -66,41 +70,49 @@ impl Port {
 
     // What futures do.
 
-    /// Sends an operation out. Its future goes on owning it.
-    #[inline]
-    pub(crate) fn submit<O: Operation>(&self, operation: &mut O, begin: Begin, waker: &Waker) -> Token {
-        // Both run user code (a buffer's, a waker's): before anything is borrowed.
-        let request = operation.request();
-        let waiter = Waiter::of(waker);
-        let token = self.slots.borrow_mut().insert(waiter, request.fd);
+    /// Sends an operation out, of which this is the request. Its future goes on owning it.
+    #[inline(always)]
+    pub(crate) fn submit(&self, request: &Request, begin: Begin, waiter: Waiter) -> Token {
         self.given.set(true);
-        self.driver.borrow_mut().push(token, &request, begin);
+        let mut pair = self.pair.borrow_mut();
+        let token = pair.slots.insert(waiter, request.fd);
+        pair.driver.push(token, request, begin);
         token
     }
 
     /// Asks for the answer; where there is none yet, `waker` is who waits from now on.
+    ///
+    /// # Panics
+    /// If there is none and the runtime has ended.
+    #[inline]
     pub(crate) fn poll(&self, token: Token, waker: &Waker) -> Poll<Completion> {
-        match self.slots.borrow_mut().poll(token, waker) {
+        match self.pair.borrow_mut().slots.poll(token, waker) {
             Polled::Answered(answer) => return Poll::Ready(answer),
+            Polled::Waiting | Polled::Unknown if self.has_ended() => panic!(
+                "an operation was polled whose runtime has ended before the kernel answered: it never will, and its \
+                 memory is leaked"
+            ),
             Polled::Waiting => return Poll::Pending,
             Polled::Unknown => {}
         }
         let waiter = Waiter::of(waker);
-        let before = self.slots.borrow_mut().set_waiter(token, waiter);
+        let before = self.pair.borrow_mut().slots.set_waiter(token, waiter);
         drop(before);
         Poll::Pending
     }
 
     /// Asks for the early end of what is in flight.
     pub(crate) fn cancel(&self, token: Token) {
-        let Some(fd) = self.slots.borrow().fd(token) else { return };
         self.given.set(true);
-        self.driver.borrow_mut().cancel(token, fd);
+        let mut pair = self.pair.borrow_mut();
+        if let Some(fd) = pair.slots.fd(token) {
+            pair.driver.cancel(token, fd);
+        }
     }
 
     /// Cancels what is in flight, on one descriptor or on all.
     pub(crate) fn cancel_all(&self, fd: Option<i32>) {
-        let tokens = self.slots.borrow().tokens(fd);
+        let tokens = self.pair.borrow().slots.tokens(fd);
         for token in tokens {
             self.cancel(token);
         }
@@ -112,9 +124,9 @@ impl Port {
         // Boxed only now that it is abandoned, and outside of the borrow.
         let mut operation = Some(Box::new(operation));
         let abandoned =
-            self.slots.borrow_mut().abandon(token, || operation.take().expect("the slot takes it once"));
+            self.pair.borrow_mut().slots.abandon(token, || operation.take().expect("the slot takes it once"));
         match (abandoned, operation) {
-            (Abandoned::Answered(answer), Some(operation)) => operation.retire(answer, self),
+            (Abandoned::Answered(answer), Some(operation)) => operation.retire(answer),
             (Abandoned::Answered(_), None) => unreachable!("an answered slot takes no operation"),
             (Abandoned::Orphaned(waiter), _) => {
                 drop(waiter);
@@ -131,17 +143,17 @@ impl Port {
     /// Closes a number that nothing names.
     pub(crate) fn close(&self, number: i32) {
         self.given.set(true);
-        self.driver.borrow_mut().close(number);
+        self.pair.borrow_mut().driver.close(number);
     }
 
     /// A number will be closed by an operation, and nothing else names it any more.
     pub(crate) fn forget(&self, number: i32) {
-        self.driver.borrow_mut().forget(number);
+        self.pair.borrow_mut().driver.forget(number);
     }
 
     /// A call on a descriptor that answers at once.
     pub(crate) fn control(&self, number: i32, control: Control<'_>) -> io::Result<Reply> {
-        self.driver.borrow_mut().control(number, control)
+        self.pair.borrow_mut().driver.control(number, control)
     }
 
     // What the turn does.
@@ -158,9 +170,9 @@ impl Port {
         if self.is_quiet() {
             return;
         }
-        let mut slots = self.slots.borrow_mut();
+        let Pair { driver, slots } = &mut *self.pair.borrow_mut();
         let mut later = self.later.borrow_mut();
-        self.driver.borrow_mut().reap(|token, answer| match slots.complete(token, answer) {
+        driver.reap(|token, answer| match slots.complete(token, answer) {
             Found::Task => {}
             Found::Foreign(waker) => later.push(Later::Wake(waker)),
             Found::Orphan(orphan) => later.push(Later::Retire(orphan, answer)),
@@ -188,21 +200,21 @@ impl Port {
         for later in batch {
             let _ = catch_unwind(AssertUnwindSafe(|| match later {
                 Later::Wake(waker) => waker.wake(),
-                Later::Retire(orphan, answer) => orphan.retire(answer, self),
+                Later::Retire(orphan, answer) => orphan.retire(answer),
             }));
         }
     }
 
     /// Whether entries wait for the kernel to be told.
     pub(crate) fn queued(&self) -> usize {
-        self.driver.borrow().queued()
+        self.pair.borrow().driver.queued()
     }
 
     /// See `Driver::flush`.
     pub(crate) fn flush(&self, due: bool) -> io::Result<()> {
-        let mut driver = self.driver.borrow_mut();
+        let Pair { driver, slots } = &mut *self.pair.borrow_mut();
         driver.flush(due)?;
-        let busy = driver.queued() + driver.closing() + self.slots.borrow().in_flight() > 0;
+        let busy = driver.queued() + driver.closing() + slots.in_flight() > 0;
         self.given.set(busy || driver.has_answers());
         Ok(())
     }
@@ -211,7 +223,7 @@ impl Port {
     /// `limit`. First we say that we sleep, then we look once more: what comes after the look rings the doorbell.
     pub(crate) fn wait(&self, limit: Option<Duration>, look: impl FnOnce() -> bool) -> io::Result<()> {
         self.inbox.park();
-        let mut driver = self.driver.borrow_mut();
+        let driver = &mut self.pair.borrow_mut().driver;
         let waited = match driver.has_answers() || look() {
             true => driver.flush(true),
             false => driver.wait(limit),
@@ -233,7 +245,7 @@ impl Port {
         let left = loop {
             self.reap();
             self.run_later();
-            let left = self.in_flight() + self.driver.borrow().closing();
+            let left = self.in_flight() + self.pair.borrow().driver.closing();
             if left == 0 && !self.has_later() {
                 break 0;
             }
@@ -243,13 +255,13 @@ impl Port {
             }
         };
         self.ended.set(true);
-        let driver = std::mem::replace(&mut *self.driver.borrow_mut(), Driver::Ended);
+        let driver = std::mem::replace(&mut self.pair.borrow_mut().driver, Driver::Ended);
         if left == 0 {
             drop(driver);
         } else {
             std::mem::forget(driver);
             std::mem::forget(std::mem::take(&mut *self.later.borrow_mut()));
-            let orphans = self.slots.borrow().orphans();
+            let orphans = self.pair.borrow().slots.orphans();
             self.leaked.set(self.leaked.get() + orphans as u64);
         }
         left
@@ -258,19 +270,19 @@ impl Port {
     // Numbers.
 
     pub(crate) fn driver_name(&self) -> &'static str {
-        self.driver.borrow().name()
+        self.pair.borrow().driver.name()
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.driver.borrow().counters()
+        self.pair.borrow().driver.counters()
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.slots.borrow().in_flight()
+        self.pair.borrow().slots.in_flight()
     }
 
     pub(crate) fn orphans(&self) -> usize {
-        self.slots.borrow().orphans()
+        self.pair.borrow().slots.orphans()
     }
 
     /// Completions that found no slot.
@@ -280,7 +292,7 @@ impl Port {
 
     #[cfg(test)]
     pub(crate) fn with_driver<T>(&self, ask: impl FnOnce(&mut Driver) -> T) -> T {
-        ask(&mut self.driver.borrow_mut())
+        ask(&mut self.pair.borrow_mut().driver)
     }
 }
 
@@ -288,7 +300,7 @@ impl Drop for Port {
     fn drop(&mut self) {
         // Slots that are still in flight own memory that the kernel may write; never freed.
         if self.in_flight() > 0 {
-            std::mem::forget(std::mem::take(&mut *self.slots.borrow_mut()));
+            std::mem::forget(std::mem::take(&mut self.pair.borrow_mut().slots));
         }
     }
 }

@@ -9,11 +9,9 @@
 //! ```
 //! A token is never used twice, so a completion that comes late or twice finds nothing (pitfall 3).
 
-use std::rc::Rc;
 use std::task::Waker;
 
 use super::operation::{Completion, Operation};
-use super::port::Port;
 use crate::executor::Waiter;
 
 /// What identifies a submission to its driver: the `user_data` of its entry.
@@ -35,12 +33,18 @@ impl Token {
 
 /// An operation that its future has left behind, until its completion comes.
 pub(crate) trait Orphan {
-    fn retire(self: Box<Self>, answer: Completion, port: &Rc<Port>);
+    fn retire(self: Box<Self>, answer: Completion);
 }
 
 impl<O: Operation> Orphan for O {
-    fn retire(self: Box<Self>, answer: Completion, port: &Rc<Port>) {
-        super::descriptor::conclude(*self, |operation| operation.salvage(answer, port));
+    /// The direction is left, and the descriptor let go of, only after something may have been left behind.
+    fn retire(self: Box<Self>, answer: Completion) {
+        let hold = self.descriptor().cloned();
+        let way = self.way();
+        self.salvage(answer);
+        if let Some(hold) = hold {
+            hold.end(way);
+        }
     }
 }
 
@@ -56,6 +60,15 @@ struct Slot {
     token: Token,
     fd: i32,
     state: State,
+}
+
+impl Slot {
+    /// Changes a state that owns nothing, which need not be dropped.
+    #[inline]
+    fn set(&mut self, state: State) {
+        debug_assert!(matches!(self.state, State::Free { .. } | State::Done(_)));
+        std::mem::forget(std::mem::replace(&mut self.state, state));
+    }
 }
 
 const NO_TOKEN: Token = Token(u64::MAX);
@@ -119,7 +132,7 @@ impl Slots {
         let slot = &mut self.slots[index as usize];
         slot.token = token;
         slot.fd = fd;
-        slot.state = State::Waiting(waiter);
+        slot.set(State::Waiting(waiter));
         self.in_flight += 1;
         token
     }
@@ -136,7 +149,7 @@ impl Slots {
     fn release(&mut self, token: Token) {
         let slot = &mut self.slots[token.index()];
         slot.token = NO_TOKEN;
-        slot.state = State::Free { next: std::mem::replace(&mut self.free, token.index() as u32) };
+        slot.set(State::Free { next: std::mem::replace(&mut self.free, token.index() as u32) });
     }
 
     /// Submissions without a completion.

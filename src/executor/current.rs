@@ -54,9 +54,3 @@ pub(crate) fn with_current<T>(ask: impl FnOnce(&Executor) -> T) -> Option<T> {
     // this stack. A scope that is forgotten, not dropped, would break this; they never leave `runtime`, which drops them.
     unsafe { current.as_ref() }.map(ask)
 }
-
-/// The id of the current executor.
-#[inline]
-pub(crate) fn current_id() -> Option<RuntimeId> {
-    with_current(Executor::id)
-}

@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::task::{RawWakerVTable, Waker};
 
-use super::current::current_id;
 use super::header::{Header, TaskRef};
 use super::{waker, with_current};
 
@@ -109,9 +108,13 @@ impl Drop for Waiter {
 
 #[inline]
 fn resume(task: TaskRef) {
-    if current_id() == Some(task.runtime) {
-        with_current(|executor| executor.schedule(task));
-    } else {
+    let mut task = Some(task);
+    with_current(|executor| {
+        if let Some(task) = task.take_if(|task| task.runtime == executor.id()) {
+            executor.schedule(task);
+        }
+    });
+    if let Some(task) = task {
         // Its loop is not the one that runs now, on this thread: it finds the task when it does.
         task.post();
     }

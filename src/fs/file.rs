@@ -9,7 +9,7 @@ use std::path::Path;
 use super::{Metadata, OpenOptions};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::driver::Descriptor;
-use crate::engine::expect_current;
+use crate::engine::current_port;
 use crate::io::{AsyncRead, AsyncWrite, drain, fill};
 use crate::op::{self, Fsync, Ftruncate, Read, Readv, Statx, Submitted, Write, Writev};
 use crate::sys::file::CURSOR;
@@ -82,8 +82,10 @@ impl File {
     /// # Panics
     /// Outside of a running loop.
     pub fn from_std(file: impl Into<std::os::fd::OwnedFd>) -> File {
+        // Before the number is ours alone.
+        let port = current_port();
         let number = file.into().into_raw_fd();
-        expect_current("File::from_std", |engine| File { file: Descriptor::new(number, &engine.port) })
+        File { file: Descriptor::new(number, &port) }
     }
 
     /// Reads some bytes from `offset` into the buffer, from its beginning up to all the room that it has, and sets

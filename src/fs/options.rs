@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::File;
+use crate::engine::current_port;
 use crate::op::{Open, Submitted, path};
 
 /// How to open a file; as [`std::fs::OpenOptions`].
@@ -109,7 +110,7 @@ impl OpenOptions {
     /// Dropping it closes what was opened; the file may have been made, or emptied.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path::of(path.as_ref())?;
-        let open = Open::new(path, self.flags()?, self.mode);
+        let open = Open::new(current_port(), path, self.flags()?, self.mode);
         Submitted::new(open).await.map(File::new)
     }
 

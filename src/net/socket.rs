@@ -7,12 +7,13 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, Type};
 
 use crate::driver::{Control, Descriptor, Property, Reply, Setting};
+use crate::engine::current_port;
 use crate::op::{Socket, Submitted};
 
 /// A TCP socket of the address' family.
 pub(super) async fn tcp(address: &SocketAddr) -> io::Result<Descriptor> {
     let domain = Domain::for_address(*address);
-    Submitted::new(Socket::new(domain.into(), Type::STREAM.into(), 0)).await
+    Submitted::new(Socket::new(current_port(), domain.into(), Type::STREAM.into(), 0)).await
 }
 
 fn control(socket: &Descriptor, control: Control<'_>) -> io::Result<Reply> {

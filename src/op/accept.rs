@@ -1,10 +1,9 @@
 //! Accepts a connection. accept4(2), IORING_OP_ACCEPT (5.5)
 
 use std::io;
-use std::rc::Rc;
 
 use super::orphan;
-use crate::driver::{Completion, Descriptor, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Descriptor, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
 
 /// Accepts a connection.
@@ -51,11 +50,11 @@ impl Operation for Accept {
     }
 
     /// A connection that nobody waits for any more waits for the next accept (pitfall 8).
-    fn salvage(self, answer: Completion, port: &Rc<Port>) {
-        orphan::leave_descriptor(&self.hold, Way::Read, answer, port);
+    fn salvage(self, answer: Completion) {
+        orphan::leave_descriptor(&self.hold, Way::Read, answer);
     }
 
-    fn complete(self, answer: Completion, port: &Rc<Port>) -> io::Result<Descriptor> {
-        answer.checked().map(|number| Descriptor::new(number as i32, port))
+    fn complete(self, answer: Completion) -> io::Result<Descriptor> {
+        answer.checked().map(|number| Descriptor::new(number as i32, self.hold.port()))
     }
 }

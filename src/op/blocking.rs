@@ -2,10 +2,9 @@
 #![allow(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::thread;
 
-use crate::driver::{Completion, Form, Operation, Port, Request, form};
+use crate::driver::{Completion, Form, Operation, Request, form};
 
 /// A closure, and then its result, in one place on the heap that the helper is lent.
 pub struct Blocking<T> {
@@ -68,7 +67,7 @@ impl<T: Send + 'static> Operation for Blocking<T> {
         }
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+    fn complete(self, answer: Completion) -> Self::Output {
         answer.checked()?;
         self.job.result.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::Interrupted))
     }

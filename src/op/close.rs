@@ -1,9 +1,8 @@
 //! Closes a descriptor, and says how that went. close(2), IORING_OP_CLOSE (5.6).
 
 use std::io;
-use std::rc::Rc;
 
-use crate::driver::{Completion, Descriptor, Form, Operation, Port, Request, form};
+use crate::driver::{Completion, Descriptor, Form, Operation, Request, form};
 use crate::sys;
 
 /// Closes a descriptor. Submitted only when nothing else is in flight on it.
@@ -38,7 +37,7 @@ impl Operation for Close {
 
     /// Unless it was stopped before it began, the number is not ours any more, whatever the answer; otherwise
     /// dropping the descriptor closes it.
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {
+    fn complete(self, answer: Completion) -> io::Result<()> {
         if answer != Completion::cancelled() {
             self.descriptor.forget_number();
         }

@@ -2,11 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::rc::Rc;
 
 use socket2::SockAddr;
 
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
 
 /// Connects a socket.
@@ -58,7 +57,7 @@ impl Operation for Connect {
         Some(Way::Write)
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {
+    fn complete(self, answer: Completion) -> io::Result<()> {
         answer.checked().map(drop)
     }
 }

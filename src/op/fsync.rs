@@ -1,9 +1,8 @@
 //! Brings a file to the disk, with its metadata or with as much of it as reading the data needs. fsync(2), fdatasync(2), IORING_OP_FSYNC (5.1)
 
 use std::io;
-use std::rc::Rc;
 
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, form};
 use crate::sys;
 
 /// Brings a file to the disk, with its metadata or with as much of it as reading the data needs.
@@ -44,7 +43,7 @@ impl Operation for Fsync {
         Some(&self.hold)
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {
+    fn complete(self, answer: Completion) -> io::Result<()> {
         answer.checked().map(drop)
     }
 }

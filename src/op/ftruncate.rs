@@ -1,9 +1,8 @@
 //! Sets the length of a file. ftruncate(2), IORING_OP_FTRUNCATE (6.9)
 
 use std::io;
-use std::rc::Rc;
 
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, form};
 use crate::sys;
 
 /// Sets the length of a file.
@@ -41,7 +40,7 @@ impl Operation for Ftruncate {
         Some(&self.hold)
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {
+    fn complete(self, answer: Completion) -> io::Result<()> {
         answer.checked().map(drop)
     }
 }

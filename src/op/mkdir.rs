@@ -2,12 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::rc::Rc;
 
 use std::ffi::CString;
 
 use super::path::pointer_to;
-use crate::driver::{Completion, Form, Operation, Port, Request, form};
+use crate::driver::{Completion, Form, Operation, Request, form};
 use crate::sys;
 
 /// Makes a directory.
@@ -42,7 +41,7 @@ impl Operation for Mkdir {
         Request { pointer: pointer_to(&self.path), length: self.mode, ..Request::new(FORM) }
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {
+    fn complete(self, answer: Completion) -> io::Result<()> {
         answer.checked().map(drop)
     }
 }

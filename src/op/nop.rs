@@ -1,9 +1,8 @@
 //! Nothing, there and back: the driver's own cost. IORING_OP_NOP (5.1).
 use std::io;
-use std::rc::Rc;
 
 use super::Submitted;
-use crate::driver::{Completion, Form, Operation, Port, Request, form};
+use crate::driver::{Completion, Form, Operation, Request, form};
 
 /// Does nothing.
 pub struct Nop;
@@ -27,7 +26,7 @@ impl Operation for Nop {
         Request::new(FORM)
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {
+    fn complete(self, answer: Completion) -> io::Result<()> {
         answer.checked().map(drop)
     }
 }

@@ -12,6 +12,8 @@ use crate::sys;
 
 /// Opens or creates a file.
 pub struct Open {
+    /// Whose the descriptor will be.
+    port: Rc<Port>,
     path: CString,
     flags: i32,
     mode: u32,
@@ -29,8 +31,8 @@ const FORM: &Form = &form! {
 };
 
 impl Open {
-    pub(crate) fn new(path: CString, flags: i32, mode: u32) -> Self {
-        Open { path, flags, mode }
+    pub(crate) fn new(port: Rc<Port>, path: CString, flags: i32, mode: u32) -> Self {
+        Open { port, path, flags, mode }
     }
 }
 
@@ -50,7 +52,7 @@ impl Operation for Open {
         }
     }
 
-    fn complete(self, answer: Completion, port: &Rc<Port>) -> io::Result<Descriptor> {
-        answer.checked().map(|number| Descriptor::new(number as i32, port))
+    fn complete(self, answer: Completion) -> io::Result<Descriptor> {
+        answer.checked().map(|number| Descriptor::new(number as i32, &self.port))
     }
 }

@@ -4,11 +4,9 @@
 //! the next operation in that direction is answered with them, without a trip through the driver.
 #![allow(unsafe_code)]
 
-use std::rc::Rc;
-
 use super::vectors::Vectors;
 use crate::buf::IoBufMut;
-use crate::driver::{Completion, Hold, Leftover, Port, Way};
+use crate::driver::{Completion, Hold, Leftover, Way};
 use crate::sys;
 
 type Direction = crate::driver::Direction;
@@ -58,10 +56,10 @@ fn leave(hold: &Hold, way: Way, bytes: Box<[u8]>) {
 }
 
 /// Keeps an accepted connection for the next accept; closes it if there will be none.
-pub(super) fn leave_descriptor(hold: &Hold, way: Way, answer: Completion, port: &Rc<Port>) {
+pub(super) fn leave_descriptor(hold: &Hold, way: Way, answer: Completion) {
     match answer.result {
         error if error < 0 => leave_error(hold, way, answer),
-        number if hold.is_closing() => port.close(number),
+        number if hold.is_closing() => hold.port().close(number),
         number => hold.direction(way).leave_behind(Leftover::Descriptor(number)),
     }
 }

@@ -1,9 +1,8 @@
 //! Waits until a descriptor is ready. poll(2), IORING_OP_POLL_ADD (5.1)
 
 use std::io;
-use std::rc::Rc;
 
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
 
 /// Waits until a descriptor is ready.
@@ -47,7 +46,7 @@ impl Operation for Poll {
         left.then_some(Completion::of(i32::from(libc::POLLIN)))
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<u32> {
+    fn complete(self, answer: Completion) -> io::Result<u32> {
         answer.checked()
     }
 }

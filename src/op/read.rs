@@ -2,11 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::rc::Rc;
 
 use super::{clamped, orphan};
 use crate::buf::IoBufMut;
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Reads from a file at an offset, or at its cursor.
@@ -63,7 +62,7 @@ impl<B: IoBufMut> Operation for Read<B> {
         orphan::take_bytes(self.hold.direction(Way::Read), &mut self.buffer)
     }
 
-    fn complete(mut self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+    fn complete(mut self, answer: Completion) -> Self::Output {
         let result = answer.checked().map(|count| count as usize);
         if let Ok(count) = result {
             // SAFETY: the kernel has written that many bytes from the beginning.
@@ -72,7 +71,7 @@ impl<B: IoBufMut> Operation for Read<B> {
         (result, self.buffer)
     }
 
-    fn salvage(mut self, answer: Completion, _port: &Rc<Port>) {
+    fn salvage(mut self, answer: Completion) {
         if self.offset != CURSOR {
             return;
         }

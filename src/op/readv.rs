@@ -2,12 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::rc::Rc;
 
 use super::orphan;
 use super::vectors::Vectors;
 use crate::buf::IoBufMut;
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Reads from a file into several buffers, one after the other.
@@ -66,7 +65,7 @@ impl<B: IoBufMut> Operation for Readv<B> {
         orphan::take_scattered(self.hold.direction(Way::Read), &mut self.vectors)
     }
 
-    fn complete(mut self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+    fn complete(mut self, answer: Completion) -> Self::Output {
         let result = answer.checked().map(|count| count as usize);
         if let Ok(count) = result {
             // SAFETY: the kernel has written that many bytes, filling one buffer after the other.
@@ -75,7 +74,7 @@ impl<B: IoBufMut> Operation for Readv<B> {
         (result, self.buffers)
     }
 
-    fn salvage(self, answer: Completion, _port: &Rc<Port>) {
+    fn salvage(self, answer: Completion) {
         if self.offset != CURSOR {
             return;
         }

@@ -2,12 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::rc::Rc;
 
 use super::orphan;
 use super::vectors::{Header, Vectors};
 use crate::buf::IoBufMut;
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
 
 /// Receives from a socket into several buffers, one after the other.
@@ -63,7 +62,7 @@ impl<B: IoBufMut> Operation for Recvmsg<B> {
         orphan::take_scattered(self.hold.direction(Way::Read), &mut self.vectors)
     }
 
-    fn complete(mut self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+    fn complete(mut self, answer: Completion) -> Self::Output {
         let result = answer.checked().map(|count| count as usize);
         if let Ok(count) = result {
             // SAFETY: the kernel has written that many bytes, filling one buffer after the other.
@@ -72,7 +71,7 @@ impl<B: IoBufMut> Operation for Recvmsg<B> {
         (result, self.buffers)
     }
 
-    fn salvage(self, answer: Completion, _port: &Rc<Port>) {
+    fn salvage(self, answer: Completion) {
         orphan::leave_scattered(&self.hold, Way::Read, answer, &self.vectors);
     }
 }

@@ -2,12 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::rc::Rc;
 
 use std::ffi::CString;
 
 use super::path::pointer_to;
-use crate::driver::{Completion, Form, Operation, Port, Request, form};
+use crate::driver::{Completion, Form, Operation, Request, form};
 use crate::sys;
 
 /// Gives a file another name.
@@ -51,7 +50,7 @@ impl Operation for Rename {
         }
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {
+    fn complete(self, answer: Completion) -> io::Result<()> {
         answer.checked().map(drop)
     }
 }

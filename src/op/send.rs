@@ -2,11 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::rc::Rc;
 
 use super::{clamped, orphan};
 use crate::buf::IoBuf;
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
 
 /// Sends one buffer to a socket, never raising SIGPIPE.
@@ -57,11 +56,11 @@ impl<B: IoBuf> Operation for Send<B> {
         orphan::take_error(self.hold.direction(Way::Write)).or_else(|| orphan::empty(self.buffer.bytes_init()))
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+    fn complete(self, answer: Completion) -> Self::Output {
         (answer.checked().map(|count| count as usize), self.buffer)
     }
 
-    fn salvage(self, answer: Completion, _port: &Rc<Port>) {
+    fn salvage(self, answer: Completion) {
         orphan::leave_error(&self.hold, Way::Write, answer);
     }
 }

@@ -2,12 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::rc::Rc;
 
 use super::orphan;
 use super::vectors::{Header, Vectors};
 use crate::buf::IoBuf;
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
 
 /// Sends several buffers to a socket, one after the other.
@@ -63,11 +62,11 @@ impl<B: IoBuf> Operation for Sendmsg<B> {
         orphan::take_error(self.hold.direction(Way::Write)).or_else(|| orphan::empty(self.vectors.bytes()))
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+    fn complete(self, answer: Completion) -> Self::Output {
         (answer.checked().map(|count| count as usize), self.buffers)
     }
 
-    fn salvage(self, answer: Completion, _port: &Rc<Port>) {
+    fn salvage(self, answer: Completion) {
         orphan::leave_error(&self.hold, Way::Write, answer);
     }
 }

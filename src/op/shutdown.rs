@@ -1,9 +1,8 @@
 //! Ends one direction of a connection, or both. shutdown(2), IORING_OP_SHUTDOWN (5.11)
 
 use std::io;
-use std::rc::Rc;
 
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
 
 /// Ends one direction of a connection, or both.
@@ -47,7 +46,7 @@ impl Operation for Shutdown {
         (self.how != libc::SHUT_RD).then_some(Way::Write)
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<()> {
+    fn complete(self, answer: Completion) -> io::Result<()> {
         answer.checked().map(drop)
     }
 }

@@ -8,6 +8,8 @@ use crate::sys;
 
 /// Makes a socket, close-on-exec and non-blocking.
 pub struct Socket {
+    /// Whose the descriptor will be.
+    port: Rc<Port>,
     domain: i32,
     kind: i32,
     protocol: i32,
@@ -26,8 +28,8 @@ const FORM: &Form = &form! {
 };
 
 impl Socket {
-    pub(crate) fn new(domain: i32, kind: i32, protocol: i32) -> Self {
-        Socket { domain, kind, protocol }
+    pub(crate) fn new(port: Rc<Port>, domain: i32, kind: i32, protocol: i32) -> Self {
+        Socket { port, domain, kind, protocol }
     }
 }
 
@@ -47,7 +49,7 @@ impl Operation for Socket {
         }
     }
 
-    fn complete(self, answer: Completion, port: &Rc<Port>) -> io::Result<Descriptor> {
-        answer.checked().map(|number| Descriptor::new(number as i32, port))
+    fn complete(self, answer: Completion) -> io::Result<Descriptor> {
+        answer.checked().map(|number| Descriptor::new(number as i32, &self.port))
     }
 }

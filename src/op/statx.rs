@@ -4,10 +4,9 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
-use std::rc::Rc;
 
 use super::path::pointer_to;
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, form};
 use crate::sys::file::{self, RawStat, Stat};
 
 /// Asks what the file system knows of a path, or of an open file.
@@ -79,7 +78,7 @@ impl Operation for Statx {
         self.hold.as_ref()
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> io::Result<Stat> {
+    fn complete(self, answer: Completion) -> io::Result<Stat> {
         answer.checked().map(|_| Stat::from_place(&self.place))
     }
 }

@@ -13,8 +13,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::driver::{Begin, Completion, Hold, Operation, Port, Ticket, Token, Wait, conclude};
+use crate::driver::{Begin, Completion, Hold, Operation, Port, Ticket, Token, Wait};
 use crate::engine::{self, Engine};
+use crate::executor::{RuntimeId, Waiter};
 
 /// An operation on its way: resolves from its own completion.
 ///
@@ -37,13 +38,16 @@ pub struct Submitted<O: Operation> {
     operation: MaybeUninit<O>,
     stage: Stage,
     cancelled: bool,
+    /// Where it went out. None for an operation of a descriptor, which knows.
+    port: Option<Rc<Port>>,
 }
 
+#[derive(Clone, Copy)]
 enum Stage {
     Idle,
     /// In the queue of a busy direction.
     Queued(Ticket),
-    InFlight(Token, Rc<Port>),
+    InFlight(Token),
     Finished,
 }
 
@@ -52,7 +56,7 @@ impl<O: Operation> Unpin for Submitted<O> {}
 
 impl<O: Operation> Submitted<O> {
     pub(crate) fn new(operation: O) -> Submitted<O> {
-        Submitted { operation: MaybeUninit::new(operation), stage: Stage::Idle, cancelled: false }
+        Submitted { operation: MaybeUninit::new(operation), stage: Stage::Idle, cancelled: false, port: None }
     }
 
     /// Asks the kernel to stop. Await the future afterwards: it resolves from its own completion, with its
@@ -82,27 +86,34 @@ impl<O: Operation> Submitted<O> {
     /// ```
     pub fn cancel(&mut self) {
         self.cancelled = true;
-        if let Stage::InFlight(token, port) = &self.stage {
-            port.cancel(*token);
+        if let Stage::InFlight(token) = self.stage {
+            self.port().cancel(token);
         }
     }
 
     /// Submits now, for what names no descriptor: the first poll says who waits.
     pub(crate) fn start(&mut self) {
-        if let Stage::Idle = self.stage {
-            let port = port_of(None);
-            let token = port.submit(self.operation(), Begin::Now, Waker::noop());
-            self.stage = Stage::InFlight(token, port);
-        }
+        debug_assert!(self.operation().descriptor().is_none());
+        self.port = Some(engine::current_port());
+        self.submit(Begin::Now, Waker::noop());
     }
 
-    fn operation(&mut self) -> &mut O {
+    #[inline]
+    fn operation(&self) -> &O {
         debug_assert!(!matches!(self.stage, Stage::Finished));
         // SAFETY: present in every stage but Finished.
+        unsafe { self.operation.assume_init_ref() }
+    }
+
+    #[inline]
+    fn operation_mut(&mut self) -> &mut O {
+        debug_assert!(!matches!(self.stage, Stage::Finished));
+        // SAFETY: as above.
         unsafe { self.operation.assume_init_mut() }
     }
 
     /// Moves the operation out.
+    #[inline]
     fn finish(&mut self) -> O {
         debug_assert!(!matches!(self.stage, Stage::Finished));
         self.stage = Stage::Finished;
@@ -110,37 +121,55 @@ impl<O: Operation> Submitted<O> {
         unsafe { self.operation.assume_init_read() }
     }
 
-    /// The first step, and the next ones while others have the direction.
-    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let operation = self.operation();
-        let hold = operation.descriptor().cloned();
-        let port = port_of(hold.as_ref());
-        if let (Some(hold), Some(way)) = (&hold, self.operation().way()) {
-            if !self.enter(hold, way, cx) {
-                return Poll::Pending;
-            }
-        }
-        if let Some(hold) = &hold {
-            hold.begin();
-        }
-        let refused = port.has_ended() || self.cancelled || hold.as_ref().is_some_and(Hold::is_closing);
-        let at_hand = match refused {
-            true => Some(Completion::cancelled()),
-            false => self.operation().answer_at_hand(),
-        };
-        match at_hand {
-            Some(answer) => {
-                engine::with_current(Engine::spend_budget);
-                self.conclude(answer, &port)
-            }
-            None => self.submit(port, Begin::Now, cx),
-        }
+    /// Where the operation goes out, from `begin` on.
+    #[inline]
+    fn port(&self) -> &Rc<Port> {
+        let own = self.port.as_ref();
+        own.or_else(|| self.operation().descriptor().map(Hold::port))
+            .expect("an operation that began has a port")
     }
 
-    /// Takes the operation's turn in its direction. False if that is not yet.
-    fn enter(&mut self, hold: &Hold, way: crate::driver::Way, cx: &mut Context<'_>) -> bool {
-        let mut ticket = match &self.stage {
-            Stage::Queued(ticket) => Some(*ticket),
+    /// The first step, and the next ones while others have the direction.
+    #[inline]
+    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let current = engine::with_current(|engine| (engine.executor.id(), engine.has_budget(cx.waker())));
+        if let Some((_, false)) = current {
+            return Poll::Pending;
+        }
+        if self.operation().descriptor().is_none() {
+            self.port = Some(engine::current_port());
+        } else if !self.port().has_ended() {
+            assert_at_home(self.port(), current.map(|(id, _)| id));
+        }
+        if !self.enter(cx) {
+            return Poll::Pending;
+        }
+        let closing = self.operation().descriptor().is_some_and(|hold| {
+            hold.begin();
+            hold.is_closing()
+        });
+        let at_hand = match closing || self.cancelled || self.port().has_ended() {
+            true => Some(Completion::cancelled()),
+            false => self.operation_mut().answer_at_hand(),
+        };
+        match at_hand {
+            None => self.submit(Begin::Now, cx.waker()),
+            Some(answer) => {
+                engine::with_current(Engine::spend_budget);
+                return self.conclude(answer);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Takes the operation's turn in its direction, if it has one. False if that is not yet.
+    #[inline]
+    fn enter(&mut self, cx: &mut Context<'_>) -> bool {
+        let (Some(hold), Some(way)) = (self.operation().descriptor(), self.operation().way()) else {
+            return true;
+        };
+        let mut ticket = match self.stage {
+            Stage::Queued(ticket) => Some(ticket),
             _ => None,
         };
         let entered = hold.direction(way).enter(&mut ticket, cx.waker());
@@ -148,48 +177,70 @@ impl<O: Operation> Submitted<O> {
         entered
     }
 
-    fn submit(&mut self, port: Rc<Port>, begin: Begin, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let operation = self.operation();
-        let token = port.submit(operation, begin, cx.waker());
-        if let (Some(hold), Some(way)) = (operation.descriptor(), operation.way()) {
+    #[inline]
+    fn submit(&mut self, begin: Begin, waker: &Waker) {
+        // Both run user code (a buffer's, a waker's): before the port is borrowed.
+        let request = self.operation_mut().request();
+        let waiter = Waiter::of(waker);
+        let token = self.port().submit(&request, begin, waiter);
+        if let (Some(hold), Some(way)) = (self.operation().descriptor(), self.operation().way()) {
             hold.direction(way).begin(token);
         }
-        self.stage = Stage::InFlight(token, port);
-        Poll::Pending
+        self.stage = Stage::InFlight(token);
     }
 
-    fn conclude(&mut self, answer: Completion, port: &Rc<Port>) -> Poll<O::Output> {
-        Poll::Ready(conclude(self.finish(), |operation| operation.complete(answer, port)))
+    /// The answer is the operation's last: the next one may begin.
+    #[inline]
+    fn conclude(&mut self, answer: Completion) -> Poll<O::Output> {
+        let operation = self.finish();
+        if let Some(hold) = operation.descriptor() {
+            hold.end(operation.way());
+        }
+        Poll::Ready(operation.complete(answer))
     }
 
-    /// The answer has come.
-    fn answered(&mut self, answer: Completion, port: Rc<Port>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        // The descriptor is non-blocking in a way that the kernel does not wait out: wait, then try again.
-        let again = answer.result == -libc::EAGAIN
+    /// Whether the kernel said that the descriptor is not ready, which it does for one that is non-blocking in a way
+    /// that its own waiting does not cover.
+    #[inline]
+    fn is_not_ready(&self, answer: Completion) -> bool {
+        answer.result == -libc::EAGAIN
             && matches!(O::form().wait, Wait::Readable | Wait::Writable)
             && !self.cancelled
-            && !port.has_ended();
-        match again {
-            true => self.submit(port, Begin::WhenReady, cx),
-            false => self.conclude(answer, &port),
+            && !self.port().has_ended()
+    }
+
+    /// It is dropped before it has resolved.
+    #[cold]
+    fn let_go(&mut self) {
+        let stage = self.stage;
+        let port = self.port.take();
+        let operation = self.finish();
+        match (stage, operation.descriptor()) {
+            (Stage::InFlight(token), Some(hold)) => {
+                let port = Rc::clone(hold.port());
+                port.abandon(token, operation);
+            }
+            (Stage::InFlight(token), None) => {
+                port.expect("an operation that began has a port").abandon(token, operation);
+            }
+            (Stage::Queued(ticket), Some(hold)) => {
+                if let Some(way) = operation.way() {
+                    hold.direction(way).give_up(ticket);
+                }
+            }
+            _ => {}
         }
     }
 }
 
-/// Where the operation goes out: its descriptor's port, or the current loop's.
+/// Sockets and files are used on the loop that opened them.
 #[inline]
-fn port_of(hold: Option<&Hold>) -> Rc<Port> {
-    let Some(hold) = hold else {
-        return engine::expect_current("an operation", |engine| Rc::clone(&engine.port));
-    };
-    let port = hold.port();
-    let current = engine::with_current(|engine| engine.executor.id());
+fn assert_at_home(port: &Port, current: Option<RuntimeId>) {
     assert!(
-        current == Some(port.runtime()) || port.has_ended(),
+        current == Some(port.runtime()),
         "an operation was polled {}: sockets and files belong to the loop that opened them",
         if current.is_some() { "under another loop than its descriptor's" } else { "outside of its loop" }
     );
-    Rc::clone(port)
 }
 
 impl<O: Operation> Future for Submitted<O> {
@@ -198,27 +249,17 @@ impl<O: Operation> Future for Submitted<O> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let this = &mut *self;
-        match &this.stage {
-            Stage::InFlight(token, port) => {
-                let Poll::Ready(answer) = port.poll(*token, cx.waker()) else {
-                    assert!(
-                        !port.has_ended(),
-                        "an operation was polled whose runtime has ended before the kernel answered: \
-                         it never will, and its memory is leaked"
-                    );
-                    return Poll::Pending;
-                };
+        match this.stage {
+            Stage::Idle | Stage::Queued(_) => this.begin(cx),
+            Stage::InFlight(token) => {
+                let Poll::Ready(answer) = this.port().poll(token, cx.waker()) else { return Poll::Pending };
                 // Retired: from here the operation is as it was before it was submitted.
-                let Stage::InFlight(_, port) = std::mem::replace(&mut this.stage, Stage::Idle) else {
-                    unreachable!("just matched")
-                };
-                this.answered(answer, port, cx)
-            }
-            Stage::Idle | Stage::Queued(_) => {
-                if engine::with_current(|engine| engine.has_budget(cx.waker())) == Some(false) {
+                this.stage = Stage::Idle;
+                if this.is_not_ready(answer) {
+                    this.submit(Begin::WhenReady, cx.waker());
                     return Poll::Pending;
                 }
-                this.begin(cx)
+                this.conclude(answer)
             }
             Stage::Finished => panic!("an operation was polled after it had resolved"),
         }
@@ -226,17 +267,10 @@ impl<O: Operation> Future for Submitted<O> {
 }
 
 impl<O: Operation> Drop for Submitted<O> {
+    #[inline]
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Finished => self.stage = Stage::Finished,
-            Stage::Idle => drop(self.finish()),
-            Stage::Queued(ticket) => {
-                let operation = self.finish();
-                if let (Some(hold), Some(way)) = (operation.descriptor(), operation.way()) {
-                    hold.direction(way).give_up(ticket);
-                }
-            }
-            Stage::InFlight(token, port) => port.abandon(token, self.finish()),
+        if !matches!(self.stage, Stage::Finished) {
+            self.let_go();
         }
     }
 }

@@ -2,11 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::rc::Rc;
 
 use super::{clamped, orphan};
 use crate::buf::IoBuf;
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Writes to a file at an offset, or at its cursor.
@@ -60,7 +59,7 @@ impl<B: IoBuf> Operation for Write<B> {
         orphan::empty(self.buffer.bytes_init())
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+    fn complete(self, answer: Completion) -> Self::Output {
         (answer.checked().map(|count| count as usize), self.buffer)
     }
 }

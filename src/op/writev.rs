@@ -2,12 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::rc::Rc;
 
 use super::orphan;
 use super::vectors::Vectors;
 use crate::buf::IoBuf;
-use crate::driver::{Completion, Form, Hold, Operation, Port, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Writes several buffers to a file, one after the other.
@@ -63,7 +62,7 @@ impl<B: IoBuf> Operation for Writev<B> {
         orphan::empty(self.vectors.bytes())
     }
 
-    fn complete(self, answer: Completion, _port: &Rc<Port>) -> Self::Output {
+    fn complete(self, answer: Completion) -> Self::Output {
         (answer.checked().map(|count| count as usize), self.buffers)
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use super::{Stage, ready, receive, received};
-use crate::driver::{Completion, Form, Operation, Port, Request};
+use crate::driver::{Completion, Form, Operation, Request};
 use crate::op::{self, Accept, Open, Read, Recv, Send, Submitted};
 
 #[test]
@@ -36,7 +36,7 @@ fn a_connection_that_nobody_will_accept_is_closed() {
 fn a_file_that_is_opened_for_nobody_is_closed() {
     let stage = Stage::new();
     let path = crate::op::path::of(std::path::Path::new("somewhere")).unwrap();
-    let mut open = Submitted::new(Open::new(path, libc::O_RDONLY, 0));
+    let mut open = Submitted::new(Open::new(Rc::clone(&stage.engine.port), path, libc::O_RDONLY, 0));
     assert!(stage.poll(&mut open).is_pending());
     drop(open);
     stage.happen(|script| script.answer("openat", 50));
@@ -205,7 +205,7 @@ impl Operation for Lone {
         Request::new(Self::form())
     }
 
-    fn complete(self, _answer: Completion, _port: &Rc<Port>) {
+    fn complete(self, _answer: Completion) {
         drop(self.0);
     }
 }

@@ -75,6 +75,7 @@ pub(crate) fn expect_current<T>(what: &str, ask: impl FnOnce(&Engine) -> T) -> T
 /// # Panics
 /// Outside of a runtime, saying what to do.
 #[track_caller]
+#[inline]
 pub(crate) fn current_port() -> Rc<Port> {
     expect_current("an operation", |engine| Rc::clone(&engine.port))
 }

@@ -26,6 +26,7 @@ on_every_driver! {
     a_wake_from_another_thread_ends_the_sleep,
     a_thousand_wakes_from_another_thread_cost_no_more_than_as_many_enters,
     yields_make_no_system_call,
+    yields_beside_a_waiting_read_make_few_system_calls,
     timers_that_are_not_due_make_no_system_call,
     a_loop_has_no_thread_until_something_blocks,
 }
@@ -220,6 +221,22 @@ async fn yields_make_no_system_call() {
     let after = metrics();
     assert!(after.polls - before.polls >= 10_000);
     assert_eq!(after.enters, before.enters);
+}
+
+async fn yields_beside_a_waiting_read_make_few_system_calls() {
+    const YIELDS: u64 = 10_000;
+    let metrics = || Runtime::try_current().unwrap().metrics();
+    let (_client, server) = pair().await;
+    let reading = spawn(async move { server.read(Vec::with_capacity(8)).await.0 });
+    sleep(Duration::from_millis(1)).await;
+    let before = metrics().enters;
+    for _ in 0..YIELDS {
+        yield_now().await;
+    }
+    let enters = metrics().enters - before;
+    // One look for some thirty polls, so that the read is not kept waiting.
+    assert!(enters <= YIELDS / 16, "{enters} enters for {YIELDS} yields");
+    reading.abort();
 }
 
 async fn timers_that_are_not_due_make_no_system_call() {

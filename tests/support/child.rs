@@ -45,6 +45,8 @@ pub(crate) fn alone(body: impl FnOnce()) {
 /// came of it. In that child: None, go on with what the child is for.
 pub(crate) fn again(test: &str, set: impl FnOnce(&mut Command)) -> Option<Output> {
     if is_child(test) {
+        // Until the process ends.
+        std::mem::forget(super::watchdog::Watchdog::over(test));
         return None;
     }
     let mut command = myself(test);

@@ -50,6 +50,7 @@ on_every_driver! {
     a_dropped_stream_is_an_end_for_its_peer_even_with_a_read_pending,
     closing_ends_a_pending_read,
     closing_a_listener_ends_a_pending_accept,
+    dropping_a_listener_ends_a_pending_accept,
     a_number_that_is_used_again_after_a_close_is_waited_for_anew,
     dropping_a_stream_whose_peer_never_reads_does_not_wait,
     a_closed_listener_refuses,
@@ -509,6 +510,17 @@ async fn closing_a_listener_ends_a_pending_accept() {
     // The accept keeps the listener until it has told.
     let result = timeout(Duration::from_secs(5), pending).await.unwrap().unwrap();
     assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+}
+
+async fn dropping_a_listener_ends_a_pending_accept() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let pending = spawn(listener.accept());
+    sleep(Duration::from_millis(5)).await;
+    drop(listener);
+    let result = timeout(Duration::from_secs(5), pending).await.unwrap().unwrap();
+    assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+    assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
 async fn a_number_that_is_used_again_after_a_close_is_waited_for_anew() {

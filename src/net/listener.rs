@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use super::addresses::{ToSocketAddrs, resolve};
 use super::{TcpStream, socket};
-use crate::driver::{Descriptor, Property, Setting};
+use crate::driver::{Descriptor, Hold, Property, Setting};
 use crate::op::{self, Submitted};
 
 /// How many connections may wait to be accepted, unless asked for otherwise. The system's own limit
@@ -80,11 +80,7 @@ impl TcpListener {
     /// Those of accept(2). EMFILE and ENFILE mean that descriptors are used up: wait a little and go on, the
     /// connection waits as well.
     pub fn accept(&self) -> Accept {
-        Accept { accept: self.submit(), listener: self.socket.clone() }
-    }
-
-    fn submit(&self) -> Submitted<op::Accept> {
-        Submitted::new(op::Accept::new(self.socket.hold()))
+        Accept { accept: Submitted::new(op::Accept::new(self.socket.hold())), listener: self.socket.hold() }
     }
 
     /// Where it listens.
@@ -142,10 +138,16 @@ impl fmt::Debug for TcpListener {
 /// # Cancel safety
 /// Nothing is lost by dropping it: a connection that is accepted all the same is given to the next accept.
 #[must_use = "an accept does nothing until it is awaited"]
-#[derive(Debug)]
 pub struct Accept {
     accept: Submitted<op::Accept>,
-    listener: Descriptor,
+    /// To ask again. Not a handle: an accept that waits ends when the listener is dropped.
+    listener: Hold,
+}
+
+impl fmt::Debug for Accept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.accept.fmt(f)
+    }
 }
 
 impl Accept {
@@ -168,7 +170,7 @@ impl Future for Accept {
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
-            self.accept = Submitted::new(op::Accept::new(self.listener.hold()));
+            self.accept = Submitted::new(op::Accept::new(self.listener.clone()));
         }
     }
 }

@@ -15,7 +15,6 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::rc::Rc;
 use std::time::Duration;
 
 use crate::engine::{self, Engine};
@@ -74,7 +73,7 @@ fn refuse_nesting() -> Result<(), Error> {
 /// # Ok::<(), annulus::Error>(())
 /// ```
 pub struct Runtime {
-    engine: Rc<Engine>,
+    engine: Box<Engine>,
     shutdown_limit: Duration,
     /// The `errno` after which the driver does nothing any more.
     broken: Cell<Option<i32>>,

@@ -154,8 +154,15 @@ impl Ring {
     /// Enters without waiting until the kernel has taken something; collects completions where it asks for that.
     #[cold]
     fn make_room(&mut self) {
+        const PATIENCE: u32 = 16;
         let before = self.queued();
+        let mut tries = 0;
         while self.broken.is_none() && self.queued() == before {
+            tries += 1;
+            if tries > PATIENCE {
+                // The kernel is out of memory for requests, and only time helps.
+                std::thread::sleep(Duration::from_micros(100));
+            }
             if self.enter(0, false, None).is_err() {
                 return;
             }

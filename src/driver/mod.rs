@@ -14,6 +14,7 @@ mod counters;
 mod descriptor;
 mod direction;
 mod helpers;
+mod lent;
 pub(crate) mod operation;
 mod port;
 #[cfg(annulus_readiness)]

@@ -56,6 +56,8 @@ pub struct Form {
     pub(crate) name: &'static str,
     /// Where to wait when there is no ring, or the ring does not know the operation.
     pub(crate) wait: Wait,
+    /// Whether a request's pointer and length are those of bytes that the kernel reads or writes.
+    pub(crate) lends_bytes: bool,
     #[cfg(annulus_uring)]
     pub(crate) entry: Option<RingForm>,
     /// One system call that does it, or says -EAGAIN.
@@ -249,9 +251,16 @@ impl Form {
         Form {
             name,
             wait,
+            lends_bytes: false,
             #[cfg(annulus_uring)]
             entry,
             attempt,
         }
+    }
+
+    /// Of an operation whose requests' pointer and length are those of bytes.
+    pub(crate) const fn lending_bytes(mut self) -> Form {
+        self.lends_bytes = true;
+        self
     }
 }

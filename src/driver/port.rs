@@ -13,6 +13,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Reply};
+use super::lent::Lent;
 use super::operation::{Begin, Completion, Operation, Request};
 use super::slots::{Abandoned, Found, Orphan, Polled, Slots, Token};
 use super::{Counters, Driver};
@@ -75,7 +76,7 @@ impl Port {
     pub(crate) fn submit(&self, request: &Request, begin: Begin, waiter: Waiter) -> Token {
         self.given.set(true);
         let mut pair = self.pair.borrow_mut();
-        let token = pair.slots.insert(waiter, request.fd);
+        let token = pair.slots.insert(waiter, request.fd, Lent::by(request));
         pair.driver.push(token, request, begin);
         token
     }

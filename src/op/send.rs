@@ -21,7 +21,8 @@ const FORM: &Form = &form! {
     entry: |request| opcode::Send::new(types::Fd(request.fd), request.pointer, request.length).flags(libc::MSG_NOSIGNAL),
     // SAFETY: the operation is in flight: the buffer is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { sys::socket::send(request.fd, request.pointer, request.length as usize, 0) },
-};
+}
+.lending_bytes();
 
 impl<B: IoBuf> Send<B> {
     pub(crate) fn new(hold: Hold, buffer: B) -> Self {

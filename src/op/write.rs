@@ -22,7 +22,8 @@ const FORM: &Form = &form! {
     entry: |request| opcode::Write::new(types::Fd(request.fd), request.pointer, request.length).offset(request.offset),
     // SAFETY: the operation is in flight: the buffer is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { file::write(request.fd, request.pointer, request.length as usize, request.offset) },
-};
+}
+.lending_bytes();
 
 impl<B: IoBuf> Write<B> {
     pub(crate) fn new(hold: Hold, buffer: B, offset: u64) -> Self {

@@ -141,11 +141,12 @@ impl Server {
     /// Ends idle connections at once, and lets busy ones finish for a while.
     async fn end(&self) {
         self.ending.set(true);
-        for open in self.open.borrow().values().filter(|open| open.idle.get()) {
-            open.task.abort();
-        }
         let all_gone = async {
             while self.status.connections.get() > 0 {
+                // Each time, for a busy one may have become idle meanwhile.
+                for open in self.open.borrow().values().filter(|open| open.idle.get()) {
+                    open.task.abort();
+                }
                 time::sleep(Duration::from_millis(10)).await;
             }
         };

@@ -17,12 +17,21 @@ use crate::driver::slots::Token;
 /// What waits for a descriptor to be ready.
 #[derive(Default)]
 pub(super) struct Waits {
-    waiting: HashMap<Token, Request>,
+    waiting: HashMap<Token, Waiting>,
+}
+
+#[derive(Clone, Copy)]
+struct Waiting {
+    request: Request,
+    /// Asked to end. The request to end the poll may come too late for it, and must not be forgotten then.
+    cancelled: bool,
 }
 
 impl Waits {
-    pub(super) fn is_waiting(&self, token: Token) -> bool {
-        !self.waiting.is_empty() && self.waiting.contains_key(&token)
+    /// Asks a wait to end. False if there is none of that token.
+    pub(super) fn cancel(&mut self, token: Token) -> bool {
+        let waiting = if self.waiting.is_empty() { None } else { self.waiting.get_mut(&token) };
+        waiting.map(|waiting| waiting.cancelled = true).is_some()
     }
 }
 
@@ -40,21 +49,12 @@ impl Ring {
         }
     }
 
+    /// Tries; waits where that says that it has to.
     fn attempt(&mut self, token: Token, request: &Request) {
-        if let Some(answer) = self.attempted(token, request) {
-            self.answers.push_back((token, answer));
-        }
-    }
-
-    /// Tries; None if it has to wait.
-    fn attempted(&mut self, token: Token, request: &Request) -> Option<Completion> {
-        // SAFETY: the request was just pushed or waits here, so its operation is in flight.
+        // SAFETY: the request was just pushed, so its operation is in flight.
         match unsafe { request.attempt() } {
-            again if again == -libc::EAGAIN && request.poll_events().is_some() => {
-                self.wait_for(token, request);
-                None
-            }
-            answer => Some(Completion::of(answer)),
+            again if must_wait(again, request) => self.wait_for(token, request),
+            answer => self.answers.push_back((token, Completion::of(answer))),
         }
     }
 
@@ -63,7 +63,8 @@ impl Ring {
         let entry = opcode::PollAdd::new(types::Fd(request.fd), events).build();
         match self.queue(&entry.user_data(mark(Kind::Wait, token))) {
             Ok(()) => {
-                self.waits.waiting.insert(token, *request);
+                let waiting = Waiting { request: *request, cancelled: false };
+                self.waits.waiting.insert(token, waiting);
             }
             Err(errno) => self.answers.push_back((token, Completion::of(-errno))),
         }
@@ -71,10 +72,22 @@ impl Ring {
 
     /// The wait is over: tries again, or tells why it ended.
     pub(super) fn after_wait(&mut self, token: Token, waited: Completion) -> Option<Completion> {
-        let request = self.waits.waiting.remove(&token)?;
-        match waited.result {
-            error if error < 0 => Some(waited),
-            _ => self.attempted(token, &request),
+        let Waiting { request, cancelled } = self.waits.waiting.remove(&token)?;
+        if waited.result < 0 {
+            return Some(waited);
+        }
+        // SAFETY: the request waited here, so its operation is in flight.
+        match unsafe { request.attempt() } {
+            again if must_wait(again, &request) && cancelled => Some(Completion::cancelled()),
+            again if must_wait(again, &request) => {
+                self.wait_for(token, &request);
+                None
+            }
+            answer => Some(Completion::of(answer)),
         }
     }
+}
+
+fn must_wait(answer: i32, request: &Request) -> bool {
+    answer == -libc::EAGAIN && request.poll_events().is_some()
 }

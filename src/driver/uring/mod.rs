@@ -120,7 +120,7 @@ impl Ring {
             self.answers.push_back((token, Completion::cancelled()));
             return;
         }
-        let target = match self.waits.is_waiting(token) {
+        let target = match self.waits.cancel(token) {
             true => mark(Kind::Wait, token),
             false => token.0,
         };

@@ -30,7 +30,6 @@ pub struct Port {
     given: Cell<bool>,
     ended: Cell<bool>,
     stray: Cell<u64>,
-    leaked: Cell<u64>,
 }
 
 /// What submissions go through and answers come to, borrowed together.
@@ -54,7 +53,6 @@ impl Port {
             given: Cell::new(false),
             ended: Cell::new(false),
             stray: Cell::new(0),
-            leaked: Cell::new(0),
         })
     }
 
@@ -131,10 +129,8 @@ impl Port {
             (Abandoned::Answered(_), None) => unreachable!("an answered slot takes no operation"),
             (Abandoned::Orphaned(waiter), _) => {
                 drop(waiter);
-                if self.has_ended() {
-                    // Its runtime leaked it, and so do we: the kernel may still write (I6).
-                    self.leaked.set(self.leaked.get() + 1);
-                } else {
+                // After the end nobody can be asked. The slot keeps it, leaked: the kernel may still write (I6).
+                if !self.has_ended() {
                     self.cancel(token);
                 }
             }
@@ -262,8 +258,6 @@ impl Port {
         } else {
             std::mem::forget(driver);
             std::mem::forget(std::mem::take(&mut *self.later.borrow_mut()));
-            let orphans = self.pair.borrow().slots.orphans();
-            self.leaked.set(self.leaked.get() + orphans as u64);
         }
         left
     }

@@ -128,6 +128,33 @@ impl Runtime {
         Metrics::of(&self.engine)
     }
 
+    /// Ends the loop as dropping it does, waiting for at most `limit`, and says how many operations the kernel had not
+    /// given back by then. Those are leaked, with their buffers and the driver, never freed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = annulus::Runtime::new()?;
+    /// runtime.run(async { drop(annulus::spawn(std::future::pending::<()>())) })?;
+    /// assert_eq!(runtime.shutdown(Duration::from_secs(1)), 0);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn shutdown(mut self, limit: Duration) -> usize {
+        self.shutdown_limit = limit;
+        self.end()
+    }
+
+    fn end(&mut self) -> usize {
+        let engine = &*self.engine;
+        if engine.port.has_ended() {
+            return 0;
+        }
+        let _scope = engine.enter();
+        engine.executor.abort_all();
+        engine.clear_timers();
+        engine.port.end(self.shutdown_limit)
+    }
+
     /// The loop that runs on this thread now, if there is one.
     pub fn try_current() -> Option<Current> {
         // A loop that is being dropped has an engine, but is nobody's to hold any more.
@@ -137,11 +164,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        let engine = &*self.engine;
-        let _scope = engine.enter();
-        engine.executor.abort_all();
-        engine.clear_timers();
-        engine.port.end(self.shutdown_limit);
+        self.end();
     }
 }
 

@@ -124,6 +124,7 @@ pub unsafe trait IoBuf: 'static {
     /// assert_eq!(room.bytes_init(), 0);
     /// assert!(room.bytes_total() >= 94);
     /// ```
+    #[inline]
     fn slice(self, range: impl RangeBounds<usize>) -> Slice<Self>
     where
         Self: Sized,

@@ -104,6 +104,7 @@ impl<B> Slice<B> {
 
 impl<B: IoBuf> Slice<B> {
     #[track_caller]
+    #[inline]
     pub(super) fn new(buf: B, range: impl RangeBounds<usize>) -> Self {
         let (init, total) = (buf.bytes_init(), buf.bytes_total());
         let asked = (range.start_bound().cloned(), range.end_bound().cloned());
@@ -133,6 +134,7 @@ impl<B: IoBuf> Slice<B> {
     }
 
     /// `begin`, within the initialised bytes even when the buffer has become shorter.
+    #[inline]
     fn begin_now(&self) -> usize {
         self.begin.min(self.buf.bytes_init())
     }
@@ -140,15 +142,18 @@ impl<B: IoBuf> Slice<B> {
 
 // SAFETY: the part is within the buffer, which is moved only as a whole and keeps the contract.
 unsafe impl<B: IoBuf> IoBuf for Slice<B> {
+    #[inline]
     fn stable_ptr(&self) -> *const u8 {
         // SAFETY: `begin_now` is within the buffer's initialised bytes, or right behind them.
         unsafe { self.buf.stable_ptr().add(self.begin_now()) }
     }
 
+    #[inline]
     fn bytes_init(&self) -> usize {
         self.end.min(self.buf.bytes_init()).saturating_sub(self.begin)
     }
 
+    #[inline]
     fn bytes_total(&self) -> usize {
         self.end.min(self.buf.bytes_total()).saturating_sub(self.begin_now())
     }
@@ -156,12 +161,14 @@ unsafe impl<B: IoBuf> IoBuf for Slice<B> {
 
 // SAFETY: the part is within the buffer, which keeps the contract for all of its bytes.
 unsafe impl<B: IoBufMut> IoBufMut for Slice<B> {
+    #[inline]
     fn stable_mut_ptr(&mut self) -> *mut u8 {
         let begin = self.begin_now();
         // SAFETY: `begin_now` is within the buffer's initialised bytes, or right behind them.
         unsafe { self.buf.stable_mut_ptr().add(begin) }
     }
 
+    #[inline]
     unsafe fn set_init(&mut self, length: usize) {
         let begin = self.begin_now();
         // SAFETY: the bytes in front of the part are initialised, those of the part the caller promises, and

@@ -125,10 +125,12 @@ impl Drop for Descriptor {
 }
 
 impl Hold {
+    #[inline]
     pub(crate) fn number(&self) -> i32 {
         self.0.number
     }
 
+    #[inline]
     pub(crate) fn port(&self) -> &Rc<Port> {
         &self.0.port
     }

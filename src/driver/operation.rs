@@ -213,6 +213,7 @@ macro_rules! form {
             {
                 #[allow(unused_imports)]
                 use io_uring::{opcode, types};
+                #[inline]
                 fn entry($a: &$crate::driver::Request) -> io_uring::squeue::Entry {
                     $entry.build()
                 }

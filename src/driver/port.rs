@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::control::{Control, Reply};
 use super::lent::Lent;
 use super::operation::{Begin, Completion, Operation, Request};
-use super::slots::{Abandoned, Found, Orphan, Polled, Slots, Token};
+use super::slots::{Abandoned, Found, Orphan, Slots, Token};
 use super::{Counters, Driver};
 use crate::executor::{Inbox, RuntimeId, Waiter};
 
@@ -85,14 +85,22 @@ impl Port {
     /// If there is none and the runtime has ended.
     #[inline]
     pub(crate) fn poll(&self, token: Token, waker: &Waker) -> Poll<Completion> {
-        match self.pair.borrow_mut().slots.poll(token, waker) {
-            Polled::Answered(answer) => return Poll::Ready(answer),
-            Polled::Waiting | Polled::Unknown if self.has_ended() => panic!(
-                "an operation was polled whose runtime has ended before the kernel answered: it never will, and its \
-                 memory is leaked"
-            ),
-            Polled::Waiting => return Poll::Pending,
-            Polled::Unknown => {}
+        let answer = self.pair.borrow_mut().slots.answer(token);
+        match answer {
+            Some(answer) => Poll::Ready(answer),
+            None => self.poll_unanswered(token, waker),
+        }
+    }
+
+    #[cold]
+    fn poll_unanswered(&self, token: Token, waker: &Waker) -> Poll<Completion> {
+        assert!(
+            !self.has_ended(),
+            "an operation was polled whose runtime has ended before the kernel answered: it never will, and its \
+             memory is leaked"
+        );
+        if self.pair.borrow().slots.is_waited_for_by(token, waker) {
+            return Poll::Pending;
         }
         let waiter = Waiter::of(waker);
         let before = self.pair.borrow_mut().slots.set_waiter(token, waiter);

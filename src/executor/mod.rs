@@ -120,6 +120,7 @@ impl Executor {
     }
 
     /// Polls the task that has waited longest. False when none is ready.
+    #[inline]
     pub(crate) fn poll_next(&self) -> bool {
         let Some(task) = self.ready.pop() else { return false };
         match task.state().start() {
@@ -154,6 +155,7 @@ impl Executor {
         }
     }
 
+    #[cold]
     fn cancel(&self, task: &TaskRef) {
         task.cancel();
         self.finish(task);

@@ -64,6 +64,7 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 /// A transfer's length as a request carries it: what is more is left for the next transfer.
+#[inline]
 fn clamped(length: usize) -> u32 {
     length.min(crate::sys::TRANSFER_MAX) as u32
 }

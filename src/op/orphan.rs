@@ -65,10 +65,14 @@ pub(super) fn leave_descriptor(hold: &Hold, way: Way, answer: Completion) {
 }
 
 /// What was left, as the answer of a receive into `buffer`.
+#[inline]
 pub(super) fn take_bytes<B: IoBufMut>(direction: &Direction, buffer: &mut B) -> Option<Completion> {
     let room = buffer.bytes_total();
     if room == 0 {
         return empty(0);
+    }
+    if !direction.has_leftover() {
+        return None;
     }
     take(direction, |bytes| {
         let count = bytes.len().min(room);
@@ -87,6 +91,7 @@ pub(super) fn take_scattered(direction: &Direction, vectors: &mut Vectors) -> Op
 }
 
 /// Hands out what was left; what there is no room for stays.
+#[cold]
 fn take(direction: &Direction, hand_out: impl FnOnce(&[u8]) -> usize) -> Option<Completion> {
     match direction.take_leftover()? {
         Leftover::Bytes { bytes, taken } => {
@@ -107,7 +112,13 @@ fn take(direction: &Direction, hand_out: impl FnOnce(&[u8]) -> usize) -> Option<
 }
 
 /// An error that was left, as the answer of a send.
+#[inline]
 pub(super) fn take_error(direction: &Direction) -> Option<Completion> {
+    if direction.has_leftover() { take_left_error(direction) } else { None }
+}
+
+#[cold]
+fn take_left_error(direction: &Direction) -> Option<Completion> {
     match direction.take_leftover()? {
         Leftover::Error(errno) => Some(Completion::of(-errno)),
         other => {

@@ -50,7 +50,9 @@ pub(super) fn turn(engine: &Engine, finished: impl Fn() -> bool) -> io::Result<(
 fn run_batch(engine: &Engine) -> bool {
     let mut begun = None;
     let batch = engine.executor.ready();
-    for polled in 1..=batch {
+    let mut polled = 0;
+    while polled < batch {
+        polled += 1;
         engine.renew_budget();
         engine.executor.poll_next();
         // Somebody else waits only if the kernel is owed entries or a timer may be due.

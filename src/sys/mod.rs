@@ -37,6 +37,7 @@ pub(crate) fn negated(result: io::Result<()>) -> i32 {
 }
 
 /// A completion's number as an `io::Result`.
+#[inline]
 pub(crate) fn checked(result: i32) -> io::Result<u32> {
     if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(result as u32) }
 }

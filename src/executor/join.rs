@@ -43,8 +43,9 @@ pub struct JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    /// `T` is the output of the task's future: both makers, in `Executor`, take it from there.
-    pub(super) fn new(task: TaskRef) -> JoinHandle<T> {
+    /// # Safety
+    /// `T` is the output of the task's future.
+    pub(super) unsafe fn new(task: TaskRef) -> JoinHandle<T> {
         JoinHandle { task, taken: false, output: PhantomData }
     }
 
@@ -83,7 +84,7 @@ impl<T> JoinHandle<T> {
     /// The result, if the task has finished and it was not taken.
     pub(crate) fn take(&mut self) -> Option<Result<T, JoinError>> {
         let mut result: Option<Result<T, JoinError>> = None;
-        // SAFETY: the place has the type that `take_output` asks for.
+        // SAFETY: the place has the type that `take_output` asks for, by the promise made to `new`.
         unsafe { self.task.take_output((&raw mut result).cast()) };
         self.taken |= result.is_some();
         result

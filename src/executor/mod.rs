@@ -3,6 +3,7 @@
 //! A task is one allocation. Its owner's thread counts references in plain cells; only wakers that leave use
 //! an atomic count, and what other threads wake comes through an inbox. Who polls tasks, and when, is the
 //! turn's business, some floors up.
+#![allow(unsafe_code)]
 
 mod current;
 mod header;
@@ -19,7 +20,6 @@ pub(crate) use current::{RuntimeId, Scope, with_current};
 pub(crate) use inbox::{Doorbell, Inbox};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use task::Id;
-pub(crate) use task::allocate;
 pub(crate) use waiter::Waiter;
 
 use std::cell::Cell;
@@ -29,6 +29,7 @@ use std::panic::resume_unwind;
 use header::TaskRef;
 use live::Live;
 use ready::Ready;
+use task::allocate;
 
 /// The tasks of one runtime: those that live, and among them those that are ready to be polled.
 pub(crate) struct Executor {
@@ -80,8 +81,11 @@ impl Executor {
 
     /// Makes a task and puts it at the end of the ready queue: it is polled first in a coming batch, never here.
     pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        let task = allocate(future, self.id, self.inbox);
-        self.adopt(task)
+        // SAFETY: it borrows nothing; and its output is the handle's.
+        unsafe {
+            let task = allocate(future, self.id, self.inbox);
+            self.adopt(task)
+        }
     }
 
     /// Makes a task of a future that may borrow from the caller, and turns the loop until it has finished.
@@ -93,9 +97,11 @@ impl Executor {
         future: F,
         mut turn: impl FnMut(&dyn Fn() -> bool) -> Result<(), E>,
     ) -> Result<F::Output, E> {
-        let task = allocate(future, self.id, self.inbox);
+        // SAFETY: `root` cancels the task, if it has not finished, before this returns.
+        let task = unsafe { allocate(future, self.id, self.inbox) };
         let root = Root { executor: self, task: task.clone() };
-        let mut handle = self.adopt::<F::Output>(task);
+        // SAFETY: the output of the future just allocated.
+        let mut handle = unsafe { self.adopt::<F::Output>(task) };
         loop {
             turn(&|| root.task.state().is_complete())?;
             match handle.take() {
@@ -107,9 +113,14 @@ impl Executor {
         }
     }
 
-    fn adopt<T>(&self, task: TaskRef) -> JoinHandle<T> {
+    /// Takes a new task among the live ones.
+    ///
+    /// # Safety
+    /// `T` is the output of the task's future.
+    unsafe fn adopt<T>(&self, task: TaskRef) -> JoinHandle<T> {
         self.spawned.set(self.spawned.get() + 1);
-        let handle = JoinHandle::new(task.clone());
+        // SAFETY: passed on to the caller.
+        let handle = unsafe { JoinHandle::new(task.clone()) };
         self.live.insert(task.clone());
         match self.closed.get() {
             // Spawned by a destructor while the runtime ends: it is cancelled at once, and its handle says so.

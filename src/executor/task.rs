@@ -59,9 +59,9 @@ struct Task<F: Future> {
 
 /// Makes a task with one reference. The future is pinned by being here, and dropped here.
 ///
-/// # Safety obligations of the callers
-/// A future that borrows (the root of a `run`) is brought to its end by its caller before the borrow ends.
-pub(crate) fn allocate<F: Future>(future: F, runtime: RuntimeId, inbox: &'static Inbox) -> TaskRef {
+/// # Safety
+/// The caller drops the future, by finishing or cancelling the task, before anything that it borrows goes away.
+pub(super) unsafe fn allocate<F: Future>(future: F, runtime: RuntimeId, inbox: &'static Inbox) -> TaskRef {
     let task = Box::new(Task {
         header: Header::new(&Table::<F>::TABLE, runtime, inbox, next_id()),
         stage: UnsafeCell::new(Stage::Future(future)),

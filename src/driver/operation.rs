@@ -62,6 +62,8 @@ pub struct Form {
     pub(crate) entry: Option<RingForm>,
     /// One system call that does it, or says -EAGAIN.
     attempt: unsafe fn(&Request) -> i32,
+    /// For a call that a helper has to make: another one that does it if that needs no waiting, or says -EAGAIN.
+    attempt_at_once: Option<unsafe fn(&Request) -> i32>,
 }
 
 /// The ring's form: the code to look up in the kernel's probe, and the entry.
@@ -136,6 +138,18 @@ impl Request {
                 answer => return answer,
             }
         }
+    }
+
+    /// Does what a helper would have to do, if that needs no waiting.
+    ///
+    /// # Safety
+    /// As `attempt`.
+    pub(crate) unsafe fn attempt_at_once(&self) -> Option<i32> {
+        // SAFETY: passed on to the caller.
+        let answer = unsafe { (self.form.attempt_at_once?)(self) };
+        // Also where the file system cannot say, a helper finds out.
+        let unknown = [-libc::EAGAIN, -libc::EINTR, -libc::EOPNOTSUPP, -libc::ENOSYS, -libc::EINVAL];
+        (!unknown.contains(&answer)).then_some(answer)
     }
 
     /// What to ask poll(2) for while waiting.
@@ -256,7 +270,14 @@ impl Form {
             #[cfg(annulus_uring)]
             entry,
             attempt,
+            attempt_at_once: None,
         }
+    }
+
+    /// Of an operation that may be done without a helper, if nothing has to be waited for.
+    pub(crate) const fn trying_at_once(mut self, attempt: unsafe fn(&Request) -> i32) -> Form {
+        self.attempt_at_once = Some(attempt);
+        self
     }
 
     /// Of an operation whose requests' pointer and length are those of bytes.

@@ -76,7 +76,11 @@ impl Readiness {
     pub(crate) fn push(&mut self, token: Token, request: &Request, begin: Begin) {
         self.counters.submitted += 1;
         match request.form.wait {
-            Wait::Helper => self.help(token, request),
+            // SAFETY: the request was just pushed, so its operation is in flight.
+            Wait::Helper => match unsafe { request.attempt_at_once() } {
+                Some(answer) => self.answers.push_back((token, Completion::of(answer))),
+                None => self.help(token, request),
+            },
             _ if begin == Begin::WhenReady || self.knows_not_ready(request) => self.wait_for(token, request),
             _ => self.attempt(token, request),
         }

@@ -23,7 +23,11 @@ const FORM: &Form = &form! {
     // SAFETY: the operation is in flight: the buffer is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { file::read(request.fd, request.pointer, request.length as usize, request.offset) },
 }
-.lending_bytes();
+.lending_bytes()
+// SAFETY: as above.
+.trying_at_once(|request| unsafe {
+    file::read_at_once(request.fd, request.pointer, request.length as usize, request.offset)
+});
 
 impl<B: IoBufMut> Read<B> {
     pub(crate) fn new(hold: Hold, buffer: B, offset: u64) -> Self {

@@ -25,6 +25,28 @@ pub(crate) unsafe fn read(fd: RawFd, pointer: *mut u8, length: usize, offset: u6
     })
 }
 
+/// preadv2(2) with RWF_NOWAIT, at an offset or at the cursor: what is in memory already, or -EAGAIN.
+///
+/// <https://man7.org/linux/man-pages/man2/preadv2.2.html>
+///
+/// # Safety
+/// `length` bytes from `pointer` may be written until the call returns.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) unsafe fn read_at_once(fd: RawFd, pointer: *mut u8, length: usize, offset: u64) -> i32 {
+    let vector = libc::iovec { iov_base: pointer.cast(), iov_len: length.min(TRANSFER_MAX) };
+    // SAFETY: one entry on this stack; the memory is the caller's promise. CURSOR is -1, which means just that.
+    answer(unsafe { libc::preadv2(fd, &vector, 1, offset as libc::off_t, libc::RWF_NOWAIT) })
+}
+
+/// There is no such call here: a helper reads.
+///
+/// # Safety
+/// None is needed.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) unsafe fn read_at_once(_: RawFd, _: *mut u8, _: usize, _: u64) -> i32 {
+    -libc::EAGAIN
+}
+
 /// pwrite(2), or write(2) at the cursor.
 ///
 /// # Safety

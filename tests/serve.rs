@@ -3,12 +3,13 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write, read_to_string};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -18,6 +19,8 @@ struct Server {
     child: Child,
     address: SocketAddr,
     directory: TempDir,
+    /// What it says after its first line, once it has ended.
+    said: Option<JoinHandle<String>>,
 }
 
 /// The example's program, built as the test is: `cargo test --test serve` alone does not build examples.
@@ -57,8 +60,8 @@ impl Server {
             address.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("it said {first:?}"));
         assert!(first.contains(&format!("({driver})")), "{first}");
         // Read on, so that it never waits for us.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        Server { child, address, directory }
+        let said = std::thread::spawn(move || read_to_string(said).unwrap());
+        Server { child, address, directory, said: Some(said) }
     }
 
     fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -96,11 +99,17 @@ impl Server {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
     }
 
-    /// Asks it to end, and gives how it did.
-    fn interrupt(&mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-        self.child.wait().unwrap().code()
+    fn signal(&self, signal: &str) {
+        assert!(
+            Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success()
+        );
+    }
+
+    /// Asks it to end, and gives how it did and what it said.
+    fn interrupt(&mut self) -> (Option<i32>, String) {
+        self.signal("-INT");
+        let code = self.child.wait().unwrap().code();
+        (code, self.said.take().expect("it ends once").join().unwrap())
     }
 }
 
@@ -143,6 +152,7 @@ fn files_come_whole_in_part_and_not_at_all() {
 
         let head = server.ask("HEAD", "/text.txt", "");
         assert_eq!((status(&head), header(&head, "Content-Length"), body(&head)), (200, "10", ""));
+        assert_eq!(server.status("HEAD", "/text.txt", "Range: bytes=2-4\r\n"), 200, "ranges are for GET");
 
         let part = server.ask("GET", "/text.txt", "Range: bytes=2-4\r\n");
         assert_eq!((status(&part), body(&part)), (206, "234"));
@@ -186,6 +196,8 @@ fn directories_are_listed_and_index_pages_are_shown() {
         assert_eq!(status(&server.ask("GET", "/", "")), 200);
         let moved = server.ask("GET", "/a%20b", "");
         assert_eq!((status(&moved), header(&moved, "Location")), (308, "/a%20b/"));
+        let moved = server.ask("GET", "//a%20b", "");
+        assert_eq!(header(&moved, "Location"), "/a%20b/", "not to another host");
         let list = server.ask("GET", "/a%20b/", "");
         assert!(body(&list).contains("href=\"./%3Cx%3E%26.txt\">&lt;x&gt;&amp;.txt</a>"), "{list}");
         server.write("a b/index.html", "<p>index");
@@ -238,6 +250,7 @@ fn malformed_and_oversized_requests_are_refused() {
         assert_eq!(status(&server.say("GET / HTTP/1.1\r\n\r\n")), 400, "no Host");
         assert_eq!(server.status("GET", "/%00", ""), 400);
         assert_eq!(server.status("GET", "/", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"), 400);
+        assert_eq!(server.status("GET", "/", "Content-Length: +0\r\n"), 400);
         let smuggled = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n\r\n";
         let answer = server.say(smuggled);
         assert_eq!((status(&answer), answer.matches("HTTP/1.1 ").count()), (413, 1), "a body is no request");
@@ -290,6 +303,50 @@ fn slow_and_idle_clients_are_let_go() {
 }
 
 #[test]
+fn a_head_that_trickles_in_is_not_waited_for() {
+    on_each("a_head_that_trickles_in_is_not_waited_for", &["--header-timeout", "0.3"], |server| {
+        let mut slow = server.connect();
+        slow.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nLong: ").unwrap();
+        slow.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let mut answer = [0; 12];
+        let answered =
+            (0..500).any(|_| slow.write_all(b"x").is_err() || slow.read_exact(&mut answer).is_ok());
+        assert!(answered, "a byte now and then does not hold a connection");
+        assert_eq!(&answer, b"HTTP/1.1 408");
+    });
+}
+
+#[test]
+fn a_file_that_is_replaced_is_not_mixed_with_the_new_one() {
+    on_each("a_file_that_is_replaced_is_not_mixed_with_the_new_one", &[], |server| {
+        let tag_and_length = |answer: &str| (header(answer, "ETag").to_owned(), body(answer).len());
+        server.write("large", "o".repeat(300_000));
+        let old = tag_and_length(&server.ask("GET", "/large", ""));
+        let new = server.write("new", "n".repeat(600_000));
+        fs::rename(new, server.directory.path().join("large")).unwrap();
+        let new = tag_and_length(&server.ask("GET", "/large", ""));
+        assert_eq!((old.1, new.1), (300_000, 600_000));
+        assert_ne!(old.0, new.0);
+    });
+}
+
+#[test]
+fn the_last_answer_arrives_though_more_was_asked() {
+    on_each("the_last_answer_arrives_though_more_was_asked", &[], |server| {
+        server.write("large", vec![7; 3 << 20]);
+        let mut stream = server.connect();
+        let last = "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        let more = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1000);
+        stream.write_all([last, &more].concat().as_bytes()).unwrap();
+        // What came after the last request was never read, and closing with that would reset the connection.
+        std::thread::sleep(Duration::from_millis(50));
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.len() > 3 << 20 && answer.len() < 4 << 20, "{} bytes came", answer.len());
+    });
+}
+
+#[test]
 fn a_client_that_does_not_read_is_let_go() {
     on_each("a_client_that_does_not_read_is_let_go", &["--write-timeout", "0.3"], |server| {
         server.write("large", vec![7; 64 << 20]);
@@ -316,9 +373,10 @@ fn too_many_connections_are_told_so() {
         let refused = server.ask("GET", "/none", "");
         assert_eq!((status(&refused), header(&refused, "Retry-After")), (503, "1"));
         drop(kept);
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while server.status("GET", "/none", "") != 404 {
-            assert!(Instant::now() < deadline, "there is room again");
+        let start = Instant::now();
+        // Beyond that many refusals at once, closing is the answer.
+        while !server.ask("GET", "/none", "").starts_with("HTTP/1.1 404") {
+            assert!(start.elapsed() < Duration::from_secs(5), "there is room again");
         }
     });
 }
@@ -334,14 +392,21 @@ fn used_up_descriptors_make_it_wait_and_not_end() {
             return support::skipped("used_up_descriptors_make_it_wait_and_not_end", "there is no prlimit");
         };
         assert!(limited.success());
-        let waiting: Vec<TcpStream> = (0..20).map(|_| server.connect()).collect();
-        std::thread::sleep(Duration::from_millis(200));
+        let mut waiting: Vec<TcpStream> = (0..20).map(|_| server.connect()).collect();
+        // Places come free and are taken, again and again.
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(20));
+            waiting.remove(0);
+            waiting.push(server.connect());
+        }
         drop(waiting);
         server.write("text", "still there");
         let free = format!("--nofile={}:{}", limit + 100, limit + 100);
         // Raising the hard limit again needs a privilege; where it is missing, what was closed is room enough.
         let _ = Command::new("prlimit").args(["--pid", &id, &free]).stderr(Stdio::null()).status();
         assert_eq!(body(&server.ask("GET", "/text", "")), "still there");
+        let (_, said) = server.interrupt();
+        assert_eq!(said.matches("no connection can be accepted").count(), 1, "{said}");
     });
 }
 
@@ -383,7 +448,7 @@ fn peers_that_reset_leave_nothing_behind() {
         while server.descriptors() > before && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }
-        assert_eq!(server.descriptors(), before);
+        assert!(server.descriptors() <= before);
     });
 }
 
@@ -394,8 +459,43 @@ fn an_interrupt_ends_it_cleanly() {
         idle.write_all(b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         assert!(idle.read(&mut [0; 1024]).unwrap() > 0);
         let start = Instant::now();
-        assert_eq!(server.interrupt(), Some(0));
+        let (code, said) = server.interrupt();
+        assert_eq!(code, Some(0), "{said}");
         assert!(start.elapsed() < Duration::from_secs(3), "an idle connection is not waited for");
+    });
+}
+
+#[test]
+fn a_download_is_finished_after_an_interrupt() {
+    on_each("a_download_is_finished_after_an_interrupt", &[], |server| {
+        server.write("large", vec![7; 16 << 20]);
+        let mut stream = server.connect();
+        stream.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        stream.read_exact(&mut [0; 1]).unwrap();
+        server.signal("-INT");
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        assert!(rest.len() > 16 << 20, "{} bytes came", rest.len());
+        let (code, said) = (server.child.wait().unwrap().code(), server.said.take().unwrap().join().unwrap());
+        assert_eq!(code, Some(0), "{said}");
+        assert!(!said.contains("cut off"), "it has its file, so it is busy no more: {said}");
+    });
+}
+
+#[test]
+fn a_server_that_nobody_listens_to_goes_on() {
+    on_each("a_server_that_nobody_listens_to_goes_on", &[], |server| {
+        let mut child = Command::new(program())
+            .arg(server.directory.path())
+            .args(["--addr", "127.0.0.1:0"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One line is read, and then the pipe is closed, as by `head -n 1`.
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut String::new()).unwrap();
+        std::thread::sleep(Duration::from_millis(1200));
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
     });
 }
 

@@ -3,17 +3,18 @@
 use std::cell::Cell;
 use std::io;
 use std::net::Shutdown;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::ops::Range;
+use std::time::Instant;
 
 use annulus::buf::IoBuf;
+use annulus::fs::File;
 use annulus::net::TcpStream;
 use annulus::time::{timeout, timeout_at};
 
-use crate::files::{self, Found, Lookup};
+use crate::files::{Content, Lookup};
 use crate::listing::encoded;
 use crate::request::{Method, Parsed, Request, parse};
-use crate::response::{self, Answer};
+use crate::response;
 use crate::server::Server;
 use crate::status::Status;
 
@@ -25,32 +26,50 @@ const HEAD_MAX: usize = 16 * 1024;
 const CHUNK: usize = 256 * 1024;
 /// Answers to pipelined requests are gathered up to this length, in bytes.
 const GATHER_MAX: usize = 64 * 1024;
+/// How many buffers for answers are kept for later.
+const SPARE_MAX: usize = 64;
 
-/// Serves a connection to its end. An error means that the peer broke it off.
-pub async fn serve(server: &Server, stream: &TcpStream, idle: &Cell<bool>) -> io::Result<()> {
+/// Serves a connection to its end, and gives what is left to say before it is closed, if it is not just closed.
+/// An error means that the peer broke it off.
+pub async fn serve(server: &Server, stream: &TcpStream, idle: &Cell<bool>) -> io::Result<Option<Vec<u8>>> {
     stream.set_nodelay(true)?;
     let mut asked = Vec::with_capacity(ROOM);
+    // Since when a request has been there in part.
+    let mut begun = None;
     loop {
         idle.set(asked.is_empty());
-        let more = receive(server, stream, &mut asked).await;
+        let more = receive(server, stream, &mut asked, begun).await;
         idle.set(false);
+        let received = asked.len();
         match more? {
             More::Came => {}
-            More::Ended => return Ok(()),
-            More::TooSlow => return refuse(stream, 408).await,
+            More::Ended => return Ok(None),
+            More::TooSlow => return Ok(Some(response::refusal(408))),
         }
         let mut out = server.buffers.borrow_mut().pop().unwrap_or_default();
         let go_on = answer_all(server, stream, &mut asked, &mut out).await;
         out.clear();
-        // A buffer that a large answer has blown up is not kept.
-        if out.capacity() <= 2 * GATHER_MAX {
-            server.buffers.borrow_mut().push(out);
+        // A buffer that a large answer has blown up is not kept, nor are those of one busy moment.
+        let mut spare = server.buffers.borrow_mut();
+        if out.capacity() <= 2 * GATHER_MAX && spare.len() < SPARE_MAX {
+            spare.push(out);
         }
+        drop(spare);
         match go_on? {
             Next::Request => {}
-            Next::Close => return Ok(()),
-            Next::Refuse(status) => return refuse(stream, status).await,
+            Next::Close => {
+                // Closing with bytes unread resets the connection, and that may overtake the answer.
+                let more_may_come = !asked.is_empty() || received == asked.capacity() || server.ending.get();
+                return Ok(more_may_come.then(Vec::new));
+            }
+            Next::Refuse(status) => return Ok(Some(response::refusal(status))),
         }
+        // The time for a head is the time for all of it, however often a little of it comes.
+        begun = match asked.len() {
+            0 => None,
+            left if left < received => Some(Instant::now()),
+            _ => begun.or_else(|| Some(Instant::now())),
+        };
         if asked.is_empty() && asked.capacity() > ROOM {
             asked = Vec::with_capacity(ROOM);
         }
@@ -64,18 +83,25 @@ enum More {
 }
 
 /// Waits for bytes: for long while nothing of a request is there, and not so long for the rest of one.
-async fn receive(server: &Server, stream: &TcpStream, asked: &mut Vec<u8>) -> io::Result<More> {
+async fn receive(
+    server: &Server,
+    stream: &TcpStream,
+    asked: &mut Vec<u8>,
+    begun: Option<Instant>,
+) -> io::Result<More> {
     let arguments = &server.arguments;
-    let begun = !asked.is_empty();
     if asked.len() == asked.capacity() {
         asked.reserve_exact(asked.capacity().max(ROOM));
     }
-    let deadline = Instant::now() + if begun { arguments.header_timeout } else { arguments.idle_timeout };
+    let deadline = match begun {
+        Some(begun) => begun + arguments.header_timeout,
+        None => Instant::now() + arguments.idle_timeout,
+    };
     let mut done = asked.len();
     loop {
         let read = stream.read(std::mem::take(asked).slice(done..));
         let Ok((result, slice)) = timeout_at(deadline, read).await else {
-            return Ok(if begun { More::TooSlow } else { More::Ended });
+            return Ok(if begun.is_some() { More::TooSlow } else { More::Ended });
         };
         *asked = slice.into_inner();
         return match result {
@@ -150,11 +176,13 @@ async fn answer(
             let answer = response::plan(request, &found);
             response::write_head(out, &answer, &found, closes);
             if request.method == Method::Get && !answer.range.is_empty() {
-                match &found.bytes {
-                    Some(bytes) => {
+                match &found.content {
+                    Content::Bytes(bytes) => {
                         out.extend_from_slice(&bytes[answer.range.start as usize..answer.range.end as usize]);
                     }
-                    None => Box::pin(send_file(server, stream, &found, answer, out)).await?,
+                    Content::File(file) => {
+                        Box::pin(send_file(server, stream, file, answer.range, out)).await?
+                    }
                 }
             }
         }
@@ -173,13 +201,11 @@ async fn answer(
 async fn send_file(
     server: &Server,
     stream: &TcpStream,
-    found: &Rc<Found>,
-    answer: Answer,
+    file: &File,
+    mut range: Range<u64>,
     out: &mut Vec<u8>,
 ) -> io::Result<()> {
-    let file = files::open(&found.real_path).await?;
     send(server, stream, out).await?;
-    let mut range = answer.range;
     let mut ready = Vec::new();
     let mut spare = Vec::with_capacity(CHUNK);
     loop {
@@ -232,16 +258,7 @@ async fn write(server: &Server, stream: &TcpStream, buffer: Vec<u8>) -> io::Resu
     Ok(buffer)
 }
 
-/// Says why the connection ends.
-async fn refuse(stream: &TcpStream, status: u16) -> io::Result<()> {
-    let words = response::head_only(&Answer::error(status), true);
-    // What the peer makes of it is not our concern any more.
-    let _ = timeout(Duration::from_secs(1), Box::pin(last_words(stream, words))).await;
-    Ok(())
-}
-
-/// Sends an answer and reads what the peer still sends, for a while: closing with bytes unread resets the
-/// connection, and a reset may overtake the answer.
+/// Sends the rest of an answer, if any, and reads what the peer still sends, for a while.
 pub async fn last_words(stream: &TcpStream, words: Vec<u8>) -> io::Result<()> {
     stream.write_all(words).await.0?;
     stream.shutdown(Shutdown::Write).await?;

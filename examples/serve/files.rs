@@ -1,7 +1,8 @@
 //! Which file a path means, and whether it may be seen.
 //!
-//! What was found is remembered for a second, small files with their bytes, so that a busy server does not ask
-//! the file system for each request.
+//! Small files are remembered with their bytes, and looked at again at most once a second, so that a busy server
+//! does not ask the file system for each request. Large ones are opened for each: what is told of a file and what
+//! is sent then come from the same one, also if another takes its name meanwhile.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -30,14 +31,20 @@ pub struct Files {
 
 /// A file that may be seen.
 pub struct Found {
-    pub real_path: PathBuf,
     pub length: u64,
     pub modified: SystemTime,
     /// A strong entity tag: of what tells one version of a file from the next on its file system.
     pub tag: String,
     pub content_type: &'static str,
-    /// All of it, if it is small.
-    pub bytes: Option<Rc<[u8]>>,
+    /// The header lines that are the same in all answers for it, and the empty line after them.
+    pub described: String,
+    pub content: Content,
+}
+
+/// Where the bytes of a file are to be had.
+pub enum Content {
+    Bytes(Box<[u8]>),
+    File(File),
 }
 
 /// What a path turned out to be.
@@ -47,12 +54,6 @@ pub enum Lookup {
     /// A directory without its slash: relative links on its page would go astray.
     AddSlash,
     Refused(u16),
-}
-
-impl Found {
-    pub fn modified_text(&self) -> String {
-        httpdate::fmt_http_date(self.modified)
-    }
 }
 
 impl Files {
@@ -72,18 +73,38 @@ impl Files {
         &self.root
     }
 
-    /// A small file, or one whose description is enough, if it was looked up just now.
+    /// A small file, if it was looked up just now.
     pub fn remembered(&self, path: &str) -> Option<Rc<Found>> {
-        let remembered = self.remembered.borrow();
-        let (when, found) = remembered.get(path)?;
-        (when.elapsed() < FRESH).then(|| Rc::clone(found))
+        let mut remembered = self.remembered.borrow_mut();
+        let (when, found) = remembered.get_mut(path)?;
+        if when.elapsed() < FRESH {
+            return Some(Rc::clone(found));
+        }
+        // Whoever comes first looks again. The others go on with what there is, rather than all look at once.
+        *when = Instant::now();
+        None
     }
 
     /// Looks a path up.
     pub async fn look_up(&self, path: &str) -> Lookup {
-        match self.find(path).await {
+        let lookup = match self.find(path).await {
             Ok(found) => found,
             Err(error) => Lookup::Refused(status_of(&error)),
+        };
+        self.remember(path, &lookup);
+        lookup
+    }
+
+    fn remember(&self, path: &str, lookup: &Lookup) {
+        let mut remembered = self.remembered.borrow_mut();
+        match lookup {
+            Lookup::File(found) if matches!(found.content, Content::Bytes(_)) => {
+                if remembered.len() >= REMEMBERED_MAX {
+                    remembered.clear();
+                }
+                remembered.insert(path.to_owned(), (Instant::now(), Rc::clone(found)));
+            }
+            _ => drop(remembered.remove(path)),
         }
     }
 
@@ -93,7 +114,7 @@ impl Files {
         let metadata = annulus::fs::metadata(&real).await?;
         if metadata.is_file() {
             // A file is no directory, whatever its name says.
-            return if path.ends_with('/') { Ok(Lookup::Refused(404)) } else { self.file(path, real).await };
+            return if path.ends_with('/') { Ok(Lookup::Refused(404)) } else { file(&real).await };
         }
         if !metadata.is_dir() {
             // Opening a pipe or a device may block, and reading one may never end.
@@ -104,18 +125,11 @@ impl Files {
         }
         if let Ok(Some(index)) = self.real(real.join("index.html")).await {
             if annulus::fs::metadata(&index).await?.is_file() {
-                return self.file(path, index).await;
+                return file(&index).await;
             }
         }
-        if path == "/" {
-            return Ok(Lookup::Page(listing::welcome(&self.root)));
-        }
-        self.list(path, real).await
-    }
-
-    async fn list(&self, path: &str, directory: PathBuf) -> io::Result<Lookup> {
         let shown = path.to_owned();
-        Ok(Lookup::Page(spawn_blocking(move || listing::page(&shown, &directory)).await??))
+        Ok(Lookup::Page(spawn_blocking(move || listing::page(&shown, &real)).await??))
     }
 
     /// Where a path really leads; None if that is outside of the root.
@@ -123,41 +137,36 @@ impl Files {
         let real = spawn_blocking(move || path.canonicalize()).await??;
         Ok(real.starts_with(&self.root).then_some(real))
     }
-
-    async fn file(&self, path: &str, real_path: PathBuf) -> io::Result<Lookup> {
-        let file = open(&real_path).await?;
-        let metadata = file.metadata().await?;
-        // It may have become something else since it was looked at.
-        if !metadata.is_file() {
-            return Ok(Lookup::Refused(403));
-        }
-        let mut found = Found {
-            content_type: content_type(&real_path),
-            length: metadata.len(),
-            modified: metadata.modified(),
-            tag: tag(&metadata),
-            real_path,
-            bytes: None,
-        };
-        if found.length <= SMALL {
-            let (result, bytes) =
-                file.read_exact_at(vec![0; found.length as usize].into_boxed_slice(), 0).await;
-            // A file that shrinks meanwhile is not remembered; sending it will find out.
-            found.bytes = result.is_ok().then(|| bytes.into());
-        }
-        let found = Rc::new(found);
-        let mut remembered = self.remembered.borrow_mut();
-        if remembered.len() >= REMEMBERED_MAX {
-            remembered.clear();
-        }
-        remembered.insert(path.to_owned(), (Instant::now(), Rc::clone(&found)));
-        Ok(Lookup::File(found))
-    }
 }
 
-/// Opens a file for sending; never waits for the other end of a pipe.
-pub async fn open(real_path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(real_path).await
+/// Opens a file, and says what it is.
+async fn file(real_path: &Path) -> io::Result<Lookup> {
+    // It may have become something else since it was looked at: a link, or a pipe, whose other end is not waited for.
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(real_path).await?;
+    let metadata = file.metadata().await?;
+    if !metadata.is_file() {
+        return Ok(Lookup::Refused(403));
+    }
+    let (length, modified, tag) = (metadata.len(), metadata.modified(), tag(&metadata));
+    let content = if length <= SMALL {
+        let (result, bytes) = file.read_exact_at(vec![0; length as usize].into_boxed_slice(), 0).await;
+        // A file that shrinks meanwhile: sending it will find out.
+        if result.is_ok() { Content::Bytes(bytes) } else { Content::File(file) }
+    } else {
+        Content::File(file)
+    };
+    Ok(Lookup::File(Rc::new(Found {
+        described: format!(
+            "ETag: {tag}\r\nLast-Modified: {}\r\nAccept-Ranges: bytes\r\n\r\n",
+            httpdate::fmt_http_date(modified)
+        ),
+        content_type: content_type(real_path),
+        length,
+        modified,
+        tag,
+        content,
+    })))
 }
 
 /// The path under the root. None if it leads out, or is meant to.

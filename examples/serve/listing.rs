@@ -4,17 +4,9 @@ use std::fmt::Write;
 use std::io;
 use std::path::Path;
 
-/// The page at the root, where there is no index.html.
-pub fn welcome(root: &Path) -> String {
-    let list = page("/", root).unwrap_or_default();
-    format!(
-        "<!doctype html><meta charset=utf-8><title>annulus</title>\n\
-         <h1>annulus serves</h1>\n\
-         <p>A static file server on an io_uring-based runtime. There is no index.html in \
-         <code>{}</code>, so here is what there is.</p>\n{list}",
-        escaped(&root.display().to_string())
-    )
-}
+/// What the page at the root says first, where there is no index.html.
+const WELCOME: &str = "<h1>annulus serves</h1>\n<p>A static file server on an io_uring-based runtime. There is no \
+     index.html in this directory, so here is what there is.</p>\n";
 
 /// The list of a directory: its directories, then its files, by name. Blocks.
 pub fn page(shown: &str, directory: &Path) -> io::Result<String> {
@@ -22,25 +14,25 @@ pub fn page(shown: &str, directory: &Path) -> io::Result<String> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        // Of a link, what it leads to.
-        let metadata = std::fs::metadata(entry.path());
-        entries.push((
-            !metadata.as_ref().is_ok_and(|found| found.is_dir()),
-            name,
-            metadata.map_or(0, |found| found.len()),
-        ));
+        let is_link = entry.file_type().is_ok_and(|found| found.is_symlink());
+        // Of a link, what it leads to; but that may be outside of the root, so it is not described.
+        let metadata = std::fs::metadata(entry.path()).ok();
+        let is_directory = metadata.as_ref().is_some_and(|found| found.is_dir());
+        let length = metadata.filter(|_| !is_link && !is_directory).map(|found| found.len());
+        entries.push((!is_directory, name, length));
     }
     entries.sort();
     let mut page = format!(
-        "<!doctype html><meta charset=utf-8><title>{0}</title>\n<h2>{0}</h2>\n<pre>\n",
-        escaped(shown)
+        "<!doctype html><meta charset=utf-8><title>{0}</title>\n{1}<h2>{0}</h2>\n<pre>\n",
+        escaped(shown),
+        if shown == "/" { WELCOME } else { "" }
     );
     if shown != "/" {
         page.push_str("<a href=\"../\">../</a>\n");
     }
     for (is_file, name, length) in entries {
         let slash = if is_file { "" } else { "/" };
-        let size = if is_file { length.to_string() } else { String::new() };
+        let size = length.map(|length| length.to_string()).unwrap_or_default();
         let room = 60_usize.saturating_sub(name.chars().count() + slash.len());
         writeln!(page, "<a href=\"./{}{slash}\">{}{slash}</a>{size:>room$}", encoded(&name), escaped(&name))
             .expect("writing to a string does not fail");

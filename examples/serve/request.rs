@@ -65,7 +65,7 @@ fn understood(head: &httparse::Request<'_, '_>) -> Result<Request, u16> {
         if_none_match: None,
         if_modified_since: None,
     };
-    let (mut hosts, mut length, mut chunked) = (0, None, false);
+    let (mut hosts, mut length, mut chunked, mut closes) = (0, None, false, false);
     for header in head.headers.iter() {
         let text =
             || std::str::from_utf8(header.value).map(|text| text.trim().to_owned()).map_err(|_| 400_u16);
@@ -75,14 +75,11 @@ fn understood(head: &httparse::Request<'_, '_>) -> Result<Request, u16> {
         } else if is("connection") {
             let text = text()?.to_ascii_lowercase();
             for word in text.split(',').map(str::trim) {
-                match word {
-                    "close" => request.keep_alive = false,
-                    "keep-alive" => request.keep_alive = true,
-                    _ => {}
-                }
+                closes |= word == "close";
+                request.keep_alive |= word == "keep-alive";
             }
         } else if is("content-length") {
-            let this: u64 = text()?.parse().map_err(|_| 400_u16)?;
+            let this = number(&text()?).ok_or(400_u16)?;
             // Two lengths that differ are how requests are smuggled.
             if length.replace(this).is_some_and(|other| other != this) {
                 return Err(400);
@@ -106,10 +103,17 @@ fn understood(head: &httparse::Request<'_, '_>) -> Result<Request, u16> {
         (true, None) | (false, Some(1..)) => return Err(413),
         (false, _) => {}
     }
+    // Whoever says both is let go.
+    request.keep_alive &= !closes;
     if hosts > 1 || (head.version == Some(1) && hosts == 0) {
         return Err(400);
     }
     Ok(request)
+}
+
+/// Digits and nothing else: what `parse` takes besides, a plus sign, some other server reads differently.
+pub fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// The path of a request's target, decoded. None if it is none.
@@ -123,7 +127,8 @@ fn path_of(target: &str) -> Option<String> {
     if !path.starts_with('/') {
         return None;
     }
-    decode(path)
+    // One slash at the front: with two, a redirection to it would lead to another host.
+    Some(format!("/{}", decode(path)?.trim_start_matches('/')))
 }
 
 /// Undoes percent-encoding, once. None if it is broken, not UTF-8, or has a NUL.
@@ -174,7 +179,9 @@ mod tests {
         assert_eq!((request.path.as_str(), request.keep_alive), ("/a b", true));
         assert!(!whole("GET / HTTP/1.0\r\n\r\n").keep_alive);
         assert!(whole("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").keep_alive);
+        assert!(!whole("GET / HTTP/1.1\r\nHost: a\r\nConnection: close, keep-alive\r\n\r\n").keep_alive);
         assert_eq!(whole("HEAD http://h/x HTTP/1.1\r\nHost: a\r\n\r\n").path, "/x");
+        assert_eq!(whole("GET //%2fh/x HTTP/1.1\r\nHost: a\r\n\r\n").path, "/h/x");
     }
 
     #[test]
@@ -182,8 +189,10 @@ mod tests {
         let with = |headers: &str| refused(&format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n"));
         assert_eq!(with("Content-Length: 5\r\nTransfer-Encoding: chunked"), 400);
         assert_eq!(with("Content-Length: 5\r\nContent-Length: 6"), 400);
-        assert_eq!(with("Content-Length: +5"), 413, "a body is a body");
-        assert_eq!(with("Content-Length: x"), 400);
+        assert_eq!(with("Content-Length: 5"), 413);
+        for nonsense in ["x", "+0", "-1", "0x1", "", "1, 1", "99999999999999999999"] {
+            assert_eq!(with(&format!("Content-Length: {nonsense}")), 400, "{nonsense}");
+        }
         assert_eq!(with("Transfer-Encoding: chunked"), 413);
         assert_eq!(with("Host: b"), 400);
     }

@@ -4,8 +4,10 @@ use std::io::Write;
 use std::ops::Range;
 use std::time::SystemTime;
 
+use httpdate::fmt_http_date;
+
 use crate::files::Found;
-use crate::request::{Method, Request};
+use crate::request::{Method, Request, number};
 
 /// An answer but for its body.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,12 +15,6 @@ pub struct Answer {
     pub status: u16,
     /// Which bytes of the file are the body.
     pub range: Range<u64>,
-}
-
-impl Answer {
-    pub fn error(status: u16) -> Answer {
-        Answer { status, range: 0..0 }
-    }
 }
 
 /// What a status is called; for those that this server gives.
@@ -47,9 +43,11 @@ pub fn plan(request: &Request, found: &Found) -> Answer {
     if is_not_modified(request, found) {
         return Answer { status: 304, range: 0..0 };
     }
-    let Some(range) = &request.range else { return whole };
+    // Of the methods that there are, ranges are for GET.
+    let Some(range) = request.range.as_ref().filter(|_| request.method == Method::Get) else { return whole };
     // A range of another version than the client has is of no use to it. Only strong tags count here.
-    if request.if_range.as_ref().is_some_and(|tag| *tag != found.tag && *tag != found.modified_text()) {
+    if request.if_range.as_ref().is_some_and(|tag| *tag != found.tag && *tag != fmt_http_date(found.modified))
+    {
         return whole;
     }
     match byte_range(range, found.length) {
@@ -80,21 +78,22 @@ enum Asked {
 
 /// What a Range header asks for. One range is served; of several, and of what is no range, the whole.
 fn byte_range(text: &str, length: u64) -> Asked {
-    let Some((first, last)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+    let in_bytes = text.split_once('=').filter(|(unit, _)| unit.eq_ignore_ascii_case("bytes"));
+    let Some((first, last)) = in_bytes.and_then(|(_, range)| range.split_once('-')) else {
         return Asked::Whole;
     };
     let range = match (first.trim(), last.trim()) {
-        ("", suffix) => match suffix.parse::<u64>() {
-            Ok(0) => return Asked::Nothing,
-            Ok(count) => length.saturating_sub(count)..length,
-            Err(_) => return Asked::Whole,
+        ("", suffix) => match number(suffix) {
+            Some(0) => return Asked::Nothing,
+            Some(count) => length.saturating_sub(count)..length,
+            None => return Asked::Whole,
         },
         (first, last) => {
-            let Ok(first) = first.parse::<u64>() else { return Asked::Whole };
+            let Some(first) = number(first) else { return Asked::Whole };
             match last {
                 "" => first..length,
-                last => match last.parse::<u64>() {
-                    Ok(last) if last >= first => first..last.saturating_add(1).min(length),
+                last => match number(last) {
+                    Some(last) if last >= first => first..last.saturating_add(1).min(length),
                     _ => return Asked::Whole,
                 },
             }
@@ -120,15 +119,8 @@ pub fn write_head(out: &mut Vec<u8>, answer: &Answer, found: &Found, closes: boo
         ),
         _ => write!(out, "Content-Length: {length}\r\nContent-Type: {}\r\n", found.content_type),
     };
-    let done = done.and_then(|()| {
-        write!(
-            out,
-            "ETag: {}\r\nLast-Modified: {}\r\nAccept-Ranges: bytes\r\n\r\n",
-            found.tag,
-            found.modified_text()
-        )
-    });
     done.expect("writing to a vector does not fail");
+    out.extend_from_slice(found.described.as_bytes());
 }
 
 /// Writes a page that was made, with its head.
@@ -152,11 +144,11 @@ pub fn write_status(out: &mut Vec<u8>, status: u16, more: &str, method: Method, 
     }
 }
 
-/// An error as a whole answer.
-pub fn head_only(answer: &Answer, closes: bool) -> Vec<u8> {
+/// An error as a whole answer, and the last one.
+pub fn refusal(status: u16) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    let more = if answer.status == 503 { "Retry-After: 1\r\n" } else { "" };
-    write_status(&mut out, answer.status, more, Method::Get, closes);
+    let more = if status == 503 { "Retry-After: 1\r\n" } else { "" };
+    write_status(&mut out, status, more, Method::Get, true);
     out
 }
 
@@ -174,14 +166,16 @@ mod tests {
     #[test]
     fn ranges_are_cut_to_the_file() {
         assert_eq!(byte_range("bytes=0-99", 10), Asked::Part(0..10));
-        assert_eq!(byte_range("bytes=2-3", 10), Asked::Part(2..4));
+        assert_eq!(byte_range("Bytes=2-3", 10), Asked::Part(2..4));
         assert_eq!(byte_range("bytes=4-", 10), Asked::Part(4..10));
         assert_eq!(byte_range("bytes=-3", 10), Asked::Part(7..10));
         assert_eq!(byte_range("bytes=-30", 10), Asked::Part(0..10));
         assert_eq!(byte_range("bytes=10-", 10), Asked::Nothing);
         assert_eq!(byte_range("bytes=-0", 10), Asked::Nothing);
         assert_eq!(byte_range("bytes=0-18446744073709551615", 10), Asked::Part(0..10));
-        for nonsense in ["bytes=3-2", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes=-"] {
+        for nonsense in
+            ["bytes=3-2", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes=-", "bytes=+1-2", "bytes"]
+        {
             assert_eq!(byte_range(nonsense, 10), Asked::Whole, "{nonsense}");
         }
     }

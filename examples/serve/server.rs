@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annulus::net::{TcpListener, TcpStream};
 use annulus::task::AbortHandle;
@@ -15,12 +15,16 @@ use futures_util::future::select;
 use crate::Arguments;
 use crate::connection;
 use crate::files::Files;
-use crate::response::{self, Answer};
-use crate::status::Status;
+use crate::response;
+use crate::status::{self, Status};
 use crate::stop::Stop;
 
 /// How long busy connections may go on after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a connection that ends is listened to, lest its last answer is lost.
+const LINGER: Duration = Duration::from_secs(1);
+/// How long accepting must have gone well to say again that it does not.
+const CALM: Duration = Duration::from_secs(10);
 
 /// What all connections share.
 pub struct Server {
@@ -32,6 +36,8 @@ pub struct Server {
     /// Buffers for answers, so that an idle connection holds none.
     pub buffers: RefCell<Vec<Vec<u8>>>,
     open: RefCell<HashMap<u64, Open>>,
+    /// Connections that are told their last words.
+    leaving: Cell<usize>,
 }
 
 /// An open connection, as the server sees it.
@@ -47,7 +53,8 @@ pub async fn serve(arguments: Arguments) -> io::Result<()> {
     let listener = TcpListener::bind(arguments.addr.as_str()).await?;
     let stop = Stop::on_signal()?;
     let driver = Runtime::try_current().expect("inside of the loop").driver();
-    eprintln!("serving {} at http://{} ({driver})", files.root().display(), listener.local_addr()?);
+    let (root, address) = (files.root().display(), listener.local_addr()?);
+    status::say(&format!("serving {root} at http://{address} ({driver})"));
 
     let status = Rc::new(Status::default());
     let line = (!arguments.quiet).then(|| spawn(Rc::clone(&status).show()));
@@ -58,6 +65,7 @@ pub async fn serve(arguments: Arguments) -> io::Result<()> {
         ending: Cell::new(false),
         buffers: RefCell::default(),
         open: RefCell::default(),
+        leaving: Cell::new(0),
     });
 
     let stopped = pin!(stop.asked());
@@ -67,7 +75,7 @@ pub async fn serve(arguments: Arguments) -> io::Result<()> {
         line.abort();
     }
     server.end().await;
-    eprintln!("\n{}", server.status.summary());
+    status::say(&format!("\n{}", server.status.summary()));
     Ok(())
 }
 
@@ -76,7 +84,7 @@ async fn accept_all(server: &Rc<Server>, listener: &TcpListener) {
     for id in 0.. {
         match listener.accept().await {
             Ok((stream, _)) => {
-                pause = Pause::default();
+                pause.length = Duration::ZERO;
                 server.receive(id, stream);
             }
             // Descriptors are used up, or something as passing. The connection waits; so do we.
@@ -87,62 +95,68 @@ async fn accept_all(server: &Rc<Server>, listener: &TcpListener) {
 
 /// Grows while accepting fails, and says so once.
 #[derive(Default)]
-struct Pause(Option<Duration>);
+struct Pause {
+    length: Duration,
+    failed: Option<Instant>,
+}
 
 impl Pause {
     async fn after(&mut self, error: &io::Error) {
-        let pause = match self.0 {
-            Some(before) => (before * 2).min(Duration::from_secs(1)),
-            None => {
-                eprintln!(
-                    "\nserve: no connection can be accepted for now ({error}); if this lasts, raise `ulimit -n`"
-                );
-                Duration::from_millis(50)
-            }
-        };
-        self.0 = Some(pause);
-        time::sleep(pause).await;
+        // One free place does not end an episode: it is taken, and then accepting fails again.
+        if self.failed.is_none_or(|at| at.elapsed() > CALM) {
+            status::say(&format!(
+                "\nserve: no connection can be accepted for now ({error}); if this lasts, raise `ulimit -n`"
+            ));
+        }
+        self.failed = Some(Instant::now());
+        self.length = (self.length * 2).clamp(Duration::from_millis(50), Duration::from_secs(1));
+        time::sleep(self.length).await;
     }
 }
 
 impl Server {
     fn receive(self: &Rc<Server>, id: u64, stream: TcpStream) {
+        let server = Rc::clone(self);
         let count = &self.status.connections;
         if count.get() >= self.arguments.connections_max {
             Status::add(&self.status.refused, 1);
-            // As many refusals at once as there are connections at most; beyond that, closing is the answer.
-            if count.get() < 2 * self.arguments.connections_max {
-                count.set(count.get() + 1);
-                let server = Rc::clone(self);
-                drop(spawn(async move {
-                    let _counted = Counted(&server.status.connections);
-                    let busy = response::head_only(&Answer::error(503), true);
-                    let _ =
-                        time::timeout(Duration::from_secs(1), connection::last_words(&stream, busy)).await;
-                }));
-            }
+            drop(spawn(async move { server.dismiss(&stream, response::refusal(503)).await }));
             return;
         }
         count.set(count.get() + 1);
         let idle = Rc::new(Cell::new(false));
-        let server = Rc::clone(self);
         let waits = Rc::clone(&idle);
         let task = spawn(async move {
-            // Also when this is aborted, or panics: then the future is dropped.
-            let _open = Registered { server: &server, id };
-            if connection::serve(&server, &stream, &waits).await.is_err() {
-                Status::add(&server.status.broken, 1);
+            // Dropped with the future also when this is aborted, or panics.
+            let open = Registered { server: &server, id };
+            let served = connection::serve(&server, &stream, &waits).await;
+            drop(open);
+            match served {
+                Ok(None) => {}
+                Ok(Some(words)) => server.dismiss(&stream, words).await,
+                Err(_) => Status::add(&server.status.broken, 1),
             }
         });
         self.open.borrow_mut().insert(id, Open { task: task.abort_handle(), idle });
         drop(task);
     }
 
+    /// Says the last words to a peer. Its connection has no place among the others any more.
+    async fn dismiss(&self, stream: &TcpStream, words: Vec<u8>) {
+        // As many at once as there are connections at most; beyond that, closing is the answer.
+        if self.leaving.get() < self.arguments.connections_max {
+            self.leaving.set(self.leaving.get() + 1);
+            let _leaving = Counted(&self.leaving);
+            // What the peer makes of it is not our concern any more.
+            let _ = time::timeout(LINGER, Box::pin(connection::last_words(stream, words))).await;
+        }
+    }
+
     /// Ends idle connections at once, and lets busy ones finish for a while.
     async fn end(&self) {
         self.ending.set(true);
         let all_gone = async {
-            while self.status.connections.get() > 0 {
+            while self.status.connections.get() + self.leaving.get() > 0 {
                 // Each time, for a busy one may have become idle meanwhile.
                 for open in self.open.borrow().values().filter(|open| open.idle.get()) {
                     open.task.abort();
@@ -151,10 +165,8 @@ impl Server {
             }
         };
         if time::timeout(GRACE, all_gone).await.is_err() {
-            eprintln!(
-                "\nserve: {} connections were still busy and are cut off",
-                self.status.connections.get()
-            );
+            let left = self.status.connections.get();
+            status::say(&format!("\nserve: {left} connections were still busy and are cut off"));
         }
     }
 }

@@ -19,6 +19,11 @@ pub struct Status {
     pub refused: Cell<u64>,
 }
 
+/// Says something on standard error. A server goes on when nobody listens there; `eprintln!` would panic.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 impl Status {
     pub fn add(counter: &Cell<u64>, more: u64) {
         counter.set(counter.get() + more);
@@ -34,13 +39,13 @@ impl Status {
         loop {
             beat.tick().await;
             let (requests_now, bytes_now) = (self.requests.get(), self.bytes.get());
-            eprint!(
+            let _ = write!(
+                std::io::stderr(),
                 "{:>8} requests/s  {:>8.1} MB/s  {:>6} connections  {driver}  {end}",
                 requests_now - requests,
                 (bytes_now - bytes) as f64 / 1e6,
                 self.connections.get(),
             );
-            let _ = std::io::stderr().flush();
             (requests, bytes) = (requests_now, bytes_now);
         }
     }

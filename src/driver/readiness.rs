@@ -136,7 +136,7 @@ impl Readiness {
             self.generation += 1;
             // 32 bits of generation, 31 of number: never the poller's own key, usize::MAX.
             let key = (self.generation & 0xffff_ffff) << 31 | number as usize;
-            // SAFETY: deregistered in `close`, before the number is closed; numbers are closed nowhere else (I4).
+            // SAFETY: deregistered by `forget` before the number is closed, be it by `close` or by an operation (I4).
             unsafe { self.poller.add_with_mode(number, Event::all(key), self.mode) }?;
             // Whatever was ready before is reported by the next wait, so nothing is missed.
             let watched = Watched { key, readable: true, writable: true, waiting: VecDeque::new() };

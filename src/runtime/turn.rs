@@ -5,7 +5,7 @@
 //! a batch makes are handed over by the same call that waits for the next answers.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::Engine;
 
@@ -58,7 +58,7 @@ fn run_batch(engine: &Engine) -> bool {
         // Somebody else waits only if the kernel is owed entries or a timer may be due.
         let look = polled % POLLS_PER_LOOK == 0 && polled < batch;
         if look && (engine.port.queued() > 0 || engine.timers() > 0) {
-            let now = Instant::now();
+            let now = engine.now();
             if now.duration_since(*begun.get_or_insert(now)) > BATCH_LIMIT {
                 return true;
             }

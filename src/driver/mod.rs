@@ -33,7 +33,7 @@ pub(crate) use descriptor::{Descriptor, Hold, Way};
 pub(crate) use direction::{Direction, Leftover, Ticket};
 pub(crate) use operation::{Begin, Completion, Form, Operation, Request, Wait, form};
 pub(crate) use port::Port;
-pub(crate) use slots::Token;
+pub(crate) use slots::{Token, orphan};
 
 use std::io;
 use std::time::Duration;

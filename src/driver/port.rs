@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use super::control::{Control, Reply};
 use super::lent::Lent;
-use super::operation::{Begin, Completion, Operation, Request};
-use super::slots::{Abandoned, Found, Orphan, Slots, Token};
+use super::operation::{Begin, Completion, Request};
+use super::slots::{Found, LastLook, Orphan, Slots, Token};
 use super::{Counters, Driver};
 use crate::executor::{Inbox, RuntimeId, Waiter};
 
@@ -127,15 +127,12 @@ impl Port {
 
     /// The future is dropped. The slot takes the operation over and asks for its end; or, if the answer has
     /// come already, it is salvaged here and now.
-    pub(crate) fn abandon<O: Operation>(self: &Rc<Port>, token: Token, operation: O) {
-        // Boxed only now that it is abandoned, and outside of the borrow.
-        let mut operation = Some(Box::new(operation));
-        let abandoned =
-            self.pair.borrow_mut().slots.abandon(token, || operation.take().expect("the slot takes it once"));
-        match (abandoned, operation) {
-            (Abandoned::Answered(answer), Some(operation)) => operation.retire(answer),
-            (Abandoned::Answered(_), None) => unreachable!("an answered slot takes no operation"),
-            (Abandoned::Orphaned(waiter), _) => {
+    pub(crate) fn abandon(&self, token: Token, orphan: Box<dyn Orphan>) {
+        let mut orphan = Some(orphan);
+        let found = self.pair.borrow_mut().slots.abandon(token, &mut orphan);
+        match found {
+            LastLook::Answered(answer) => orphan.into_iter().for_each(|orphan| orphan.retire(answer)),
+            LastLook::Orphaned(waiter) => {
                 drop(waiter);
                 // After the end nobody can be asked. The slot keeps it, leaked: the kernel may still write (I6).
                 if !self.has_ended() {
@@ -296,14 +293,5 @@ impl Port {
     #[cfg(test)]
     pub(crate) fn with_driver<T>(&self, ask: impl FnOnce(&mut Driver) -> T) -> T {
         ask(&mut self.pair.borrow_mut().driver)
-    }
-}
-
-impl Drop for Port {
-    fn drop(&mut self) {
-        // Slots that are still in flight own memory that the kernel may write; never freed.
-        if self.in_flight() > 0 {
-            std::mem::forget(std::mem::take(&mut self.pair.borrow_mut().slots));
-        }
     }
 }

@@ -8,7 +8,9 @@
 //!           Orphaned --completion--> (free), the operation is handed on to be retired
 //! ```
 //! A token is never used twice, so a completion that comes late or twice finds nothing (pitfall 3).
+#![allow(unsafe_code)]
 
+use std::mem::MaybeUninit;
 use std::task::Waker;
 
 use super::lent::Lent;
@@ -37,16 +39,31 @@ pub(crate) trait Orphan {
     fn retire(self: Box<Self>, answer: Completion);
 }
 
-impl<O: Operation> Orphan for O {
+/// An abandoned operation, kept as its future kept it: without the compiler's assumption that nobody else touches
+/// what it owns, for the kernel may still write there. One that is never retired is never freed, either (I6).
+struct Abandoned<O>(MaybeUninit<O>);
+
+impl<O: Operation> Orphan for Abandoned<O> {
     /// The direction is left, and the descriptor let go of, only after something may have been left behind.
     fn retire(self: Box<Self>, answer: Completion) {
-        let hold = self.descriptor().cloned();
-        let way = self.way();
-        self.salvage(answer);
+        // SAFETY: present since `orphan`, and taken once: retiring consumes it. The kernel has answered, so it is
+        // ours alone again.
+        let operation = unsafe { self.0.assume_init() };
+        let hold = operation.descriptor().cloned();
+        let way = operation.way();
+        operation.salvage(answer);
         if let Some(hold) = hold {
             hold.end(way);
         }
     }
+}
+
+/// Makes an orphan of an operation.
+///
+/// # Safety
+/// The operation is present, and the caller does not use its own copy any more.
+pub(crate) unsafe fn orphan<O: Operation>(operation: MaybeUninit<O>) -> Box<dyn Orphan> {
+    Box::new(Abandoned(operation))
 }
 
 enum State {
@@ -95,7 +112,7 @@ pub(crate) enum Found {
 }
 
 /// What a future that is dropped finds.
-pub(crate) enum Abandoned {
+pub(crate) enum LastLook {
     /// The answer had come; nobody else knows of it.
     Answered(Completion),
     /// The slot owns the operation now. This was the future's waiter.
@@ -238,18 +255,19 @@ impl Slots {
         }
     }
 
-    /// The future goes away. `orphan` gives its operation, if the slot must own it.
-    pub(crate) fn abandon(&mut self, token: Token, orphan: impl FnOnce() -> Box<dyn Orphan>) -> Abandoned {
+    /// The future goes away. The slot takes the operation, if it is not answered.
+    pub(crate) fn abandon(&mut self, token: Token, orphan: &mut Option<Box<dyn Orphan>>) -> LastLook {
         let slot = self.expect(token);
         if let State::Done(answer) = slot.state {
             self.release(token);
-            return Abandoned::Answered(answer);
+            return LastLook::Answered(answer);
         }
-        let State::Waiting(waiter) = std::mem::replace(&mut slot.state, State::Orphaned(orphan())) else {
+        let orphan = orphan.take().expect("the slot takes it once");
+        let State::Waiting(waiter) = std::mem::replace(&mut slot.state, State::Orphaned(orphan)) else {
             unreachable!("a future is dropped once")
         };
         self.orphans += 1;
-        Abandoned::Orphaned(waiter)
+        LastLook::Orphaned(waiter)
     }
 }
 

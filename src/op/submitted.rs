@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::driver::{Begin, Completion, Hold, Operation, Port, Ticket, Token, Wait};
+use crate::driver::{Begin, Completion, Hold, Operation, Port, Ticket, Token, Wait, orphan};
 use crate::engine::{self, Engine};
 use crate::executor::{RuntimeId, Waiter};
 
@@ -212,23 +212,22 @@ impl<O: Operation> Submitted<O> {
     /// It is dropped before it has resolved.
     #[cold]
     fn let_go(&mut self) {
-        let stage = self.stage;
-        let port = self.port.take();
-        let operation = self.finish();
-        match (stage, operation.descriptor()) {
-            (Stage::InFlight(token), Some(hold)) => {
-                let port = Rc::clone(hold.port());
-                port.abandon(token, operation);
+        match self.stage {
+            Stage::InFlight(token) => {
+                let port = Rc::clone(self.port());
+                self.stage = Stage::Finished;
+                let operation = std::mem::replace(&mut self.operation, MaybeUninit::uninit());
+                // SAFETY: it was present, and from now on the stage says that it is not.
+                port.abandon(token, unsafe { orphan(operation) });
             }
-            (Stage::InFlight(token), None) => {
-                port.expect("an operation that began has a port").abandon(token, operation);
-            }
-            (Stage::Queued(ticket), Some(hold)) => {
-                if let Some(way) = operation.way() {
+            Stage::Queued(ticket) => {
+                let operation = self.finish();
+                if let (Some(hold), Some(way)) = (operation.descriptor(), operation.way()) {
                     hold.direction(way).give_up(ticket);
                 }
             }
-            _ => {}
+            Stage::Idle => drop(self.finish()),
+            Stage::Finished => {}
         }
     }
 }

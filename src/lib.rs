@@ -53,6 +53,8 @@ mod engine;
 
 mod op;
 
+mod cancel;
+
 mod runtime;
 
 pub mod time;
@@ -62,8 +64,9 @@ pub mod io;
 pub mod fs;
 pub mod net;
 
+pub use cancel::{CancelToken, Cancelled, DropGuard};
 pub use driver::{Choice as Driver, UnknownDriver};
-pub use op::{Submitted, nop};
+pub use op::{CancelWhen, Submitted, nop};
 pub use runtime::{Builder, Current, Error, Metrics, Runtime, run, spawn, spawn_blocking, yield_now};
 
 /// Tasks: what is waited for, stopped, and told apart by.

@@ -12,6 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["driver"],
     &["engine"],
     &["op"],
+    &["cancel"],
     &["runtime"],
     &["time"],
     &["io"],
@@ -19,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// From here upward everything is safe.
-const SAFE_FROM: &str = "runtime";
+const SAFE_FROM: &str = "cancel";
 
 const LINES_MAX: usize = 450;
 

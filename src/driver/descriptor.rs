@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use super::direction::Direction;
+use super::operation::Operation;
 use super::port::Port;
 use crate::executor::Waiter;
 
@@ -31,6 +32,8 @@ struct Shared {
     closed: Cell<bool>,
     read: Direction,
     write: Direction,
+    /// How many writes to a file were dropped and are not settled.
+    unsettled: Cell<u32>,
     /// Who waits until nothing is in flight any more.
     closer: Cell<Option<Waiter>>,
 }
@@ -54,6 +57,7 @@ impl Descriptor {
             closed: Cell::new(false),
             read: Direction::default(),
             write: Direction::default(),
+            unsettled: Cell::new(0),
             closer: Cell::new(None),
         }))
     }
@@ -148,6 +152,30 @@ impl Hold {
         }
     }
 
+    /// A write to the file was dropped; until `settled` nobody knows whether it happens.
+    pub(crate) fn unsettle(&self) {
+        self.0.unsettled.set(self.0.unsettled.get() + 1);
+    }
+
+    /// A dropped write was answered.
+    pub(crate) fn settled(&self) {
+        let left = self.0.unsettled.get() - 1;
+        self.0.unsettled.set(left);
+        if left == 0 {
+            self.0.write.call_followers();
+        }
+    }
+
+    /// Whether all dropped writes are settled: one load. If not, `waker` is woken when they are.
+    #[inline]
+    pub(crate) fn is_settled(&self, waker: &Waker) -> bool {
+        let settled = self.0.unsettled.get() == 0;
+        if !settled {
+            self.0.write.follow(waker);
+        }
+        settled
+    }
+
     /// An operation is in flight from here to `end`.
     #[inline]
     pub(crate) fn begin(&self) {
@@ -164,6 +192,30 @@ impl Hold {
         if self.0.closing.get() {
             self.0.settle();
         }
+    }
+}
+
+/// Ends a dropped operation's stay on its descriptor when it goes, be it by the panic of a destructor.
+pub(crate) struct Departure {
+    hold: Hold,
+    way: Option<Way>,
+    writes_file: bool,
+}
+
+impl Departure {
+    /// Of an operation that nobody waits for and that was answered.
+    pub(crate) fn of<O: Operation>(operation: &O) -> Option<Departure> {
+        let hold = operation.descriptor()?.clone();
+        Some(Departure { hold, way: operation.way(), writes_file: operation.writes_file() })
+    }
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        if self.writes_file {
+            self.hold.settled();
+        }
+        self.hold.end(self.way);
     }
 }
 

@@ -15,8 +15,9 @@ use crate::executor::Waiter;
 /// What the completion of an abandoned operation brought.
 #[derive(Debug)]
 pub(crate) enum Leftover {
-    /// Bytes that were received; those from `taken` on are still to be handed out.
-    Bytes { bytes: Box<[u8]>, taken: usize },
+    /// Bytes that were received; those from `taken` on are still to be handed out. `then` is an error that came
+    /// after them.
+    Bytes { bytes: Box<[u8]>, taken: usize, then: Option<i32> },
     /// A connection that was accepted.
     Descriptor(i32),
     /// An `errno`, positive. Told once: the kernel does not say it again (ECONNRESET, then a clean end).
@@ -46,6 +47,10 @@ struct Rare {
     /// Whose turn it is; the direction stays busy in their name until they come.
     called: Option<Ticket>,
     leftover: Option<Leftover>,
+    /// How many bytes dropped writes wrote after all.
+    written: usize,
+    /// Who waits until dropped writes are settled.
+    followers: Vec<Waiter>,
 }
 
 impl Direction {
@@ -146,6 +151,45 @@ impl Direction {
         self.word.set(self.word.get() | LEFTOVER);
         let before = self.rare.borrow_mut().get_or_insert_default().leftover.replace(leftover);
         debug_assert!(before.is_none(), "{before:?} would be lost");
+    }
+
+    /// Remembers what became of a dropped write. Of several errors the first is told.
+    #[cold]
+    pub(crate) fn record(&self, written: usize, errno: Option<i32>) {
+        let mut rare = self.rare.borrow_mut();
+        let rare = rare.get_or_insert_default();
+        rare.written += written;
+        if let Some(errno) = errno {
+            self.word.set(self.word.get() | LEFTOVER);
+            rare.leftover.get_or_insert(Leftover::Error(errno));
+        }
+    }
+
+    /// Wakes `waker` when dropped writes are settled.
+    #[cold]
+    pub(crate) fn follow(&self, waker: &Waker) {
+        // Cloning a waker runs somebody's code: before anything is borrowed (I5).
+        let waiter = Waiter::of(waker);
+        let mut rare = self.rare.borrow_mut();
+        let followers = &mut rare.get_or_insert_default().followers;
+        match followers.iter().any(|follower| follower.is(waker)) {
+            false => followers.push(waiter),
+            true => {
+                drop(rare);
+                drop(waiter);
+            }
+        }
+    }
+
+    /// Dropped writes are settled.
+    pub(crate) fn call_followers(&self) {
+        let followers = self.rare.borrow_mut().as_mut().map(|rare| std::mem::take(&mut rare.followers));
+        followers.into_iter().flatten().for_each(Waiter::wake);
+    }
+
+    /// How many bytes dropped writes wrote after all, since this was last asked.
+    pub(crate) fn take_written(&self) -> usize {
+        self.rare.borrow_mut().as_mut().map_or(0, |rare| std::mem::take(&mut rare.written))
     }
 
     /// Takes what was left.

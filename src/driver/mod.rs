@@ -29,7 +29,7 @@ pub(crate) use choice::Settings;
 pub use choice::{Choice, Refusal, UnknownDriver};
 pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
-pub(crate) use descriptor::{Descriptor, Hold, Way};
+pub(crate) use descriptor::{Departure, Descriptor, Hold, Way};
 pub(crate) use direction::{Direction, Leftover, Ticket};
 pub(crate) use operation::{Begin, Completion, Form, Operation, Request, Wait, form};
 pub(crate) use port::Port;

@@ -40,6 +40,23 @@ pub trait Operation: 'static {
         None
     }
 
+    /// Looks at an answer first: whether there is more to do before the operation is complete, in the same turn of
+    /// its direction.
+    fn goes_on(&mut self, _answer: Completion) -> bool {
+        false
+    }
+
+    /// Whether it changes what a file holds. If such a one is dropped, those that follow wait until it is settled, so
+    /// that it cannot overtake them.
+    fn writes_file(&self) -> bool {
+        false
+    }
+
+    /// Whether it begins only when the dropped writes of its file are settled.
+    fn follows_writes(&self) -> bool {
+        self.writes_file()
+    }
+
     /// Takes an answer that nobody waits for any more. What it brings closes or frees itself when dropped,
     /// unless it can be kept for the next operation.
     fn salvage(self, answer: Completion)

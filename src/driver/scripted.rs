@@ -27,6 +27,11 @@ impl Script {
         self.in_flight.iter().map(|(_, request)| request.form.name).collect()
     }
 
+    /// How many bytes each of them is about.
+    pub(crate) fn lengths(&self) -> Vec<u32> {
+        self.in_flight.iter().map(|(_, request)| request.length).collect()
+    }
+
     /// Answers the oldest submission of that name.
     pub(crate) fn answer(&mut self, name: &str, result: i32) {
         let (token, _) = self.take(name);

@@ -13,6 +13,7 @@
 use std::mem::MaybeUninit;
 use std::task::Waker;
 
+use super::descriptor::Departure;
 use super::lent::Lent;
 use super::operation::{Completion, Operation};
 use crate::executor::Waiter;
@@ -49,12 +50,8 @@ impl<O: Operation> Orphan for Abandoned<O> {
         // SAFETY: present since `orphan`, and taken once: retiring consumes it. The kernel has answered, so it is
         // ours alone again.
         let operation = unsafe { self.0.assume_init() };
-        let hold = operation.descriptor().cloned();
-        let way = operation.way();
+        let _departure = Departure::of(&operation);
         operation.salvage(answer);
-        if let Some(hold) = hold {
-            hold.end(way);
-        }
     }
 }
 

@@ -10,14 +10,14 @@ use super::{Metadata, OpenOptions};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::driver::Descriptor;
 use crate::engine::current_port;
-use crate::io::{AsyncRead, AsyncWrite, drain, fill};
-use crate::op::{self, Fsync, Ftruncate, Read, Readv, Statx, Submitted, Write, Writev};
+use crate::io::{AsyncRead, AsyncWrite};
+use crate::op::{self, Fsync, Ftruncate, Read, Readv, Settle, Statx, Submitted, Whole, Write, Writev};
 use crate::sys::file::CURSOR;
 
 /// An open file.
 ///
 /// Reads and writes at an offset run side by side, in any number and in no stated order; who needs an order
-/// awaits one before starting the next. Those at the file's cursor take turns. Dropping the file closes it when
+/// awaits one before starting the next, or drops it: what follows waits until a dropped write is settled. Those at the file's cursor take turns. Dropping the file closes it when
 /// nothing is in flight on it any more; data reach the disk for certain only by [`sync_all`](Self::sync_all).
 ///
 /// # Examples
@@ -106,13 +106,10 @@ impl File {
     /// Dropping it changes nothing in the file.
     ///
     /// # Errors
-    /// `UnexpectedEof` if the file ends before, and those of pread(2); the buffer then has what was read.
-    pub fn read_exact_at<B: IoBufMut>(
-        &self,
-        buffer: B,
-        offset: u64,
-    ) -> impl Future<Output = (io::Result<()>, B)> {
-        fill(buffer, move |rest, done| self.read_at(rest, offset + done as u64))
+    /// `UnexpectedEof` if the file ends before, and those of pread(2); the buffer then has what was read, and
+    /// [`Incomplete`](crate::io::Incomplete) says how much that is.
+    pub fn read_exact_at<B: IoBufMut>(&self, buffer: B, offset: u64) -> Submitted<Whole<Read<B>>> {
+        Submitted::new(Whole::new(Read::new(self.file.hold(), buffer, bounded(offset))))
     }
 
     /// Reads some bytes from `offset` into several buffers, filling one after the other; each one's length is set to
@@ -130,8 +127,9 @@ impl File {
     /// Writes some bytes of the buffer at `offset`, and says how many.
     ///
     /// # Cancel safety
-    /// After dropping it, some of the bytes may have been written, or none; and they may be written later, until the
-    /// file is closed.
+    /// After dropping it, some of the bytes may have been written, or none. What writes to the file or cuts it off begins
+    /// when that is settled, so a dropped write never overtakes a later one. To know,
+    /// [`settle_writes`](Self::settle_writes).
     ///
     /// # Errors
     /// Those of pwrite(2).
@@ -145,13 +143,10 @@ impl File {
     /// As [`write_at`](Self::write_at).
     ///
     /// # Errors
-    /// `WriteZero` if nothing more is taken, and those of pwrite(2).
-    pub fn write_all_at<B: IoBuf>(
-        &self,
-        buffer: B,
-        offset: u64,
-    ) -> impl Future<Output = (io::Result<()>, B)> {
-        drain(buffer, move |rest, done| self.write_at(rest, offset + done as u64))
+    /// `WriteZero` if nothing more is taken, and those of pwrite(2). [`Incomplete`](crate::io::Incomplete) says how much
+    /// was written before.
+    pub fn write_all_at<B: IoBuf>(&self, buffer: B, offset: u64) -> Submitted<Whole<Write<B>>> {
+        Submitted::new(Whole::new(Write::new(self.file.hold(), buffer, bounded(offset))))
     }
 
     /// Writes some bytes of several buffers at `offset`, one after the other, and says how many in all.
@@ -189,15 +184,39 @@ impl File {
         Submitted::new(Write::new(self.file.hold(), buffer, CURSOR))
     }
 
-    /// Writes the whole buffer at the file's cursor, and moves it on.
+    /// Reads at the file's cursor until the buffer's whole room is full: for a `Vec`, its capacity.
     ///
     /// # Cancel safety
-    /// After dropping it, some of the bytes may have been written.
+    /// Nothing is lost by dropping it: what was read so far is given to the next read at the cursor.
     ///
     /// # Errors
-    /// `WriteZero` if nothing more is taken, and those of write(2).
-    pub fn write_all<B: IoBuf>(&self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        drain(buffer, |rest, _| self.write(rest))
+    /// As [`read_exact_at`](Self::read_exact_at).
+    pub fn read_exact<B: IoBufMut>(&self, buffer: B) -> Submitted<Whole<Read<B>>> {
+        Submitted::new(Whole::new(Read::new(self.file.hold(), buffer, CURSOR)))
+    }
+
+    /// Writes the whole buffer at the file's cursor, and moves it on. Nothing that others write at the cursor comes in
+    /// between.
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write).
+    ///
+    /// # Errors
+    /// As [`write_all_at`](Self::write_all_at).
+    pub fn write_all<B: IoBuf>(&self, buffer: B) -> Submitted<Whole<Write<B>>> {
+        Submitted::new(Whole::new(Write::new(self.file.hold(), buffer, CURSOR)))
+    }
+
+    /// Waits until writes whose futures were dropped are settled, and says how many bytes they wrote after all, since
+    /// this was last asked.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    ///
+    /// # Errors
+    /// The first that a dropped write met; it is told nowhere else.
+    pub fn settle_writes(&self) -> Submitted<Settle> {
+        Submitted::new(Settle::new(self.file.hold()))
     }
 
     /// Brings data and metadata to the disk.
@@ -272,11 +291,19 @@ impl AsyncRead for File {
     fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         File::read(self, buffer)
     }
+
+    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        File::read_exact(self, buffer)
+    }
 }
 
 impl AsyncWrite for File {
     fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         File::write(self, buffer)
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        File::write_all(self, buffer)
     }
 }
 
@@ -284,11 +311,19 @@ impl AsyncRead for &File {
     fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         File::read(self, buffer)
     }
+
+    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        File::read_exact(self, buffer)
+    }
 }
 
 impl AsyncWrite for &File {
     fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         File::write(self, buffer)
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        File::write_all(self, buffer)
     }
 }
 

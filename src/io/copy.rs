@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::{AsyncRead, AsyncWrite};
+use super::{AsyncRead, AsyncWrite, Incomplete};
 use crate::buf::IoBuf;
+use crate::op::incomplete;
 
 /// How much is moved at once, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -11,10 +12,10 @@ const CHUNK: usize = 64 * 1024;
 /// Moves everything from a reader to a writer until the reader ends, and says how many bytes that was.
 ///
 /// # Cancel safety
-/// Dropping it loses what was read but not written yet, at most 64 KiB.
+/// Dropping it loses what was read but not written yet, at most 64 KiB. To stop without a loss, let the reader end.
 ///
 /// # Errors
-/// Those of either end.
+/// Those of either end. [`Incomplete`](super::Incomplete) says how many bytes were moved before.
 ///
 /// # Examples
 /// ```
@@ -43,15 +44,23 @@ where
         let (result, filled) = reader.read(chunk).await;
         chunk = filled;
         match result {
-            Ok(0) => return Ok(moved),
+            Ok(0) => return Ok(moved as u64),
             Ok(count) => {
                 let (result, slice) = writer.write_all(chunk.slice(..count)).await;
                 chunk = slice.into_inner();
-                result?;
-                moved += count as u64;
+                moved += match result {
+                    Ok(()) => count,
+                    Err(error) => return Err(cut_off(moved, error)),
+                };
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(cut_off(moved, error)),
         }
     }
+}
+
+/// What went of the last chunk counts as well.
+fn cut_off(moved: usize, error: io::Error) -> io::Error {
+    let of_this_chunk = Incomplete::of(&error).map_or(0, Incomplete::done);
+    incomplete(moved + of_this_chunk, None, error)
 }

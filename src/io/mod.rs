@@ -7,6 +7,6 @@ mod copy;
 mod traits;
 mod transfer;
 
+pub use crate::op::Incomplete;
 pub use copy::copy;
 pub use traits::{AsyncRead, AsyncWrite};
-pub(crate) use transfer::{drain, fill};

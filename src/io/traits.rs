@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 
-use super::{drain, fill};
+use super::transfer::{drain, fill};
 use crate::buf::{IoBuf, IoBufMut};
 
 /// Gives bytes, into owned buffers.
@@ -21,10 +21,12 @@ pub trait AsyncRead {
     /// Reads until the buffer's whole room is full: for a `Vec`, its capacity; for less, a `slice` of it.
     ///
     /// # Cancel safety
-    /// Dropping it loses what was read so far.
+    /// The types of this crate put back what was read so far, for the next read. The default implementation, which
+    /// other types have, loses it.
     ///
     /// # Errors
-    /// `UnexpectedEof` if the end comes before, and those of the source; the buffer then has what was read.
+    /// `UnexpectedEof` if the end comes before, and those of the source; the buffer then has what was read, and
+    /// [`Incomplete`](super::Incomplete) says how much that is.
     fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
         fill(buffer, async |rest, _| self.read(rest).await)
     }
@@ -47,7 +49,8 @@ pub trait AsyncWrite {
     /// After dropping it, some of the bytes may have been written.
     ///
     /// # Errors
-    /// `WriteZero` if nothing more is taken, and those of the sink. How much was written before is not told.
+    /// `WriteZero` if nothing more is taken, and those of the sink. [`Incomplete`](super::Incomplete) says how much
+    /// was written before.
     fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
         drain(buffer, async |rest, _| self.write(rest).await)
     }
@@ -57,10 +60,18 @@ impl<R: AsyncRead + ?Sized> AsyncRead for &mut R {
     fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         (**self).read(buffer)
     }
+
+    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        (**self).read_exact(buffer)
+    }
 }
 
 impl<W: AsyncWrite + ?Sized> AsyncWrite for &mut W {
     fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         (**self).write(buffer)
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        (**self).write_all(buffer)
     }
 }

@@ -1,12 +1,13 @@
-//! Whole transfers made of partial ones.
+//! Whole transfers made of partial ones, for what has no whole transfer of its own.
 
 use std::io;
 
 use crate::buf::{IoBuf, IoBufMut, Slice};
+use crate::op::incomplete;
 
 /// Reads until the buffer's whole room is full. `read` is given the rest of the buffer, and how many bytes came
 /// before.
-pub(crate) async fn fill<B: IoBufMut>(
+pub(super) async fn fill<B: IoBufMut>(
     buffer: B,
     mut read: impl AsyncFnMut(Slice<B>, usize) -> (io::Result<usize>, Slice<B>),
 ) -> (io::Result<()>, B) {
@@ -18,12 +19,12 @@ pub(crate) async fn fill<B: IoBufMut>(
         buffer = slice.into_inner();
         match result {
             Ok(0) => {
-                let text = format!("the end came after {done} of {wanted} bytes");
-                return (Err(io::Error::new(io::ErrorKind::UnexpectedEof, text)), buffer);
+                let error = incomplete(done, Some(wanted), io::ErrorKind::UnexpectedEof.into());
+                return (Err(error), buffer);
             }
             Ok(count) => done += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return (Err(error), buffer),
+            Err(error) => return (Err(incomplete(done, Some(wanted), error)), buffer),
         }
     }
     (Ok(()), buffer)
@@ -31,7 +32,7 @@ pub(crate) async fn fill<B: IoBufMut>(
 
 /// Writes until the whole buffer is written. `write` is given the rest of the buffer, and how many bytes went
 /// before.
-pub(crate) async fn drain<B: IoBuf>(
+pub(super) async fn drain<B: IoBuf>(
     buffer: B,
     mut write: impl AsyncFnMut(Slice<B>, usize) -> (io::Result<usize>, Slice<B>),
 ) -> (io::Result<()>, B) {
@@ -43,12 +44,12 @@ pub(crate) async fn drain<B: IoBuf>(
         buffer = slice.into_inner();
         match result {
             Ok(0) => {
-                let text = format!("nothing more was taken after {done} of {wanted} bytes");
-                return (Err(io::Error::new(io::ErrorKind::WriteZero, text)), buffer);
+                let error = incomplete(done, Some(wanted), io::ErrorKind::WriteZero.into());
+                return (Err(error), buffer);
             }
             Ok(count) => done += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return (Err(error), buffer),
+            Err(error) => return (Err(incomplete(done, Some(wanted), error)), buffer),
         }
     }
     (Ok(()), buffer)

@@ -6,11 +6,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use super::addresses::{ToSocketAddrs, resolve};
 use super::{TcpStream, socket};
+use crate::cancel::{CancelToken, Cancelled};
 use crate::driver::{Descriptor, Hold, Property, Setting};
-use crate::op::{self, Submitted};
+use crate::op::{self, CancelWhen, Cancellable, Stop, Submitted};
+use crate::time::{Sleep, sleep};
 
 /// How many connections may wait to be accepted, unless asked for otherwise. The system's own limit
 /// (net.core.somaxconn) holds as well.
@@ -154,6 +157,27 @@ impl Accept {
     /// Asks the kernel to stop; await the future afterwards. See [`Submitted::cancel`].
     pub fn cancel(&mut self) {
         self.accept.cancel();
+    }
+
+    /// Asks the kernel to stop when `signal` is ready. See [`Submitted::cancel_when`].
+    pub fn cancel_when<F: Future>(self, signal: F) -> CancelWhen<Accept, F> {
+        CancelWhen::new(self, Stop::Cancelled, signal)
+    }
+
+    /// Asks the kernel to stop when the token is cancelled. See [`Submitted::cancel_on`].
+    pub fn cancel_on(self, token: &CancelToken) -> CancelWhen<Accept, Cancelled> {
+        self.cancel_when(token.cancelled())
+    }
+
+    /// Asks the kernel to stop when `span` is over. See [`Submitted::timeout`].
+    pub fn timeout(self, span: Duration) -> CancelWhen<Accept, Sleep> {
+        CancelWhen::new(self, Stop::TimedOut, sleep(span))
+    }
+}
+
+impl Cancellable for Accept {
+    fn stop(&mut self, why: Stop) {
+        self.accept.stop(why);
     }
 }
 

@@ -92,11 +92,19 @@ impl AsyncRead for ReadHalf<'_> {
     fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         self.0.read(buffer)
     }
+
+    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        self.0.read_exact(buffer)
+    }
 }
 
 impl AsyncWrite for WriteHalf<'_> {
     fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         self.0.write(buffer)
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        self.0.write_all(buffer)
     }
 }
 
@@ -104,10 +112,18 @@ impl AsyncRead for OwnedReadHalf {
     fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         self.0.read(buffer)
     }
+
+    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        self.0.read_exact(buffer)
+    }
 }
 
 impl AsyncWrite for OwnedWriteHalf {
     fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         self.0.write(buffer)
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        self.0.write_all(buffer)
     }
 }

@@ -13,8 +13,8 @@ use super::socket;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::driver::{Descriptor, Property, Setting};
-use crate::io::{AsyncRead, AsyncWrite, drain, fill};
-use crate::op::{self, Connect, Recv, Recvmsg, Send, Sendmsg, Submitted};
+use crate::io::{AsyncRead, AsyncWrite};
+use crate::op::{self, Connect, Recv, Recvmsg, Send, Sendmsg, Settle, Submitted, Whole};
 
 /// A TCP connection.
 ///
@@ -95,19 +95,20 @@ impl TcpStream {
     /// Reads until the buffer's whole room is full: for a `Vec`, its capacity; for less, a `slice` of it.
     ///
     /// # Cancel safety
-    /// Dropping it loses what was read so far.
+    /// Nothing is lost by dropping it: what was read so far is given to the next read.
     ///
     /// # Errors
-    /// `UnexpectedEof` if the end comes before, and those of [`read`](Self::read); the buffer then has what was read.
-    pub fn read_exact<B: IoBufMut>(&self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        fill(buffer, |rest, _| self.read(rest))
+    /// `UnexpectedEof` if the end comes before, and those of [`read`](Self::read); the buffer then has what was read,
+    /// and [`Incomplete`](crate::io::Incomplete) says how much that is.
+    pub fn read_exact<B: IoBufMut>(&self, buffer: B) -> Submitted<Whole<Recv<B>>> {
+        Submitted::new(Whole::new(Recv::new(self.socket.hold(), buffer)))
     }
 
     /// Writes some bytes of the buffer, from its beginning, and says how many. Never raises SIGPIPE.
     ///
     /// # Cancel safety
     /// After dropping it, some of the bytes may have been sent, or none; a later write begins when that is settled.
-    /// To know, [`cancel`](Submitted::cancel).
+    /// To know, [`cancel`](Submitted::cancel) instead, or ask [`settle_writes`](Self::settle_writes) afterwards.
     ///
     /// # Errors
     /// Those of send(2).
@@ -126,15 +127,49 @@ impl TcpStream {
         Submitted::new(Sendmsg::new(self.socket.hold(), buffers))
     }
 
-    /// Writes the whole buffer.
+    /// Writes the whole buffer. Nothing that others write to the stream comes in between.
     ///
     /// # Cancel safety
-    /// After dropping it, some of the bytes may have been sent.
+    /// As [`write`](Self::write).
     ///
     /// # Errors
-    /// Those of [`write`](Self::write). How much was written before is not told.
-    pub fn write_all<B: IoBuf>(&self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        drain(buffer, |rest, _| self.write(rest))
+    /// Those of [`write`](Self::write). [`Incomplete`](crate::io::Incomplete) says how much was written before.
+    pub fn write_all<B: IoBuf>(&self, buffer: B) -> Submitted<Whole<Send<B>>> {
+        Submitted::new(Whole::new(Send::new(self.socket.hold(), buffer)))
+    }
+
+    /// Waits until writes whose futures were dropped are settled, and says how many bytes they sent after all, since
+    /// this was last asked.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    ///
+    /// # Errors
+    /// The one that a dropped write met, which otherwise the next write is told.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::time::Duration;
+    /// use annulus::net::{TcpListener, TcpStream};
+    /// use annulus::time::timeout;
+    ///
+    /// annulus::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (_server, _) = listener.accept().await?;
+    ///
+    ///     static LARGE: [u8; 32 << 20] = [7; 32 << 20];
+    ///     let write = client.write_all(&LARGE[..]);
+    ///     assert!(timeout(Duration::from_millis(20), write).await.is_err(), "nobody reads");
+    ///     let sent = client.settle_writes().await?;
+    ///     assert!(0 < sent && sent < LARGE.len());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn settle_writes(&self) -> Submitted<Settle> {
+        Submitted::new(Settle::new(self.socket.hold()))
     }
 
     /// Waits until a read would find something: bytes, the end, or an error.
@@ -328,11 +363,19 @@ impl AsyncRead for TcpStream {
     fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         TcpStream::read(self, buffer)
     }
+
+    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        TcpStream::read_exact(self, buffer)
+    }
 }
 
 impl AsyncWrite for TcpStream {
     fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         TcpStream::write(self, buffer)
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        TcpStream::write_all(self, buffer)
     }
 }
 
@@ -340,11 +383,19 @@ impl AsyncRead for &TcpStream {
     fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         TcpStream::read(self, buffer)
     }
+
+    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        TcpStream::read_exact(self, buffer)
+    }
 }
 
 impl AsyncWrite for &TcpStream {
     fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         TcpStream::write(self, buffer)
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        TcpStream::write_all(self, buffer)
     }
 }
 

@@ -43,6 +43,11 @@ impl Operation for Fsync {
         Some(&self.hold)
     }
 
+    /// What was dropped and written after all is to be on the disk as well.
+    fn follows_writes(&self) -> bool {
+        true
+    }
+
     fn complete(self, answer: Completion) -> io::Result<()> {
         answer.checked().map(drop)
     }

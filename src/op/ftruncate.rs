@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::orphan;
 use crate::driver::{Completion, Form, Hold, Operation, Request, form};
 use crate::sys;
 
@@ -40,7 +41,15 @@ impl Operation for Ftruncate {
         Some(&self.hold)
     }
 
+    fn writes_file(&self) -> bool {
+        true
+    }
+
     fn complete(self, answer: Completion) -> io::Result<()> {
         answer.checked().map(drop)
+    }
+
+    fn salvage(self, answer: Completion) {
+        orphan::leave_outcome(&self.hold, 0, answer);
     }
 }

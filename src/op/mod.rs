@@ -2,17 +2,28 @@
 //!
 //! [`Submitted`] is the future of any of them. To add an operation: one file, and one line in the list below.
 
+mod cancel_when;
 mod closing;
 mod orphan;
 pub(crate) mod path;
 #[cfg(test)]
 mod races;
+mod rest;
+mod settle;
+
 mod submitted;
 mod vectors;
+mod whole;
 
 pub(crate) use closing::close;
 pub use nop::nop;
+// Not in the list below: it never goes to the driver, so there is no doing without it.
+pub(crate) use cancel_when::Stop;
+pub use cancel_when::{CancelWhen, Cancellable};
+pub use settle::Settle;
 pub use submitted::Submitted;
+pub(crate) use whole::incomplete;
+pub use whole::{Incomplete, Transfer, Whole};
 
 macro_rules! operations {
     ($($file:ident: $kind:ident $(<$with:ty>)?),* $(,)?) => {
@@ -61,10 +72,4 @@ pub(crate) fn code_of(name: &str) -> Option<u8> {
 /// All names, for an error's text.
 pub(crate) fn names() -> Vec<&'static str> {
     forms().map(|form| form.name).collect()
-}
-
-/// A transfer's length as a request carries it: what is more is left for the next transfer.
-#[inline]
-fn clamped(length: usize) -> u32 {
-    length.min(crate::sys::TRANSFER_MAX) as u32
 }

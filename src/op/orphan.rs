@@ -4,6 +4,7 @@
 //! the next operation in that direction is answered with them, without a trip through the driver.
 #![allow(unsafe_code)]
 
+use super::rest::Rest;
 use super::vectors::Vectors;
 use crate::buf::IoBufMut;
 use crate::driver::{Completion, Hold, Leftover, Way};
@@ -19,22 +20,33 @@ pub(super) fn empty(length: usize) -> Option<Completion> {
 /// Keeps an error that says something of the stream. The kernel tells such a thing once: after ECONNRESET it
 /// says 0, so an error that is swallowed turns a torn stream into a clean end (measured).
 pub(super) fn leave_error(hold: &Hold, way: Way, answer: Completion) {
-    let passing = [-libc::ECANCELED, -libc::EINTR, -libc::EAGAIN];
-    if answer.result < 0 && !passing.contains(&answer.result) && !hold.is_closing() {
-        hold.direction(way).leave_behind(Leftover::Error(-answer.result));
+    if let Some(errno) = lasting(answer).filter(|_| !hold.is_closing()) {
+        hold.direction(way).leave_behind(Leftover::Error(errno));
     }
 }
 
-/// Keeps what was received.
-pub(super) fn leave_bytes<B: IoBufMut>(hold: &Hold, way: Way, answer: Completion, buffer: &mut B) {
-    match usize::try_from(answer.result) {
-        Ok(0) => {}
-        Ok(count) => {
-            // SAFETY: the kernel has written that many bytes from the beginning.
-            let bytes = unsafe { std::slice::from_raw_parts(buffer.stable_mut_ptr(), count) };
-            leave(hold, way, bytes.into());
-        }
-        Err(_) => leave_error(hold, way, answer),
+/// The `errno` of an answer that says something of the stream, and not only of the operation.
+fn lasting(answer: Completion) -> Option<i32> {
+    let passing = [-libc::ECANCELED, -libc::EINTR, -libc::EAGAIN];
+    (answer.result < 0 && !passing.contains(&answer.result)).then_some(-answer.result)
+}
+
+/// Keeps what was received: by this answer, and by those before it of a transfer that is whole.
+pub(super) fn leave_bytes<B: IoBufMut>(hold: &Hold, way: Way, answer: Completion, mut rest: Rest<B>) {
+    let count = usize::try_from(answer.result).unwrap_or(0);
+    if rest.done() + count == 0 {
+        return leave_error(hold, way, answer);
+    }
+    // SAFETY: the kernel has written that many bytes to where the rest began.
+    leave(hold, way, unsafe { rest.gather(count) }, lasting(answer));
+}
+
+/// Keeps what became of a write that nobody waited for: who asks is told, and an error is told to the next.
+pub(super) fn leave_outcome(hold: &Hold, done: usize, answer: Completion) {
+    let written = done + usize::try_from(answer.result).unwrap_or(0);
+    let errno = lasting(answer);
+    if (written > 0 || errno.is_some()) && !hold.is_closing() {
+        hold.direction(Way::Write).record(written, errno);
     }
 }
 
@@ -43,15 +55,15 @@ pub(super) fn leave_scattered(hold: &Hold, way: Way, answer: Completion, vectors
     match usize::try_from(answer.result) {
         Ok(0) => {}
         // SAFETY: the kernel has written that many bytes, filling one buffer after the other.
-        Ok(count) => leave(hold, way, unsafe { vectors.gather(count) }),
+        Ok(count) => leave(hold, way, unsafe { vectors.gather(count) }, None),
         Err(_) => leave_error(hold, way, answer),
     }
 }
 
-fn leave(hold: &Hold, way: Way, bytes: Box<[u8]>) {
+fn leave(hold: &Hold, way: Way, bytes: Box<[u8]>, then: Option<i32>) {
     // Of a descriptor that is being closed nobody will read.
     if !hold.is_closing() {
-        hold.direction(way).leave_behind(Leftover::Bytes { bytes, taken: 0 });
+        hold.direction(way).leave_behind(Leftover::Bytes { bytes, taken: 0, then });
     }
 }
 
@@ -66,20 +78,14 @@ pub(super) fn leave_descriptor(hold: &Hold, way: Way, answer: Completion) {
 
 /// What was left, as the answer of a receive into `buffer`.
 #[inline]
-pub(super) fn take_bytes<B: IoBufMut>(direction: &Direction, buffer: &mut B) -> Option<Completion> {
-    let room = buffer.bytes_total();
-    if room == 0 {
+pub(super) fn take_bytes<B: IoBufMut>(direction: &Direction, rest: &mut Rest<B>) -> Option<Completion> {
+    if rest.to_fill() == 0 {
         return empty(0);
     }
     if !direction.has_leftover() {
         return None;
     }
-    take(direction, |bytes| {
-        let count = bytes.len().min(room);
-        // SAFETY: there is room for that many, and the buffer is not in flight. The two do not overlap: one is ours.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.stable_mut_ptr(), count) };
-        count
-    })
+    take(direction, |bytes| rest.copy(bytes))
 }
 
 /// What was left, as the answer of a receive into several buffers.
@@ -94,11 +100,13 @@ pub(super) fn take_scattered(direction: &Direction, vectors: &mut Vectors) -> Op
 #[cold]
 fn take(direction: &Direction, hand_out: impl FnOnce(&[u8]) -> usize) -> Option<Completion> {
     match direction.take_leftover()? {
-        Leftover::Bytes { bytes, taken } => {
+        Leftover::Bytes { bytes, taken, then } => {
             let given = hand_out(&bytes[taken..]);
             let taken = taken + given;
             if taken < bytes.len() {
-                direction.leave_behind(Leftover::Bytes { bytes, taken });
+                direction.leave_behind(Leftover::Bytes { bytes, taken, then });
+            } else if let Some(errno) = then {
+                direction.leave_behind(Leftover::Error(errno));
             }
             Some(Completion::of(given as i32))
         }

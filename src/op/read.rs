@@ -3,7 +3,8 @@
 
 use std::io;
 
-use super::{clamped, orphan};
+use super::rest::Rest;
+use super::{Transfer, orphan};
 use crate::buf::IoBufMut;
 use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys::file::{self, CURSOR};
@@ -11,7 +12,7 @@ use crate::sys::file::{self, CURSOR};
 /// Reads from a file at an offset, or at its cursor.
 pub struct Read<B> {
     hold: Hold,
-    buffer: B,
+    rest: Rest<B>,
     offset: u64,
 }
 
@@ -31,7 +32,7 @@ const FORM: &Form = &form! {
 
 impl<B: IoBufMut> Read<B> {
     pub(crate) fn new(hold: Hold, buffer: B, offset: u64) -> Self {
-        Read { hold, buffer, offset }
+        Read { hold, rest: Rest::of(buffer), offset }
     }
 }
 
@@ -43,12 +44,9 @@ impl<B: IoBufMut> Operation for Read<B> {
     }
 
     fn request(&mut self) -> Request {
-        Request {
-            pointer: self.buffer.stable_mut_ptr(),
-            length: clamped(self.buffer.bytes_total()),
-            offset: self.offset,
-            ..Request::on(FORM, &self.hold)
-        }
+        let (pointer, length) = self.rest.fill();
+        let offset = self.rest.offset(self.offset);
+        Request { pointer, length, offset, ..Request::on(FORM, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {
@@ -62,24 +60,33 @@ impl<B: IoBufMut> Operation for Read<B> {
 
     fn answer_at_hand(&mut self) -> Option<Completion> {
         if self.offset != CURSOR {
-            return orphan::empty(self.buffer.bytes_total());
+            return orphan::empty(self.rest.to_fill());
         }
-        orphan::take_bytes(self.hold.direction(Way::Read), &mut self.buffer)
+        orphan::take_bytes(self.hold.direction(Way::Read), &mut self.rest)
     }
 
-    fn complete(mut self, answer: Completion) -> Self::Output {
-        let result = answer.checked().map(|count| count as usize);
-        if let Ok(count) = result {
-            // SAFETY: the kernel has written that many bytes from the beginning.
-            unsafe { self.buffer.set_init(count) };
-        }
-        (result, self.buffer)
+    fn complete(self, answer: Completion) -> Self::Output {
+        // SAFETY: the kernel has written that many bytes to where the rest began.
+        unsafe { self.rest.filled(answer) }
     }
 
-    fn salvage(mut self, answer: Completion) {
-        if self.offset != CURSOR {
-            return;
+    fn salvage(self, answer: Completion) {
+        if self.offset == CURSOR {
+            orphan::leave_bytes(&self.hold, Way::Read, answer, self.rest);
         }
-        orphan::leave_bytes(&self.hold.clone(), Way::Read, answer, &mut self.buffer);
+    }
+}
+
+impl<B: IoBufMut> Transfer for Read<B> {
+    type Buffer = B;
+
+    const ENDED: io::ErrorKind = io::ErrorKind::UnexpectedEof;
+
+    fn progress(&self) -> (usize, usize) {
+        (self.rest.done(), self.rest.to_fill())
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.rest.advance(count);
     }
 }

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use super::{clamped, orphan};
+use super::rest::Rest;
+use super::{Transfer, orphan};
 use crate::buf::IoBufMut;
 use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
@@ -11,7 +12,7 @@ use crate::sys;
 /// Receives from a socket into one buffer.
 pub struct Recv<B> {
     hold: Hold,
-    buffer: B,
+    rest: Rest<B>,
 }
 
 const FORM: &Form = &form! {
@@ -26,7 +27,7 @@ const FORM: &Form = &form! {
 
 impl<B: IoBufMut> Recv<B> {
     pub(crate) fn new(hold: Hold, buffer: B) -> Self {
-        Recv { hold, buffer }
+        Recv { hold, rest: Rest::of(buffer) }
     }
 }
 
@@ -38,11 +39,8 @@ impl<B: IoBufMut> Operation for Recv<B> {
     }
 
     fn request(&mut self) -> Request {
-        Request {
-            pointer: self.buffer.stable_mut_ptr(),
-            length: clamped(self.buffer.bytes_total()),
-            ..Request::on(FORM, &self.hold)
-        }
+        let (pointer, length) = self.rest.fill();
+        Request { pointer, length, ..Request::on(FORM, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {
@@ -54,19 +52,29 @@ impl<B: IoBufMut> Operation for Recv<B> {
     }
 
     fn answer_at_hand(&mut self) -> Option<Completion> {
-        orphan::take_bytes(self.hold.direction(Way::Read), &mut self.buffer)
+        orphan::take_bytes(self.hold.direction(Way::Read), &mut self.rest)
     }
 
-    fn complete(mut self, answer: Completion) -> Self::Output {
-        let result = answer.checked().map(|count| count as usize);
-        if let Ok(count) = result {
-            // SAFETY: the kernel has written that many bytes from the beginning.
-            unsafe { self.buffer.set_init(count) };
-        }
-        (result, self.buffer)
+    fn complete(self, answer: Completion) -> Self::Output {
+        // SAFETY: the kernel has written that many bytes to where the rest began.
+        unsafe { self.rest.filled(answer) }
     }
 
-    fn salvage(mut self, answer: Completion) {
-        orphan::leave_bytes(&self.hold.clone(), Way::Read, answer, &mut self.buffer);
+    fn salvage(self, answer: Completion) {
+        orphan::leave_bytes(&self.hold, Way::Read, answer, self.rest);
+    }
+}
+
+impl<B: IoBufMut> Transfer for Recv<B> {
+    type Buffer = B;
+
+    const ENDED: io::ErrorKind = io::ErrorKind::UnexpectedEof;
+
+    fn progress(&self) -> (usize, usize) {
+        (self.rest.done(), self.rest.to_fill())
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.rest.advance(count);
     }
 }

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use super::{clamped, orphan};
+use super::rest::Rest;
+use super::{Transfer, orphan};
 use crate::buf::IoBuf;
 use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
@@ -11,7 +12,7 @@ use crate::sys;
 /// Sends one buffer to a socket, never raising SIGPIPE.
 pub struct Send<B> {
     hold: Hold,
-    buffer: B,
+    rest: Rest<B>,
 }
 
 const FORM: &Form = &form! {
@@ -26,7 +27,7 @@ const FORM: &Form = &form! {
 
 impl<B: IoBuf> Send<B> {
     pub(crate) fn new(hold: Hold, buffer: B) -> Self {
-        Send { hold, buffer }
+        Send { hold, rest: Rest::of(buffer) }
     }
 }
 
@@ -38,11 +39,8 @@ impl<B: IoBuf> Operation for Send<B> {
     }
 
     fn request(&mut self) -> Request {
-        Request {
-            pointer: self.buffer.stable_ptr().cast_mut(),
-            length: clamped(self.buffer.bytes_init()),
-            ..Request::on(FORM, &self.hold)
-        }
+        let (pointer, length) = self.rest.send();
+        Request { pointer, length, ..Request::on(FORM, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {
@@ -54,14 +52,28 @@ impl<B: IoBuf> Operation for Send<B> {
     }
 
     fn answer_at_hand(&mut self) -> Option<Completion> {
-        orphan::take_error(self.hold.direction(Way::Write)).or_else(|| orphan::empty(self.buffer.bytes_init()))
+        orphan::take_error(self.hold.direction(Way::Write)).or_else(|| orphan::empty(self.rest.to_send()))
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
-        (answer.checked().map(|count| count as usize), self.buffer)
+        self.rest.sent(answer)
     }
 
     fn salvage(self, answer: Completion) {
-        orphan::leave_error(&self.hold, Way::Write, answer);
+        orphan::leave_outcome(&self.hold, self.rest.done(), answer);
+    }
+}
+
+impl<B: IoBuf> Transfer for Send<B> {
+    type Buffer = B;
+
+    const ENDED: io::ErrorKind = io::ErrorKind::WriteZero;
+
+    fn progress(&self) -> (usize, usize) {
+        (self.rest.done(), self.rest.to_send())
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.rest.advance(count);
     }
 }

@@ -67,6 +67,6 @@ impl<B: IoBuf> Operation for Sendmsg<B> {
     }
 
     fn salvage(self, answer: Completion) {
-        orphan::leave_error(&self.hold, Way::Write, answer);
+        orphan::leave_outcome(&self.hold, 0, answer);
     }
 }

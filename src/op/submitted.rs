@@ -1,10 +1,12 @@
 //! The future of an operation.
 //!
 //! ```text
-//! Idle --poll--> InFlight --answer, poll--> Finished
-//!  |               |   '--dropped--> the slot owns the operation and asks for its end
-//!  '--direction busy--> Queued --its turn--> InFlight
+//! Idle --poll--> Entered --submit--> InFlight --answer, poll--> Entered --> Finished
+//!  |               ^  '<--the answer was not the last---'  |
+//!  '--busy--> Queued                                       '--dropped--> the slot owns the operation
+//!                                                                        and asks for its end
 //! ```
+//! Entered lasts no longer than a poll, unless a buffer or a waker panics in it.
 #![allow(unsafe_code)]
 
 use std::future::Future;
@@ -13,7 +15,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::driver::{Begin, Completion, Hold, Operation, Port, Ticket, Token, Wait, orphan};
+use super::{CancelWhen, Cancellable, Stop};
+use crate::driver::{Begin, Completion, Departure, Hold, Operation, Port, Ticket, Token, Wait, orphan};
 use crate::engine::{self, Engine};
 use crate::executor::{RuntimeId, Waiter};
 
@@ -37,7 +40,7 @@ pub struct Submitted<O: Operation> {
     /// else: the kernel writes to the buffers while this is moved about.
     operation: MaybeUninit<O>,
     stage: Stage,
-    cancelled: bool,
+    stop: Stop,
     /// Where it went out. None for an operation of a descriptor, which knows.
     port: Option<Rc<Port>>,
 }
@@ -47,6 +50,8 @@ enum Stage {
     Idle,
     /// In the queue of a busy direction.
     Queued(Ticket),
+    /// It counts on its descriptor, and has its turn in the direction; the kernel knows nothing of it.
+    Entered,
     InFlight(Token),
     Finished,
 }
@@ -56,7 +61,7 @@ impl<O: Operation> Unpin for Submitted<O> {}
 
 impl<O: Operation> Submitted<O> {
     pub(crate) fn new(operation: O) -> Submitted<O> {
-        Submitted { operation: MaybeUninit::new(operation), stage: Stage::Idle, cancelled: false, port: None }
+        Submitted { operation: MaybeUninit::new(operation), stage: Stage::Idle, stop: Stop::Not, port: None }
     }
 
     /// Asks the kernel to stop. Await the future afterwards: it resolves from its own completion, with its
@@ -85,10 +90,30 @@ impl<O: Operation> Submitted<O> {
     /// # }
     /// ```
     pub fn cancel(&mut self) {
-        self.cancelled = true;
-        if let Stage::InFlight(token) = self.stage {
-            self.port().cancel(token);
-        }
+        self.stop(Stop::Cancelled);
+    }
+
+    /// Asks the kernel to stop when `signal` is ready, and resolves from its own completion, as after
+    /// [`cancel`](Self::cancel): with the data if they came first.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::{TcpListener, TcpStream};
+    ///
+    /// annulus::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///
+    ///     let work = annulus::spawn(async { "done" });
+    ///     let (result, buffer) = stream.read(Vec::with_capacity(1024)).cancel_when(work).await;
+    ///     assert!(result.is_err());
+    ///     assert_eq!(buffer.capacity(), 1024);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn cancel_when<F: Future>(self, signal: F) -> CancelWhen<Self, F> {
+        CancelWhen::new(self, Stop::Cancelled, signal)
     }
 
     /// Submits now, for what names no descriptor: the first poll says who waits.
@@ -138,43 +163,65 @@ impl<O: Operation> Submitted<O> {
         }
         if self.operation().descriptor().is_none() {
             self.port = Some(engine::current_port());
-        } else if !self.port().has_ended() {
-            assert_at_home(self.port(), current.map(|(id, _)| id));
         }
+        if self.stop != Stop::Not || self.port().has_ended() {
+            return self.refuse();
+        }
+        assert_at_home(self.port(), current.map(|(id, _)| id));
         if !self.enter(cx) {
             return Poll::Pending;
         }
-        let closing = self.operation().descriptor().is_some_and(|hold| {
-            hold.begin();
-            hold.is_closing()
-        });
-        let at_hand = match closing || self.cancelled || self.port().has_ended() {
-            true => Some(Completion::cancelled()),
-            false => self.operation_mut().answer_at_hand(),
-        };
-        match at_hand {
-            None => self.submit(Begin::Now, cx.waker()),
-            Some(answer) => {
-                engine::with_current(Engine::spend_budget);
+        self.stage = Stage::Entered;
+        self.go(cx)
+    }
+
+    /// Takes the operation's turn, if it has to wait for one, and counts on the descriptor. False if it is not yet its
+    /// turn.
+    #[inline]
+    fn enter(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(hold) = self.operation().descriptor() else { return true };
+        if self.operation().follows_writes() && !hold.is_settled(cx.waker()) {
+            return false;
+        }
+        if let Some(way) = self.operation().way() {
+            let mut ticket = match self.stage {
+                Stage::Queued(ticket) => Some(ticket),
+                _ => None,
+            };
+            let entered = hold.direction(way).enter(&mut ticket, cx.waker());
+            if !entered {
+                self.stage = ticket.map_or(Stage::Idle, Stage::Queued);
+                return false;
+            }
+        }
+        hold.begin();
+        true
+    }
+
+    /// From Entered on: submits, unless the answer is at hand.
+    #[inline]
+    fn go(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
+        loop {
+            let at_hand = match self.is_to_stop() {
+                true => Some(Completion::cancelled()),
+                false => self.operation_mut().answer_at_hand(),
+            };
+            let Some(answer) = at_hand else {
+                self.submit(Begin::Now, cx.waker());
+                return Poll::Pending;
+            };
+            engine::with_current(Engine::spend_budget);
+            if !self.operation_mut().goes_on(answer) {
                 return self.conclude(answer);
             }
         }
-        Poll::Pending
     }
 
-    /// Takes the operation's turn in its direction, if it has one. False if that is not yet.
     #[inline]
-    fn enter(&mut self, cx: &mut Context<'_>) -> bool {
-        let (Some(hold), Some(way)) = (self.operation().descriptor(), self.operation().way()) else {
-            return true;
-        };
-        let mut ticket = match self.stage {
-            Stage::Queued(ticket) => Some(ticket),
-            _ => None,
-        };
-        let entered = hold.direction(way).enter(&mut ticket, cx.waker());
-        self.stage = ticket.map_or(Stage::Idle, Stage::Queued);
-        entered
+    fn is_to_stop(&self) -> bool {
+        self.stop != Stop::Not
+            || self.operation().descriptor().is_some_and(Hold::is_closing)
+            || self.port().has_ended()
     }
 
     #[inline]
@@ -189,14 +236,35 @@ impl<O: Operation> Submitted<O> {
         self.stage = Stage::InFlight(token);
     }
 
+    /// It was asked to stop before it had its turn, or there are no turns any more.
+    #[cold]
+    fn refuse(&mut self) -> Poll<O::Output> {
+        self.leave_queue();
+        let answer = self.stopped(Completion::cancelled());
+        Poll::Ready(self.finish().complete(answer))
+    }
+
     /// The answer is the operation's last: the next one may begin.
     #[inline]
     fn conclude(&mut self, answer: Completion) -> Poll<O::Output> {
+        let answer = if self.stop == Stop::Not { answer } else { self.stopped(answer) };
         let operation = self.finish();
         if let Some(hold) = operation.descriptor() {
             hold.end(operation.way());
         }
         Poll::Ready(operation.complete(answer))
+    }
+
+    /// What an answer says that came after the request to stop: whatever the kernel calls it that it did so.
+    #[cold]
+    fn stopped(&self, answer: Completion) -> Completion {
+        match -answer.result {
+            libc::ECANCELED | libc::EAGAIN | libc::EINTR if self.stop == Stop::TimedOut => {
+                Completion::of(-libc::ETIMEDOUT)
+            }
+            libc::EAGAIN | libc::EINTR => Completion::cancelled(),
+            _ => answer,
+        }
     }
 
     /// Whether the kernel said that the descriptor is not ready, which it does for one that is non-blocking in a way
@@ -205,8 +273,7 @@ impl<O: Operation> Submitted<O> {
     fn is_not_ready(&self, answer: Completion) -> bool {
         answer.result == -libc::EAGAIN
             && matches!(O::form().wait, Wait::Readable | Wait::Writable)
-            && !self.cancelled
-            && !self.port().has_ended()
+            && !self.is_to_stop()
     }
 
     /// It is dropped before it has resolved.
@@ -215,20 +282,41 @@ impl<O: Operation> Submitted<O> {
         match self.stage {
             Stage::InFlight(token) => {
                 let port = Rc::clone(self.port());
+                self.unsettle();
                 self.stage = Stage::Finished;
                 let operation = std::mem::replace(&mut self.operation, MaybeUninit::uninit());
                 // SAFETY: it was present, and from now on the stage says that it is not.
                 port.abandon(token, unsafe { orphan(operation) });
             }
-            Stage::Queued(ticket) => {
+            Stage::Entered => {
+                // Somebody's code has panicked between two submissions. What was gathered before is kept.
+                self.unsettle();
                 let operation = self.finish();
-                if let (Some(hold), Some(way)) = (operation.descriptor(), operation.way()) {
-                    hold.direction(way).give_up(ticket);
-                }
+                let _departure = Departure::of(&operation);
+                operation.salvage(Completion::cancelled());
             }
-            Stage::Idle => drop(self.finish()),
+            Stage::Idle | Stage::Queued(_) => {
+                self.leave_queue();
+                drop(self.finish());
+            }
             Stage::Finished => {}
         }
+    }
+
+    /// A write to a file whose outcome is open: those that follow wait for it.
+    fn unsettle(&self) {
+        if self.operation().writes_file() {
+            self.operation().descriptor().inspect(|hold| hold.unsettle());
+        }
+    }
+
+    /// Gives a place in the queue of a busy direction back.
+    fn leave_queue(&mut self) {
+        let Stage::Queued(ticket) = self.stage else { return };
+        if let (Some(hold), Some(way)) = (self.operation().descriptor(), self.operation().way()) {
+            hold.direction(way).give_up(ticket);
+        }
+        self.stage = Stage::Idle;
     }
 }
 
@@ -250,17 +338,34 @@ impl<O: Operation> Future for Submitted<O> {
         let this = &mut *self;
         match this.stage {
             Stage::Idle | Stage::Queued(_) => this.begin(cx),
+            Stage::Entered => panic!("an operation was polled after its buffer or its waker had panicked"),
             Stage::InFlight(token) => {
                 let Poll::Ready(answer) = this.port().poll(token, cx.waker()) else { return Poll::Pending };
                 // Retired: from here the operation is as it was before it was submitted.
-                this.stage = Stage::Idle;
+                this.stage = Stage::Entered;
                 if this.is_not_ready(answer) {
                     this.submit(Begin::WhenReady, cx.waker());
                     return Poll::Pending;
                 }
-                this.conclude(answer)
+                match this.operation_mut().goes_on(answer) {
+                    true => this.go(cx),
+                    false => this.conclude(answer),
+                }
             }
             Stage::Finished => panic!("an operation was polled after it had resolved"),
+        }
+    }
+}
+
+impl<O: Operation> Cancellable for Submitted<O> {
+    fn stop(&mut self, why: Stop) {
+        // The first reason counts.
+        if self.stop != Stop::Not {
+            return;
+        }
+        self.stop = why;
+        if let Stage::InFlight(token) = self.stage {
+            self.port().cancel(token);
         }
     }
 }
@@ -279,6 +384,7 @@ impl<O: Operation> std::fmt::Debug for Submitted<O> {
         let stage = match self.stage {
             Stage::Idle => "idle",
             Stage::Queued(_) => "queued",
+            Stage::Entered => "entered",
             Stage::InFlight(..) => "in flight",
             Stage::Finished => "finished",
         };

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use super::{clamped, orphan};
+use super::rest::Rest;
+use super::{Transfer, orphan};
 use crate::buf::IoBuf;
 use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
 use crate::sys::file::{self, CURSOR};
@@ -11,7 +12,7 @@ use crate::sys::file::{self, CURSOR};
 /// Writes to a file at an offset, or at its cursor.
 pub struct Write<B> {
     hold: Hold,
-    buffer: B,
+    rest: Rest<B>,
     offset: u64,
 }
 
@@ -27,7 +28,7 @@ const FORM: &Form = &form! {
 
 impl<B: IoBuf> Write<B> {
     pub(crate) fn new(hold: Hold, buffer: B, offset: u64) -> Self {
-        Write { hold, buffer, offset }
+        Write { hold, rest: Rest::of(buffer), offset }
     }
 }
 
@@ -39,12 +40,9 @@ impl<B: IoBuf> Operation for Write<B> {
     }
 
     fn request(&mut self) -> Request {
-        Request {
-            pointer: self.buffer.stable_ptr().cast_mut(),
-            length: clamped(self.buffer.bytes_init()),
-            offset: self.offset,
-            ..Request::on(FORM, &self.hold)
-        }
+        let (pointer, length) = self.rest.send();
+        let offset = self.rest.offset(self.offset);
+        Request { pointer, length, offset, ..Request::on(FORM, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {
@@ -56,11 +54,33 @@ impl<B: IoBuf> Operation for Write<B> {
         (self.offset == CURSOR).then_some(Way::Write)
     }
 
+    fn writes_file(&self) -> bool {
+        true
+    }
+
     fn answer_at_hand(&mut self) -> Option<Completion> {
-        orphan::empty(self.buffer.bytes_init())
+        orphan::empty(self.rest.to_send())
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
-        (answer.checked().map(|count| count as usize), self.buffer)
+        self.rest.sent(answer)
+    }
+
+    fn salvage(self, answer: Completion) {
+        orphan::leave_outcome(&self.hold, self.rest.done(), answer);
+    }
+}
+
+impl<B: IoBuf> Transfer for Write<B> {
+    type Buffer = B;
+
+    const ENDED: io::ErrorKind = io::ErrorKind::WriteZero;
+
+    fn progress(&self) -> (usize, usize) {
+        (self.rest.done(), self.rest.to_send())
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.rest.advance(count);
     }
 }

@@ -58,11 +58,19 @@ impl<B: IoBuf> Operation for Writev<B> {
         (self.offset == CURSOR).then_some(Way::Write)
     }
 
+    fn writes_file(&self) -> bool {
+        true
+    }
+
     fn answer_at_hand(&mut self) -> Option<Completion> {
         orphan::empty(self.vectors.bytes())
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
         (answer.checked().map(|count| count as usize), self.buffers)
+    }
+
+    fn salvage(self, answer: Completion) {
+        orphan::leave_outcome(&self.hold, 0, answer);
     }
 }

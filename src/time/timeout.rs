@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 
 use super::sleep::{Sleep, sleep, sleep_until};
+use crate::driver::Operation;
+use crate::op::{CancelWhen, Stop, Submitted};
 
 /// Waits for `future`, but at most for `span` from now.
 ///
@@ -18,8 +20,10 @@ use super::sleep::{Sleep, sleep, sleep_until};
 ///
 /// # Cancel safety
 /// When the time is up, or when it is dropped, the future is dropped with it. Around one operation of this crate
-/// nothing is lost by that: see [`Submitted`](crate::Submitted). Around what gathers over several operations
-/// (`read_exact`, `write_all`, `copy`) what was gathered is lost.
+/// nothing is lost by that, `read_exact` and `write_all` included: see [`Submitted`](crate::Submitted). A future that
+/// you compose of several operations loses what it holds in its own variables between two of them, and
+/// [`io::copy`](crate::io::copy) a chunk. To have the buffer back when the time is up, put the time-out on the
+/// operation: [`Submitted::timeout`](crate::Submitted::timeout).
 ///
 /// # Errors
 /// [`Elapsed`] when the time is up.
@@ -83,6 +87,41 @@ impl<F: Future> Future for Timeout<F> {
             // Armed only now: a future that is ready at once costs no timer.
             Poll::Pending => Pin::new(this.sleep).poll(cx).map(|()| Err(Elapsed)),
         }
+    }
+}
+
+impl<O: Operation> Submitted<O> {
+    /// Asks the kernel to stop when `span` is over, counted from now, and resolves from its own completion: with its
+    /// buffer, and with the data if they came first. If the request to stop won, the error is of kind `TimedOut`
+    /// (ETIMEDOUT, which a connection that is lost also says).
+    ///
+    /// The time bounds the request to stop, not the return: a file operation that a thread of the kernel is at may
+    /// take longer. No timer is armed if the operation is answered at once.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::time::Duration;
+    /// use annulus::net::{TcpListener, TcpStream};
+    ///
+    /// annulus::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///
+    ///     let read = stream.read(Vec::with_capacity(1024));
+    ///     let (result, buffer) = read.timeout(Duration::from_millis(5)).await;
+    ///     assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    ///     assert_eq!(buffer.capacity(), 1024);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn timeout(self, span: Duration) -> CancelWhen<Self, Sleep> {
+        CancelWhen::new(self, Stop::TimedOut, sleep(span))
+    }
+
+    /// As [`timeout`](Self::timeout), at a moment.
+    pub fn timeout_at(self, deadline: Instant) -> CancelWhen<Self, Sleep> {
+        CancelWhen::new(self, Stop::TimedOut, sleep_until(deadline))
     }
 }
 

@@ -2,9 +2,14 @@
 //!
 //! [`streams`]: what is received and sent, in which order, when operations are dropped and cancelled.
 //! [`endings`]: what is closed and freed, and when.
+//! [`whole`]: transfers that take several submissions. [`files`]: the order of writes to a file.
+//! [`stops`]: cancelling, and for which reason.
 
 mod endings;
+mod files;
+mod stops;
 mod streams;
+mod whole;
 
 use std::future::Future;
 use std::io;

@@ -56,6 +56,14 @@ enum Stage {
     Finished,
 }
 
+/// What became of the attempt to begin.
+enum Begun {
+    InTurn,
+    Waiting,
+    /// It was asked to stop before, or its runtime has ended.
+    Refused,
+}
+
 /// An operation moves only heap addresses about, and nothing points into this.
 impl<O: Operation> Unpin for Submitted<O> {}
 
@@ -156,23 +164,23 @@ impl<O: Operation> Submitted<O> {
 
     /// The first step, and the next ones while others have the direction.
     #[inline]
-    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
+    fn begin(&mut self, cx: &mut Context<'_>) -> Begun {
         let current = engine::with_current(|engine| (engine.executor.id(), engine.has_budget(cx.waker())));
         if let Some((_, false)) = current {
-            return Poll::Pending;
+            return Begun::Waiting;
         }
         if self.operation().descriptor().is_none() {
             self.port = Some(engine::current_port());
         }
         if self.stop != Stop::Not || self.port().has_ended() {
-            return self.refuse();
+            return Begun::Refused;
         }
         assert_at_home(self.port(), current.map(|(id, _)| id));
         if !self.enter(cx) {
-            return Poll::Pending;
+            return Begun::Waiting;
         }
         self.stage = Stage::Entered;
-        self.go(cx)
+        Begun::InTurn
     }
 
     /// Takes the operation's turn, if it has to wait for one, and counts on the descriptor. False if it is not yet its
@@ -198,9 +206,9 @@ impl<O: Operation> Submitted<O> {
         true
     }
 
-    /// From Entered on: submits, unless the answer is at hand.
+    /// From Entered on: submits, unless the last answer is at hand, which is then given.
     #[inline]
-    fn go(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
+    fn set_out(&mut self, cx: &mut Context<'_>) -> Option<Completion> {
         loop {
             let at_hand = match self.is_to_stop() {
                 true => Some(Completion::cancelled()),
@@ -208,11 +216,11 @@ impl<O: Operation> Submitted<O> {
             };
             let Some(answer) = at_hand else {
                 self.submit(Begin::Now, cx.waker());
-                return Poll::Pending;
+                return None;
             };
             engine::with_current(Engine::spend_budget);
             if !self.operation_mut().goes_on(answer) {
-                return self.conclude(answer);
+                return Some(answer);
             }
         }
     }
@@ -253,6 +261,12 @@ impl<O: Operation> Submitted<O> {
             hold.end(operation.way());
         }
         Poll::Ready(operation.complete(answer))
+    }
+
+    /// As `conclude`, where that is rare: so that it is inlined where it is not.
+    #[cold]
+    fn conclude_at_hand(&mut self, answer: Completion) -> Poll<O::Output> {
+        self.conclude(answer)
     }
 
     /// What an answer says that came after the request to stop: whatever the kernel calls it that it did so.
@@ -337,8 +351,11 @@ impl<O: Operation> Future for Submitted<O> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let this = &mut *self;
         match this.stage {
-            Stage::Idle | Stage::Queued(_) => this.begin(cx),
-            Stage::Entered => panic!("an operation was polled after its buffer or its waker had panicked"),
+            Stage::Idle | Stage::Queued(_) => match this.begin(cx) {
+                Begun::InTurn => {}
+                Begun::Waiting => return Poll::Pending,
+                Begun::Refused => return this.refuse(),
+            },
             Stage::InFlight(token) => {
                 let Poll::Ready(answer) = this.port().poll(token, cx.waker()) else { return Poll::Pending };
                 // Retired: from here the operation is as it was before it was submitted.
@@ -347,12 +364,16 @@ impl<O: Operation> Future for Submitted<O> {
                     this.submit(Begin::WhenReady, cx.waker());
                     return Poll::Pending;
                 }
-                match this.operation_mut().goes_on(answer) {
-                    true => this.go(cx),
-                    false => this.conclude(answer),
+                if !this.operation_mut().goes_on(answer) {
+                    return this.conclude(answer);
                 }
             }
+            Stage::Entered => panic!("an operation was polled after its buffer or its waker had panicked"),
             Stage::Finished => panic!("an operation was polled after it had resolved"),
+        }
+        match this.set_out(cx) {
+            None => Poll::Pending,
+            Some(answer) => this.conclude_at_hand(answer),
         }
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::process::Command;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use annulus::fs::{self, File};
@@ -14,8 +14,13 @@ use annulus::time::{sleep, timeout};
 use annulus::{Builder, Driver, Error, Runtime, spawn, spawn_blocking, yield_now};
 use support::child::{self, again};
 use support::data::{Dice, assert_same, bytes};
+use support::guarded::{self, Guarded};
 use support::net::{pair, read_to_end};
 use support::on_every_driver;
+
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
 
 on_every_driver! {
     without_any_one_operation_everything_works,
@@ -374,8 +379,11 @@ mod under_a_policy {
         let runtime =
             Builder::new().driver(Driver::Uring).shutdown_limit(Duration::from_millis(300)).build().unwrap();
         let start = Instant::now();
-        let (waits, error) = {
+        let before = support::audit::descriptors();
+        let (waits, queued, dropped, error) = {
             let handle = std::cell::RefCell::new(None);
+            let held = std::cell::RefCell::new(None);
+            let dropped = std::rc::Rc::new(());
             let error = runtime
                 .run(async {
                     let (client, server) = pair().await;
@@ -383,16 +391,32 @@ mod under_a_policy {
                         let _kept = &client;
                         server.read(Vec::with_capacity(8)).await.0.map(drop)
                     });
-                    yield_now().await;
+                    // The kernel has this one, and never gives it back.
+                    annulus::time::sleep(Duration::from_millis(1)).await;
                     handle.replace(Some(waits));
+                    let file = annulus::fs::File::open("/dev/zero").await.unwrap();
+                    let closed = annulus::fs::File::open("/dev/zero").await.unwrap();
                     refuse(&[ENTER], errno);
+                    // Those it never sees: held outside of the loop, by a task, by nobody; and a close.
+                    let mut read = file.read_at(Guarded::new(4096), 0);
+                    assert!(poll_once(&mut read).is_pending());
+                    held.replace(Some(read));
+                    let kept = std::rc::Rc::clone(&dropped);
+                    drop(spawn(async move {
+                        let _kept = kept;
+                        file.read_at(Guarded::new(4096), 0).await
+                    }));
+                    let mut orphan = closed.read_at(Guarded::new(4096), 0);
+                    assert!(poll_once(&mut orphan).is_pending());
+                    drop(orphan);
+                    drop(closed);
                     loop {
                         let _ = timeout(Duration::from_millis(50), annulus::nop()).await;
                     }
                 })
                 .map(|never: ()| never)
                 .unwrap_err();
-            (handle.take().unwrap(), error)
+            (handle.take().unwrap(), held.take().unwrap(), dropped, error)
         };
         assert!(start.elapsed() < Duration::from_secs(2), "neither spins nor hangs: {:?}", start.elapsed());
         assert!(matches!(error, Error::Broken(_)), "{error:?}");
@@ -400,12 +424,24 @@ mod under_a_policy {
         assert!(text.contains("io_uring_enter") && text.contains("Driver::Readiness"), "{text}");
         assert_eq!(std::io::Error::from(error).raw_os_error().unwrap_or(errno), errno);
         assert!(waits.is_finished(), "its tasks are cancelled");
+        assert_eq!(std::rc::Rc::strong_count(&dropped), 1);
+
+        assert_eq!(guarded::mapped(), 1, "what the kernel never took is free, but for the one that is held");
+        let mut queued = queued;
+        let Poll::Ready((result, buffer)) = poll_once(&mut queued) else { panic!("it is answered") };
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(errno));
+        drop((queued, buffer));
+        assert_eq!(guarded::mapped(), 0);
+        assert_eq!(runtime.metrics().in_flight, 1, "only the read that the kernel has");
 
         let again = runtime.run(async { annulus::nop().await }).unwrap_err();
         assert!(matches!(again, Error::Broken(_)), "a broken loop stays broken: {again:?}");
         let start = Instant::now();
         drop(runtime);
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        // The stream of that read is leaked with it; the ring and its bell were there before.
+        let left = support::audit::descriptors().zip(before).map(|(now, before)| now.saturating_sub(before));
+        assert!(left <= Some(1), "{:#?}", support::audit::descriptor_names());
 
         // What can be done is done: another loop, by the other driver.
         let other = Builder::new().driver(Driver::Readiness).build().unwrap();

@@ -113,7 +113,10 @@ impl Runtime {
         let output = engine.executor.drive(future, |root_finished| turn::turn(engine, root_finished));
         output.and_then(|output| turn::settle(engine).map(|()| output)).map_err(|error| {
             self.broken.set(Some(error.raw_os_error().unwrap_or(libc::EIO)));
+            // What the kernel never took is answered by now: its buffers come back, or are freed with their tasks.
+            engine.port.reap();
             engine.executor.abort_all();
+            engine.port.run_later();
             Error::Broken(error)
         })
     }

@@ -16,6 +16,7 @@ const IORING_ENTER_EXT_ARG: u32 = 1 << 3;
 const IORING_ENTER_REGISTERED_RING: u32 = 1 << 4;
 const IORING_REGISTER_RING_FDS: libc::c_long = 20;
 const IORING_UNREGISTER_RING_FDS: libc::c_long = 21;
+const IORING_OFF_SQES: libc::off_t = 0x1000_0000;
 
 /// How a thread names its ring to the kernel: by descriptor, or by an index that needs no look-up.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +110,51 @@ impl RingName {
         };
         answer(taken as isize)
     }
+}
+
+/// An entry that the kernel has not taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Untaken {
+    pub(crate) user_data: u64,
+    pub(crate) fd: RawFd,
+}
+
+/// What stands in a submission queue of `entries`: as many as `queued`, of which the first is number `taken` since the
+/// ring was made. Empty if the queue cannot be looked at.
+///
+/// The `io-uring` crate shows nobody what was pushed, so the entries are mapped once more.
+pub(crate) fn untaken(ring: RawFd, entries: u32, taken: u32, queued: usize) -> Vec<Untaken> {
+    /// `struct io_uring_sqe`
+    const ENTRY_BYTES: usize = 64;
+    const FD_AT: usize = 4;
+    const USER_DATA_AT: usize = 32;
+
+    let length = entries as usize * ENTRY_BYTES;
+    // SAFETY: a new mapping, at a place of the kernel's choice, of memory that is the ring's.
+    let mapped = unsafe {
+        libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ, libc::MAP_SHARED, ring, IORING_OFF_SQES)
+    };
+    if mapped == libc::MAP_FAILED {
+        return Vec::new();
+    }
+    let entry = |number: u32| {
+        // A number's place in the queue is what is left of it: the array between the two, where there is one, is the
+        // identity.
+        let at = (number & (entries - 1)) as usize * ENTRY_BYTES;
+        // SAFETY: within the mapping, of which nothing changes while its only writer is here; aligned as the kernel
+        // lays it out.
+        unsafe {
+            let start = mapped.cast::<u8>().add(at);
+            Untaken {
+                user_data: start.add(USER_DATA_AT).cast::<u64>().read_volatile(),
+                fd: start.add(FD_AT).cast::<i32>().read_volatile(),
+            }
+        }
+    };
+    let found = (0..queued as u32).map(|place| entry(taken.wrapping_add(place))).collect();
+    // SAFETY: the mapping above, which nothing points to any more.
+    unsafe { libc::munmap(mapped, length) };
+    found
 }
 
 /// An event counter that other threads ring: eventfd(2), close-on-exec, non-blocking.

@@ -33,6 +33,11 @@ impl Waits {
         let waiting = if self.waiting.is_empty() { None } else { self.waiting.get_mut(&token) };
         waiting.map(|waiting| waiting.cancelled = true).is_some()
     }
+
+    /// The wait will never begin.
+    pub(super) fn forget(&mut self, token: Token) {
+        self.waiting.remove(&token);
+    }
 }
 
 impl Ring {

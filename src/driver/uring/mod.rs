@@ -23,7 +23,7 @@ use super::operation::{Begin, Completion, Request};
 use super::slots::Token;
 use super::{Counters, Refusal, Settings};
 use crate::executor::Inbox;
-use crate::sys::uring::RingName;
+use crate::sys::{self, uring::RingName};
 
 use bell::Bell;
 use fallback::Waits;
@@ -62,6 +62,8 @@ pub(crate) struct Ring {
     /// Answers that wait for the next reap.
     answers: VecDeque<(Token, Completion)>,
     closing: usize,
+    /// How many entries the kernel has taken since the ring was made; comes round.
+    taken: u32,
     /// The error after which the kernel takes nothing any more.
     broken: Option<i32>,
     counters: Counters,
@@ -83,6 +85,7 @@ impl Ring {
             inbox,
             answers: VecDeque::new(),
             closing: 0,
+            taken: setup::ENTRIES_TRIED,
             broken: None,
             counters: Counters::default(),
         })
@@ -132,7 +135,7 @@ impl Ring {
         let entry = opcode::Close::new(types::Fd(number)).build().user_data(mark(Kind::Close, Token(0)));
         match self.queue(&entry) {
             Ok(()) => self.closing += 1,
-            Err(_) => drop(crate::sys::close(number)),
+            Err(_) => drop(sys::close(number)),
         }
     }
 
@@ -281,7 +284,10 @@ impl Ring {
         self.counters.enters += 1;
         let queued = self.queued() as u32;
         match -self.name.enter(queued, wait_for, get_events, limit) {
-            taken if taken <= 0 => Ok(()),
+            taken if taken <= 0 => {
+                self.taken = self.taken.wrapping_add(taken.unsigned_abs());
+                Ok(())
+            }
             libc::ETIME | libc::EINTR => Ok(()),
             libc::EAGAIN | libc::EBUSY | libc::ENOMEM => {
                 self.counters.refusals += 1;
@@ -293,8 +299,34 @@ impl Ring {
                 Ok(())
             }
             errno => {
-                self.broken = Some(errno);
+                self.give_up(errno);
                 Err(io::Error::from_raw_os_error(errno))
+            }
+        }
+    }
+
+    /// The kernel takes nothing any more. What it has not taken is answered with the reason, and so gets its buffer
+    /// back; what it has taken is its own for ever (I3, I6).
+    #[cold]
+    fn give_up(&mut self, errno: i32) {
+        self.broken = Some(errno);
+        let entries = self.ring.params().sq_entries();
+        let untaken = sys::uring::untaken(self.ring.as_raw_fd(), entries, self.taken, self.queued());
+        for entry in untaken {
+            let token = Token(entry.user_data & !(0xf << KIND_SHIFT));
+            match entry.user_data >> KIND_SHIFT {
+                kind if kind == Kind::Operation as u64 => {
+                    self.answers.push_back((token, Completion::of(-errno)));
+                }
+                kind if kind == Kind::Wait as u64 => {
+                    self.waits.forget(token);
+                    self.answers.push_back((token, Completion::of(-errno)));
+                }
+                kind if kind == Kind::Close as u64 => {
+                    self.closing -= 1;
+                    sys::close(entry.fd);
+                }
+                _ => {}
             }
         }
     }

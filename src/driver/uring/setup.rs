@@ -115,6 +115,9 @@ fn require(ring: &IoUring) -> Result<(), Refusal> {
     }
 }
 
+/// How many entries `try_out` has the kernel take.
+pub(super) const ENTRIES_TRIED: u32 = 1;
+
 /// One NOP there and back. A policy may permit setting up and refuse entering.
 fn try_out(ring: &IoUring) -> Result<(), Refusal> {
     let name = RingName::register(ring.as_raw_fd());

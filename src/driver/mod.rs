@@ -13,6 +13,7 @@ mod control;
 mod counters;
 mod descriptor;
 mod direction;
+mod fork;
 mod helpers;
 mod lent;
 pub(crate) mod operation;

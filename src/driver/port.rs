@@ -13,6 +13,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Reply};
+use super::fork;
 use super::lent::Lent;
 use super::operation::{Begin, Completion, Request};
 use super::slots::{Found, LastLook, Orphan, Slots, Token};
@@ -29,6 +30,8 @@ pub struct Port {
     /// Whether the driver was given anything since it was last found with nothing to do.
     given: Cell<bool>,
     ended: Cell<bool>,
+    /// Whether this is a child's copy of its parent's port. It has then ended as well.
+    forked: Cell<bool>,
     stray: Cell<u64>,
 }
 
@@ -45,15 +48,30 @@ enum Later {
 
 impl Port {
     pub(crate) fn new(runtime: RuntimeId, inbox: &'static Inbox, driver: Driver) -> Rc<Port> {
-        Rc::new(Port {
+        let port = Rc::new(Port {
             runtime,
             inbox,
             pair: RefCell::new(Pair { driver, slots: Slots::default() }),
             later: RefCell::default(),
             given: Cell::new(false),
             ended: Cell::new(false),
+            forked: Cell::new(false),
             stray: Cell::new(0),
-        })
+        });
+        fork::watch(&port);
+        port
+    }
+
+    /// This process is a child of the one whose port it is. From now on nothing of the driver is touched.
+    pub(super) fn left_behind(&self) {
+        self.ended.set(true);
+        self.forked.set(true);
+        self.given.set(false);
+    }
+
+    /// Whether this is a child's copy of its parent's port.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.forked.get()
     }
 
     #[inline]
@@ -94,6 +112,10 @@ impl Port {
 
     #[cold]
     fn poll_unanswered(&self, token: Token, waker: &Waker) -> Poll<Completion> {
+        if self.is_forked() {
+            // The kernel writes to the parent's memory, and this is a copy of it.
+            return Poll::Ready(Completion::cancelled());
+        }
         assert!(
             !self.has_ended(),
             "an operation was polled whose runtime has ended before the kernel answered: it never will, and its \
@@ -110,6 +132,9 @@ impl Port {
 
     /// Asks for the early end of what is in flight.
     pub(crate) fn cancel(&self, token: Token) {
+        if self.has_ended() {
+            return;
+        }
         self.given.set(true);
         let mut pair = self.pair.borrow_mut();
         if let Some(fd) = pair.slots.fd(token) {
@@ -128,6 +153,9 @@ impl Port {
     /// The future is dropped. The slot takes the operation over and asks for its end; or, if the answer has
     /// come already, it is salvaged here and now.
     pub(crate) fn abandon(&self, token: Token, orphan: Box<dyn Orphan>) {
+        if self.is_forked() {
+            return orphan.retire(Completion::cancelled());
+        }
         let mut orphan = Some(orphan);
         let found = self.pair.borrow_mut().slots.abandon(token, &mut orphan);
         match found {
@@ -135,21 +163,27 @@ impl Port {
             LastLook::Orphaned(waiter) => {
                 drop(waiter);
                 // After the end nobody can be asked. The slot keeps it, leaked: the kernel may still write (I6).
-                if !self.has_ended() {
-                    self.cancel(token);
-                }
+                self.cancel(token);
             }
         }
     }
 
     /// Closes a number that nothing names.
     pub(crate) fn close(&self, number: i32) {
+        if self.is_forked() {
+            // The child's own copy. The parent's driver is not told.
+            crate::sys::close(number);
+            return;
+        }
         self.given.set(true);
         self.pair.borrow_mut().driver.close(number);
     }
 
     /// A number will be closed by an operation, and nothing else names it any more.
     pub(crate) fn forget(&self, number: i32) {
+        if self.is_forked() {
+            return;
+        }
         self.pair.borrow_mut().driver.forget(number);
     }
 
@@ -214,6 +248,7 @@ impl Port {
 
     /// See `Driver::flush`.
     pub(crate) fn flush(&self, due: bool) -> io::Result<()> {
+        self.refuse_in_child()?;
         let Pair { driver, slots } = &mut *self.pair.borrow_mut();
         driver.flush(due)?;
         let busy = driver.queued() + driver.closing() + slots.in_flight() > 0;
@@ -224,6 +259,7 @@ impl Port {
     /// Waits until an answer can be reaped, or until another thread has something that `look` finds, for at most
     /// `limit`. First we say that we sleep, then we look once more: what comes after the look rings the doorbell.
     pub(crate) fn wait(&self, limit: Option<Duration>, look: impl FnOnce() -> bool) -> io::Result<()> {
+        self.refuse_in_child()?;
         self.inbox.park();
         let driver = &mut self.pair.borrow_mut().driver;
         let waited = match driver.has_answers() || look() {
@@ -234,6 +270,10 @@ impl Port {
         // Whatever ended the wait, be it the doorbell's own completion, is to be reaped.
         self.given.set(true);
         waited
+    }
+
+    fn refuse_in_child(&self) -> io::Result<()> {
+        if self.is_forked() { Err(io::Error::from_raw_os_error(libc::EOWNERDEAD)) } else { Ok(()) }
     }
 
     // The end.

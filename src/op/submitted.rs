@@ -128,7 +128,10 @@ impl<O: Operation> Submitted<O> {
     pub(crate) fn start(&mut self) {
         debug_assert!(self.operation().descriptor().is_none());
         self.port = Some(engine::current_port());
-        self.submit(Begin::Now, Waker::noop());
+        // In a forked child the first poll says so.
+        if !self.port().has_ended() {
+            self.submit(Begin::Now, Waker::noop());
+        }
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 //! The settings of a loop.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Error, Runtime};
@@ -115,7 +116,7 @@ impl Builder {
         let executor = Executor::new();
         let driver = driver.open(&settings, executor.inbox())?;
         Ok(Runtime {
-            engine: Box::new(Engine::new(executor, driver)),
+            engine: Rc::new(Engine::new(executor, driver)),
             shutdown_limit: self.shutdown_limit,
             broken: Cell::new(None),
         })

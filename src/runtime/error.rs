@@ -17,6 +17,8 @@ pub enum Error {
     UnknownDriver(UnknownDriver),
     /// [`Builder::without_operation`](crate::Builder::without_operation) names no operation.
     UnknownOperation(String),
+    /// The process is a fork(2)ed child of the one that made the loop.
+    Forked,
     /// The kernel refuses the ring while it runs, as a seccomp policy that was installed meanwhile does.
     Broken(io::Error),
 }
@@ -27,6 +29,10 @@ impl fmt::Display for Error {
             Error::Nested => f.write_str(
                 "annulus::run was called inside a running annulus loop, and a thread runs one loop at a time: \
                  use annulus::spawn to start a task on the running loop, or call run on another thread",
+            ),
+            Error::Forked => f.write_str(
+                "the loop belongs to the parent of this process: a child that fork(2) made has a copy of its memory, \
+                 and neither its ring nor its threads; make a loop of its own in the child, or fork before the first",
             ),
             Error::Refused(refusal) => write!(f, "no driver for the loop: {refusal}"),
             Error::UnknownDriver(unknown) => write!(f, "ANNULUS_DRIVER: {unknown}"),
@@ -48,7 +54,7 @@ impl std::error::Error for Error {
             Error::Refused(refusal) => Some(&**refusal),
             Error::UnknownDriver(unknown) => Some(unknown),
             Error::Broken(error) => Some(error),
-            Error::Nested | Error::UnknownOperation(_) => None,
+            Error::Nested | Error::Forked | Error::UnknownOperation(_) => None,
         }
     }
 }
@@ -71,7 +77,7 @@ impl From<Error> for io::Error {
             Error::Nested | Error::UnknownDriver(_) | Error::UnknownOperation(_) => {
                 io::ErrorKind::InvalidInput
             }
-            Error::Refused(_) => io::ErrorKind::Unsupported,
+            Error::Refused(_) | Error::Forked => io::ErrorKind::Unsupported,
             Error::Broken(error) => error.kind(),
         };
         io::Error::new(kind, error)

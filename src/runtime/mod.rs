@@ -15,6 +15,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::engine::{self, Engine};
@@ -73,7 +74,7 @@ fn refuse_nesting() -> Result<(), Error> {
 /// # Ok::<(), annulus::Error>(())
 /// ```
 pub struct Runtime {
-    engine: Box<Engine>,
+    engine: Rc<Engine>,
     shutdown_limit: Duration,
     /// The `errno` after which the driver does nothing any more.
     broken: Cell<Option<i32>>,
@@ -105,6 +106,9 @@ impl Runtime {
     /// If the future panics, with its panic.
     pub fn run<F: Future>(&self, future: F) -> Result<F::Output, Error> {
         refuse_nesting()?;
+        if self.engine.port.is_forked() {
+            return Err(Error::Forked);
+        }
         if let Some(errno) = self.broken.get() {
             return Err(Error::Broken(io::Error::from_raw_os_error(errno)));
         }
@@ -112,6 +116,9 @@ impl Runtime {
         let _scope = engine.enter();
         let output = engine.executor.drive(future, |root_finished| turn::turn(engine, root_finished));
         output.and_then(|output| turn::settle(engine).map(|()| output)).map_err(|error| {
+            if engine.port.is_forked() {
+                return Error::Forked;
+            }
             self.broken.set(Some(error.raw_os_error().unwrap_or(libc::EIO)));
             // What the kernel never took is answered by now: its buffers come back, or are freed with their tasks.
             engine.port.reap();
@@ -168,6 +175,10 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.end();
+        if self.engine.port.is_forked() {
+            // What its parent's tasks hold, files to be removed for example, is not the child's to destroy.
+            std::mem::forget(Rc::clone(&self.engine));
+        }
     }
 }
 

@@ -57,6 +57,13 @@ pub(crate) fn close(number: RawFd) -> i32 {
     answer(unsafe { libc::close(number) } as isize)
 }
 
+/// pthread_atfork(3): has every child that fork(2) makes call `handler` before anything else. Those of vfork(2) and
+/// posix_spawn(3), which only start another program, do not.
+pub(crate) fn call_in_children(handler: unsafe extern "C" fn()) -> i32 {
+    // SAFETY: a function that lives as long as the program.
+    -unsafe { libc::pthread_atfork(None, None, Some(handler)) }
+}
+
 /// Whether a descriptor is ready now, or -EAGAIN: poll(2) without waiting.
 pub(crate) fn poll_now(number: RawFd, events: i16) -> i32 {
     let mut entry = libc::pollfd { fd: number, events, revents: 0 };

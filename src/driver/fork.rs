@@ -1,0 +1,40 @@
+//! fork(2): a child has a copy of the loop's memory, but the ring, the poller and the helper threads are its parent's.
+//!
+//! Of a thread's ports each is told, in the child, by the handler below. From then on they touch neither ring nor
+//! poller: in the child whatever is asked of them fails, and in the parent nothing is changed. Telling the ports costs
+//! an operation nothing, where asking for the process would cost each one a load.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Once;
+
+use super::Port;
+
+thread_local! {
+    /// Those that the thread has made and that are alive. Of a forking process's threads the child has only this one.
+    static PORTS: RefCell<Vec<Weak<Port>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// From now on the port is told when it finds itself in a child.
+pub(super) fn watch(port: &Rc<Port>) {
+    static HANDLER: Once = Once::new();
+    HANDLER.call_once(|| {
+        // Refused only for want of memory, and then children are not told.
+        crate::sys::call_in_children(tell);
+    });
+    // On a thread that is ending nobody forks any more.
+    let _ = PORTS.try_with(|ports| {
+        let mut ports = ports.borrow_mut();
+        ports.retain(|port| port.strong_count() > 0);
+        ports.push(Rc::downgrade(port));
+    });
+}
+
+/// Runs in the child, before fork returns there. Allocates nothing.
+extern "C" fn tell() {
+    let _ = PORTS.try_with(|ports| {
+        if let Ok(ports) = ports.try_borrow() {
+            ports.iter().filter_map(Weak::upgrade).for_each(|port| port.left_behind());
+        }
+    });
+}

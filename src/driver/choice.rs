@@ -101,6 +101,13 @@ pub(crate) struct Settings {
 impl Choice {
     /// Makes the driver, or says why not.
     pub(crate) fn open(self, settings: &Settings, inbox: &'static Inbox) -> Result<Driver, Refusal> {
+        let driver = self.choose(settings, inbox)?;
+        #[cfg(annulus_faults)]
+        let driver = super::faults::over(driver);
+        Ok(driver)
+    }
+
+    fn choose(self, settings: &Settings, inbox: &'static Inbox) -> Result<Driver, Refusal> {
         match self {
             Choice::Uring => uring(settings, inbox),
             Choice::Readiness => readiness(settings, inbox),

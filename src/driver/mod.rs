@@ -4,6 +4,7 @@
 //! - [`readiness`]: the same in user space, over `polling`: try the call, wait until the descriptor is ready,
 //!   try again; what can only block goes to [`helpers`].
 //! - `scripted`: for this crate's tests: completions come in the order that the test states.
+//! - `faults`: for tests as well: over one of the first two, it does what a kernel may do and seldom does.
 //!
 //! [`Port`] is what the floors above see: the driver, the slots of what is in flight, and what happens to
 //! descriptors and operations that nobody wants any more.
@@ -13,6 +14,8 @@ mod control;
 mod counters;
 mod descriptor;
 mod direction;
+#[cfg(annulus_faults)]
+mod faults;
 mod fork;
 mod helpers;
 mod lent;
@@ -47,6 +50,8 @@ pub(crate) enum Driver {
     Readiness(Box<readiness::Readiness>),
     #[cfg(test)]
     Scripted(scripted::Script),
+    #[cfg(annulus_faults)]
+    Faulty(Box<faults::Faulty>),
     /// The runtime has ended.
     Ended,
 }
@@ -60,6 +65,8 @@ macro_rules! each {
             Driver::Readiness($driver) => $call,
             #[cfg(test)]
             Driver::Scripted($driver) => $call,
+            #[cfg(annulus_faults)]
+            Driver::Faulty($driver) => $call,
             Driver::Ended => $ended,
         }
     };
@@ -74,6 +81,8 @@ impl Driver {
             Driver::Readiness(_) => "readiness",
             #[cfg(test)]
             Driver::Scripted(_) => "scripted",
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.inner().name(),
             Driver::Ended => "ended",
         }
     }
@@ -96,9 +105,12 @@ impl Driver {
 
     /// A number will be closed by an operation, and nothing else names it any more.
     fn forget(&mut self, number: i32) {
-        #[cfg(annulus_readiness)]
-        if let Driver::Readiness(driver) = self {
-            driver.forget(number);
+        match self {
+            #[cfg(annulus_readiness)]
+            Driver::Readiness(driver) => driver.forget(number),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.forget(number),
+            _ => {}
         }
     }
 

@@ -258,7 +258,7 @@ impl<O: Operation> Submitted<O> {
     /// The answer is the operation's last: the next one may begin.
     #[inline]
     fn conclude(&mut self, answer: Completion) -> Poll<O::Output> {
-        let answer = if self.stop == Stop::Not { answer } else { self.stopped(answer) };
+        let answer = if answer.result < 0 && self.is_to_stop() { self.stopped(answer) } else { answer };
         let operation = self.finish();
         if let Some(hold) = operation.descriptor() {
             hold.end(operation.way());

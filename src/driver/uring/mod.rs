@@ -282,8 +282,7 @@ impl Ring {
             return Err(io::Error::from_raw_os_error(errno));
         }
         self.counters.enters += 1;
-        let queued = self.queued() as u32;
-        match -self.name.enter(queued, wait_for, get_events, limit) {
+        match -self.ask(wait_for, get_events, limit) {
             taken if taken <= 0 => {
                 self.taken = self.taken.wrapping_add(taken.unsigned_abs());
                 Ok(())
@@ -303,6 +302,16 @@ impl Ring {
                 Err(io::Error::from_raw_os_error(errno))
             }
         }
+    }
+
+    /// The system call itself.
+    #[inline]
+    fn ask(&mut self, wait_for: u32, get_events: bool, limit: Option<Duration>) -> i32 {
+        #[cfg(annulus_faults)]
+        if let Some(errno) = super::faults::refuses_enter() {
+            return -errno;
+        }
+        self.name.enter(self.queued() as u32, wait_for, get_events, limit)
     }
 
     /// The kernel takes nothing any more. What it has not taken is answered with the reason, and so gets its buffer

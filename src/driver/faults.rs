@@ -1,0 +1,165 @@
+//! Faults on purpose, over a real driver, by a plan that a seed decides. Only in builds with `--cfg annulus_faults`.
+//!
+//! What it does a kernel may do, at any time: move fewer bytes than asked for, answer late and in any order, say that
+//! a descriptor is not ready after all, and refuse an enter for want of something. So every test is to pass with it.
+//!
+//! `ANNULUS_FAULTS` says which faults, and the seed: `short,late,again,enter,seed=7`. Without it there are none.
+
+use std::cell::RefCell;
+use std::io;
+use std::time::Duration;
+
+use super::operation::{Begin, Completion, Request};
+use super::slots::Token;
+use super::{Counters, Driver, Wait};
+
+pub(crate) struct Faulty {
+    inner: Box<Driver>,
+    plan: Plan,
+    /// Answers that have come and are kept back: until the reap of that number.
+    held: Vec<(u64, Token, Completion)>,
+    reaps: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Plan {
+    short: bool,
+    late: bool,
+    again: bool,
+    enter: bool,
+    dice: u64,
+}
+
+thread_local! {
+    /// What refuses enters, of the loop that was made last on this thread.
+    static ENTERS: RefCell<Plan> = RefCell::default();
+}
+
+/// Puts faults over a driver, if the environment asks for some.
+pub(crate) fn over(inner: Driver) -> Driver {
+    let Ok(text) = std::env::var("ANNULUS_FAULTS") else { return inner };
+    let mut plan = Plan::parse(&text);
+    // The readiness driver asks the kernel itself, and it never lies about that.
+    plan.again &= inner.name() == "uring";
+    ENTERS.set(plan);
+    Driver::Faulty(Box::new(Faulty { inner: Box::new(inner), plan, held: Vec::new(), reaps: 0 }))
+}
+
+/// What an enter is refused with, if this one is to be.
+pub(super) fn refuses_enter() -> Option<i32> {
+    ENTERS.with_borrow_mut(|plan| {
+        const PASSING: [i32; 4] = [libc::EAGAIN, libc::EBUSY, libc::ENOMEM, libc::EINTR];
+        (plan.enter && plan.one_in(5)).then(|| PASSING[plan.below(4) as usize])
+    })
+}
+
+impl Plan {
+    fn parse(text: &str) -> Plan {
+        let mut plan = Plan::default();
+        for word in text.split(',').filter(|word| !word.is_empty()) {
+            match word.split_once('=') {
+                None if word == "short" => plan.short = true,
+                None if word == "late" => plan.late = true,
+                None if word == "again" => plan.again = true,
+                None if word == "enter" => plan.enter = true,
+                Some(("seed", seed)) => plan.dice = seed.parse().expect("the seed is a number"),
+                _ => panic!("ANNULUS_FAULTS knows short, late, again, enter and seed=, but not {word:?}"),
+            }
+        }
+        plan
+    }
+
+    /// A number below `bound`. Steele, Lea, Flood: Fast splittable pseudorandom number generators.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.dice;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    fn one_in(&mut self, bound: u64) -> bool {
+        self.below(bound) == 0
+    }
+}
+
+impl Faulty {
+    pub(crate) fn inner(&self) -> &Driver {
+        &self.inner
+    }
+
+    pub(crate) fn push(&mut self, token: Token, request: &Request, begin: Begin) {
+        let may_wait = matches!(request.form.wait, Wait::Readable | Wait::Writable);
+        if self.plan.again && may_wait && begin == Begin::Now && self.plan.one_in(4) {
+            return self.hold(token, Completion::of(-libc::EAGAIN));
+        }
+        let mut request = *request;
+        if self.plan.short && request.form.lends_bytes && request.length > 1 && self.plan.one_in(2) {
+            let at_most = u64::from(request.length).min(if self.plan.one_in(2) { 7 } else { 5000 });
+            request.length = 1 + self.plan.below(at_most) as u32;
+        }
+        self.inner.push(token, &request, begin);
+    }
+
+    fn hold(&mut self, token: Token, answer: Completion) {
+        let span = if self.plan.late { self.plan.below(4) } else { 0 };
+        self.held.push((self.reaps + span, token, answer));
+    }
+
+    pub(crate) fn cancel(&mut self, token: Token, fd: i32) {
+        self.inner.cancel(token, fd);
+    }
+
+    pub(crate) fn close(&mut self, number: i32) {
+        self.inner.close(number);
+    }
+
+    pub(crate) fn forget(&mut self, number: i32) {
+        self.inner.forget(number);
+    }
+
+    pub(crate) fn reap(&mut self, mut found: impl FnMut(Token, Completion)) {
+        self.reaps += 1;
+        let mut come = Vec::new();
+        // Not passed on: this function would be made anew for each driver within.
+        let gather: &mut dyn FnMut(Token, Completion) = &mut |token, answer| come.push((token, answer));
+        self.inner.reap(gather);
+        for (token, answer) in come {
+            self.hold(token, answer);
+        }
+        let (mut due, later) = self.held.drain(..).partition::<Vec<_>, _>(|(when, ..)| *when <= self.reaps);
+        self.held = later;
+        while !due.is_empty() {
+            let next = if self.plan.late { self.plan.below(due.len() as u64) as usize } else { 0 };
+            let (_, token, answer) = due.remove(next);
+            found(token, answer);
+        }
+    }
+
+    pub(crate) fn has_answers(&self) -> bool {
+        !self.held.is_empty() || self.inner.has_answers()
+    }
+
+    pub(crate) fn closing(&self) -> usize {
+        self.inner.closing()
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        self.inner.queued()
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.inner.counters()
+    }
+
+    pub(crate) fn flush(&mut self, due: bool) -> io::Result<()> {
+        self.inner.flush(due)
+    }
+
+    pub(crate) fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        match self.held.is_empty() {
+            true => self.inner.wait(limit),
+            false => self.inner.flush(true),
+        }
+    }
+}

@@ -372,7 +372,83 @@ mod under_a_policy {
         Runtime::new().unwrap().run(everything()).unwrap();
     }
 
+    /// As long as the end may take all the same.
+    const SHORT: Duration = Duration::from_millis(50);
+
     fn entering_is_refused_from_now_on(test: &str, errno: i32) {
+        if !support::is_permitted(Driver::Uring, test) || !in_a_child(test, drop) {
+            return;
+        }
+        let runtime =
+            Builder::new().driver(Driver::Uring).shutdown_limit(Duration::from_millis(300)).build().unwrap();
+        let start = Instant::now();
+        let ((waits, before), error) = {
+            let handle = std::cell::RefCell::new(None);
+            let error = runtime
+                .run(async {
+                    let (client, server) = pair().await;
+                    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                    let (reader, writer) = support::pipe::pipe();
+                    let waits = [
+                        spawn(async move { server.read(Vec::with_capacity(8)).await.0.map(drop) }),
+                        spawn(async move { client.write_all(vec![1; 16 << 20]).await.0 }),
+                        spawn(async move { listener.accept().await.map(drop) }),
+                        spawn(async move {
+                            let _kept = writer;
+                            File::from_std(reader).read(Vec::with_capacity(8)).await.0.map(drop)
+                        }),
+                        spawn(async {
+                            sleep(Duration::from_secs(1000)).await;
+                            Ok(())
+                        }),
+                        spawn(async {
+                            spawn_blocking(|| std::thread::sleep(SHORT)).await.unwrap();
+                            Ok(())
+                        }),
+                    ];
+                    yield_now().await;
+                    handle.replace(Some((waits, Runtime::try_current().unwrap().metrics().enters)));
+                    refuse(&[ENTER], errno);
+                    loop {
+                        let _ = timeout(Duration::from_millis(50), annulus::nop()).await;
+                    }
+                })
+                .map(|never: ()| never)
+                .unwrap_err();
+            (handle.take().unwrap(), error)
+        };
+        assert!(start.elapsed() < Duration::from_secs(2), "neither spins nor hangs: {:?}", start.elapsed());
+        assert!(matches!(error, Error::Broken(_)), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("io_uring_enter") && text.contains("Driver::Readiness"), "{text}");
+        assert_eq!(std::io::Error::from(error).raw_os_error().unwrap_or(errno), errno);
+        assert!(waits.iter().all(|waits| waits.is_finished()), "its tasks are cancelled");
+        let enters = runtime.metrics().enters - before;
+        assert!(enters <= 3, "what is refused for good is not asked for again: {enters} enters");
+
+        let again = runtime.run(async { annulus::nop().await }).unwrap_err();
+        assert!(matches!(again, Error::Broken(_)), "a broken loop stays broken: {again:?}");
+        let start = Instant::now();
+        drop(runtime);
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+
+        // What can be done is done: another loop, by the other driver.
+        let other = Builder::new().driver(Driver::Readiness).build().unwrap();
+        other
+            .run(async {
+                for waits in waits {
+                    let told = timeout(Duration::from_secs(5), waits).await.expect("each is told");
+                    assert!(told.unwrap_err().is_cancelled());
+                }
+                everything().await;
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn what_a_ring_that_is_not_permitted_any_more_never_took_comes_back() {
+        let test = "what_a_ring_that_is_not_permitted_any_more_never_took_comes_back";
+        let errno = libc::EPERM;
         if !support::is_permitted(Driver::Uring, test) || !in_a_child(test, drop) {
             return;
         }
@@ -434,23 +510,11 @@ mod under_a_policy {
         assert_eq!(guarded::mapped(), 0);
         assert_eq!(runtime.metrics().in_flight, 1, "only the read that the kernel has");
 
-        let again = runtime.run(async { annulus::nop().await }).unwrap_err();
-        assert!(matches!(again, Error::Broken(_)), "a broken loop stays broken: {again:?}");
-        let start = Instant::now();
         drop(runtime);
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
         // The stream of that read is leaked with it; the ring and its bell were there before.
         let left = support::audit::descriptors().zip(before).map(|(now, before)| now.saturating_sub(before));
         assert!(left <= Some(1), "{:#?}", support::audit::descriptor_names());
-
-        // What can be done is done: another loop, by the other driver.
-        let other = Builder::new().driver(Driver::Readiness).build().unwrap();
-        other
-            .run(async {
-                assert!(timeout(Duration::from_secs(5), waits).await.unwrap().unwrap_err().is_cancelled());
-                everything().await;
-            })
-            .unwrap();
     }
 
     #[test]

@@ -115,11 +115,10 @@ async fn transfers_of_a_few_bytes_at_a_time_compare_equal() {
     let (client, server) = pair().await;
     let sending = spawn(async move {
         let mut dice = Dice::new(7);
-        let mut rest = &*bytes(3, LENGTH).leak();
+        let mut rest = Bytes::from(bytes(3, LENGTH));
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(1 + dice.below(9) as usize));
+            let now = rest.split_to(rest.len().min(1 + dice.below(9) as usize));
             client.write_all(now).await.0.unwrap();
-            rest = later;
         }
     });
     let mut dice = Dice::new(8);

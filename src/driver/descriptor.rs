@@ -2,14 +2,15 @@
 //!
 //! Never an `OwnedFd`: the number may be a simulated one, which must not close a real file. Two counts: when
 //! no *handle* is left closing begins, and what is in flight is cancelled; when no *operation* is left either,
-//! the driver closes the number. So no number is used again while an entry names it.
+//! or the kernel has answered all of them, the driver closes the number. So no number is used again while an entry
+//! names it, and no future that nobody polls keeps it open.
 
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use super::direction::Direction;
+use super::direction::{Direction, Leftover};
 use super::operation::Operation;
 use super::port::Port;
 use crate::executor::Waiter;
@@ -30,6 +31,8 @@ struct Shared {
     operations: Cell<u32>,
     closing: Cell<bool>,
     closed: Cell<bool>,
+    /// All that was in flight when closing began is answered, though its futures may not know.
+    unnamed: Cell<bool>,
     read: Direction,
     write: Direction,
     /// How many writes to a file were dropped and are not settled.
@@ -55,6 +58,7 @@ impl Descriptor {
             operations: Cell::new(0),
             closing: Cell::new(false),
             closed: Cell::new(false),
+            unnamed: Cell::new(false),
             read: Direction::default(),
             write: Direction::default(),
             unsettled: Cell::new(0),
@@ -85,7 +89,7 @@ impl Descriptor {
 
     /// Waits until no operation is in flight.
     pub(crate) fn poll_settled(&self, waker: &Waker) -> Poll<()> {
-        if self.0.operations.get() == 0 {
+        if self.0.is_unnamed() {
             return Poll::Ready(());
         }
         let before = self.0.closer.replace(Some(Waiter::of(waker)));
@@ -176,6 +180,12 @@ impl Hold {
         settled
     }
 
+    /// All that was in flight when closing began is answered.
+    pub(super) fn is_named_no_more(&self) {
+        self.0.unnamed.set(true);
+        self.0.settle();
+    }
+
     /// An operation is in flight from here to `end`.
     #[inline]
     pub(crate) fn begin(&self) {
@@ -220,24 +230,38 @@ impl Drop for Departure {
 }
 
 impl Shared {
-    fn start_closing(&self) {
-        if self.closing.replace(true) || self.operations.get() == 0 {
+    fn start_closing(self: &Rc<Shared>) {
+        if self.closing.replace(true) {
             return;
         }
-        let known = [self.read.operation(), self.write.operation()];
-        for token in known.into_iter().flatten() {
-            self.port.cancel(token);
+        // A connection that was accepted for nobody is nobody's now. Not only when all is gone: a future that is never
+        // polled may outlive its listener for long.
+        for direction in [&self.read, &self.write] {
+            if let Some(Leftover::Descriptor(number)) = direction.take_leftover() {
+                self.port.close(number);
+            }
         }
+        if self.operations.get() == 0 {
+            return;
+        }
+        let mut tokens: Vec<_> =
+            [&self.read, &self.write].into_iter().filter_map(Direction::operation).collect();
         // Operations at an offset, polls: there may be any number, so the slots are searched.
-        if self.operations.get() as usize > known.iter().flatten().count() {
-            self.port.cancel_all(Some(self.number));
+        if self.operations.get() as usize > tokens.len() {
+            tokens = self.port.in_flight_on(self.number);
         }
+        self.port.cancel_to_close(Hold(Rc::clone(self)), tokens);
+    }
+
+    /// No entry names the number, and none will: it is closing, so nothing more is submitted.
+    fn is_unnamed(&self) -> bool {
+        self.operations.get() == 0 || self.unnamed.get()
     }
 
     /// An operation has ended on a descriptor that is being closed.
     #[cold]
     fn settle(&self) {
-        if self.operations.get() > 0 {
+        if !self.is_unnamed() {
             return;
         }
         self.close_if_unused();
@@ -247,20 +271,9 @@ impl Shared {
     }
 
     fn close_if_unused(&self) {
-        let unused = self.handles.get() == 0 && self.operations.get() == 0;
+        let unused = self.handles.get() == 0 && self.is_unnamed();
         if unused && self.closing.get() && !self.closed.replace(true) {
             self.port.close(self.number);
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // A connection that was accepted for nobody is nobody's now.
-        for direction in [&self.read, &self.write] {
-            if let Some(super::direction::Leftover::Descriptor(number)) = direction.take_leftover() {
-                self.port.close(number);
-            }
         }
     }
 }

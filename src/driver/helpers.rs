@@ -4,15 +4,18 @@
 //! answers goes to a list that the loop takes when it reaps.
 #![allow(unsafe_code)]
 
+#[cfg(all(test, annulus_loom))]
+mod models;
+
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::operation::Request;
 use super::slots::Token;
 use crate::executor::Inbox;
+use crate::sys::sync::atomic::{AtomicBool, Ordering};
+use crate::sys::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
 
 /// How long a helper waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);

@@ -13,6 +13,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::control::{Control, Reply};
+use super::descriptor::Hold;
 use super::fork;
 use super::lent::Lent;
 use super::operation::{Begin, Completion, Request};
@@ -27,6 +28,8 @@ pub struct Port {
     pair: RefCell<Pair>,
     /// Other people's code that completions ask for, run when nothing is borrowed.
     later: RefCell<Vec<Later>>,
+    /// Descriptors that are being closed, and what the kernel has not answered on each.
+    closing: RefCell<Vec<(Hold, Vec<Token>)>>,
     /// Whether the driver was given anything since it was last found with nothing to do.
     given: Cell<bool>,
     ended: Cell<bool>,
@@ -43,6 +46,8 @@ struct Pair {
 
 enum Later {
     Wake(Waker),
+    /// The kernel has answered all that names the descriptor.
+    Close(Hold),
     Retire(Box<dyn Orphan>, Completion),
 }
 
@@ -53,6 +58,7 @@ impl Port {
             inbox,
             pair: RefCell::new(Pair { driver, slots: Slots::default() }),
             later: RefCell::default(),
+            closing: RefCell::default(),
             given: Cell::new(false),
             ended: Cell::new(false),
             forked: Cell::new(false),
@@ -142,9 +148,25 @@ impl Port {
         }
     }
 
-    /// Cancels what is in flight, on one descriptor or on all.
-    pub(crate) fn cancel_all(&self, fd: Option<i32>) {
-        let tokens = self.pair.borrow().slots.tokens(fd);
+    /// What is in flight on a descriptor.
+    pub(super) fn in_flight_on(&self, number: i32) -> Vec<Token> {
+        self.pair.borrow().slots.tokens(Some(number))
+    }
+
+    /// Cancels these, and tells the descriptor when all of them are answered: not only when their futures know, which
+    /// may be never.
+    pub(super) fn cancel_to_close(&self, hold: Hold, tokens: Vec<Token>) {
+        for token in &tokens {
+            self.cancel(*token);
+        }
+        if !self.has_ended() {
+            self.closing.borrow_mut().push((hold, tokens));
+        }
+    }
+
+    /// Cancels all that is in flight.
+    fn cancel_all(&self) {
+        let tokens = self.pair.borrow().slots.tokens(None);
         for token in tokens {
             self.cancel(token);
         }
@@ -161,9 +183,10 @@ impl Port {
         match found {
             LastLook::Answered(answer) => orphan.into_iter().for_each(|orphan| orphan.retire(answer)),
             LastLook::Orphaned(waiter) => {
-                drop(waiter);
                 // After the end nobody can be asked. The slot keeps it, leaked: the kernel may still write (I6).
                 self.cancel(token);
+                // Last: somebody else's waker may do anything when it is dropped, also panic.
+                drop(waiter);
             }
         }
     }
@@ -214,6 +237,16 @@ impl Port {
             Found::Orphan(orphan) => later.push(Later::Retire(orphan, answer)),
             Found::Nothing => self.stray.set(self.stray.get() + 1),
         });
+        let mut closing = self.closing.borrow_mut();
+        if !closing.is_empty() {
+            closing.retain_mut(|(hold, tokens)| {
+                tokens.retain(|token| slots.is_in_flight(*token));
+                if tokens.is_empty() {
+                    later.push(Later::Close(hold.clone()));
+                }
+                !tokens.is_empty()
+            });
+        }
     }
 
     /// Wakes somebody else's waker when nothing is borrowed.
@@ -236,6 +269,7 @@ impl Port {
         for later in batch {
             let _ = catch_unwind(AssertUnwindSafe(|| match later {
                 Later::Wake(waker) => waker.wake(),
+                Later::Close(hold) => hold.is_named_no_more(),
                 Later::Retire(orphan, answer) => orphan.retire(answer),
             }));
         }
@@ -283,7 +317,7 @@ impl Port {
     /// barrier, the kernel may write afterwards (I6). Says how many operations were leaked.
     pub(crate) fn end(self: &Rc<Port>, limit: Duration) -> usize {
         let deadline = Instant::now() + limit;
-        self.cancel_all(None);
+        self.cancel_all();
         let left = loop {
             self.reap();
             self.run_later();

@@ -18,6 +18,8 @@ pub(crate) struct Script {
     answered: Vec<Token>,
     pub(crate) cancelled: Vec<&'static str>,
     pub(crate) closed: Vec<i32>,
+    /// What a wait does; without it a wait is an error.
+    pub(crate) asleep: Option<Box<dyn FnMut()>>,
     counters: Counters,
 }
 
@@ -107,8 +109,10 @@ impl Script {
         Ok(())
     }
 
-    /// Nothing will happen by itself: a wait would be for ever.
+    /// Nothing happens by itself: a wait would be for ever, if nobody else is in the play.
     pub(crate) fn wait(&mut self, _limit: Option<Duration>) -> io::Result<()> {
-        Err(io::Error::other("the script has ended"))
+        let sleep = self.asleep.as_mut().ok_or_else(|| io::Error::other("the script has ended"))?;
+        sleep();
+        Ok(())
     }
 }

@@ -186,6 +186,11 @@ impl Slots {
         self.slots.iter().filter(wanted).map(|slot| slot.token).collect()
     }
 
+    /// Whether a submission has no completion yet.
+    pub(crate) fn is_in_flight(&self, token: Token) -> bool {
+        self.slots.get(token.index()).is_some_and(|slot| slot.token == token && slot.is_in_flight())
+    }
+
     /// Which descriptor a submission names.
     pub(crate) fn fd(&self, token: Token) -> Option<i32> {
         self.slots.get(token.index()).filter(|slot| slot.token == token).map(|slot| slot.fd)

@@ -10,11 +10,12 @@
 #![allow(unsafe_code)]
 
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::RuntimeId;
 use super::header::{Header, TaskPointer, TaskRef};
+use crate::sys::sync::atomic::{AtomicBool, AtomicPtr, Ordering, fence};
+use crate::sys::sync::{Mutex, MutexGuard, shared};
 
 /// What ends a loop's sleep from another thread.
 pub(crate) trait Doorbell: Send + Sync {
@@ -29,7 +30,7 @@ pub(crate) struct Inbox {
     doorbell: Mutex<Option<Arc<dyn Doorbell>>>,
 }
 
-static POOL: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new());
+shared! { static POOL: Mutex<Vec<&'static Inbox>> = Mutex::new(Vec::new()); }
 
 /// An address that no task has.
 fn closed() -> *mut Header {
@@ -91,8 +92,9 @@ impl Inbox {
     /// Ends the loop's sleep, if it sleeps, after something was left for it.
     pub(crate) fn call(&self) {
         fence(Ordering::SeqCst);
-        // Only the first of many rings.
-        if self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed) {
+        // Only the first of many rings. Who finds the loop awake stores nothing.
+        let wakes = || self.parked.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed);
+        if self.parked.load(Ordering::Relaxed) && wakes().is_ok() {
             if let Some(doorbell) = &*lock(&self.doorbell) {
                 doorbell.ring();
             }

@@ -10,6 +10,8 @@ mod header;
 mod inbox;
 mod join;
 mod live;
+#[cfg(all(test, annulus_loom))]
+pub(crate) mod models;
 mod ready;
 mod state;
 mod task;

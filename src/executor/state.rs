@@ -18,7 +18,7 @@
 //! | OUTPUT | a result is stored | it is taken or dropped | the join handle |
 //! | HANDLE | made | the join handle is dropped | completion: is the result wanted? |
 
-use std::cell::Cell;
+use crate::sys::sync::Cell;
 
 const SCHEDULED: u8 = 1;
 const RUNNING: u8 = 1 << 1;

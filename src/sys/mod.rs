@@ -2,11 +2,12 @@
 //!
 //! Every function makes exactly one system call and answers as a completion would: a number that is not
 //! negative, or a negated `errno`. Nothing here waits, retries or keeps state. Above this floor nobody
-//! names `libc` functions; the constants are free for all.
+//! names `libc` functions; the constants are free for all. [`sync`] alone is no calls: what threads share things by.
 #![allow(unsafe_code)]
 
 pub(crate) mod file;
 pub(crate) mod socket;
+pub(crate) mod sync;
 #[cfg(annulus_uring)]
 pub(crate) mod uring;
 

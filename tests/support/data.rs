@@ -1,5 +1,17 @@
 //! Bytes and numbers that look random and are the same each time.
 
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// Another number each time, for what is left to chance. It is printed: `ANNULUS_SEED` sets it, to have the same again.
+pub(crate) fn seed() -> u64 {
+    let asked =
+        std::env::var("ANNULUS_SEED").ok().map(|seed| seed.parse().expect("ANNULUS_SEED is a number"));
+    let seed = asked.unwrap_or_else(|| RandomState::new().hash_one(0) >> 32);
+    println!("ANNULUS_SEED={seed}");
+    seed
+}
+
 /// A generator of numbers (xorshift64*), from a seed that is part of the test.
 pub(crate) struct Dice(u64);
 
@@ -18,6 +30,17 @@ impl Dice {
     /// A number below `bound`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         (self.next() >> 16) % bound
+    }
+
+    /// A length from 1 to `longest`, short ones as often as long ones.
+    pub(crate) fn length(&mut self, longest: usize) -> usize {
+        let order = self.below(u64::from(longest.ilog2()) + 1);
+        (1 + self.below(2 << order) as usize).min(longest)
+    }
+
+    /// A span of at most so many microseconds, to the nanosecond.
+    pub(crate) fn micros(&mut self, longest: u64) -> Duration {
+        Duration::from_nanos(self.below(longest * 1000 + 1))
     }
 }
 

@@ -5,11 +5,16 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test file uses a part of it")]
 
 pub(crate) mod audit;
+pub(crate) mod blocks;
 pub(crate) mod child;
 pub(crate) mod data;
+pub(crate) mod fuse;
 pub(crate) mod guarded;
+pub(crate) mod limits;
 pub(crate) mod net;
 pub(crate) mod pipe;
+pub(crate) mod quiet;
+pub(crate) mod races;
 pub(crate) mod seccomp;
 pub(crate) mod watchdog;
 

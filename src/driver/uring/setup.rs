@@ -3,6 +3,7 @@
 //! Kernels backport, so nothing asks for a version: flags are tried, features and operations are probed.
 
 use std::io;
+use std::time::Duration;
 
 use io_uring::{IoUring, Probe, opcode};
 
@@ -28,6 +29,10 @@ const ENTRIES_MIN: u32 = 16;
 /// The kernel's limit for the submission queue; the completion queue may be twice as long.
 const ENTRIES_MAX: u32 = 32_768;
 
+/// How often, and how long, what the kernel refuses for a moment is waited for while a ring is tried out.
+const PATIENCE: u32 = 100;
+const PAUSE: Duration = Duration::from_micros(100);
+
 /// Makes a ring and finds out what it knows.
 pub(super) fn open(settings: &Settings) -> Result<(IoUring, [bool; 256]), Refusal> {
     let ring = create(settings)?;
@@ -37,7 +42,21 @@ pub(super) fn open(settings: &Settings) -> Result<(IoUring, [bool; 256]), Refusa
     Ok((ring, known))
 }
 
+/// The memory of a ring that was just closed, by this process or another of its user, counts towards the limit until
+/// the kernel has cleared it away, some milliseconds later. So what does not fit now may fit then.
 fn create(settings: &Settings) -> Result<IoUring, Refusal> {
+    const PATIENCE: u32 = 10;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 0..PATIENCE {
+        match create_now(settings) {
+            Err(refusal) if refusal.error.raw_os_error() == Some(libc::ENOMEM) => std::thread::sleep(PAUSE),
+            answer => return answer,
+        }
+    }
+    create_now(settings)
+}
+
+fn create_now(settings: &Settings) -> Result<IoUring, Refusal> {
     let mut entries = settings.entries.clamp(ENTRIES_MIN, ENTRIES_MAX).next_power_of_two();
     let mut completions = settings.completions.clamp(entries, 2 * ENTRIES_MAX).next_power_of_two();
     loop {
@@ -131,6 +150,7 @@ fn exchange(ring: &IoUring, name: RingName) -> io::Result<()> {
     // SAFETY: the ring is new and nobody else's, and a NOP points to nothing.
     let pushed = unsafe { ring.submission_shared().push(&opcode::Nop::new().build()) };
     pushed.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    let mut patience = PATIENCE;
     while {
         // SAFETY: as above.
         let mut queue = unsafe { ring.completion_shared() };
@@ -141,6 +161,11 @@ fn exchange(ring: &IoUring, name: RingName) -> io::Result<()> {
         match name.enter(queued, 1, true, None) {
             taken if taken >= 0 => {}
             error if error == -libc::EINTR => {}
+            // The kernel is short of something for a moment. That is no reason to do without a ring for good.
+            error if [-libc::EAGAIN, -libc::EBUSY, -libc::ENOMEM].contains(&error) && patience > 0 => {
+                patience -= 1;
+                std::thread::sleep(PAUSE);
+            }
             error => return Err(io::Error::from_raw_os_error(-error)),
         }
     }

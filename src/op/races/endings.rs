@@ -21,7 +21,17 @@ fn a_connection_that_nobody_will_accept_is_closed() {
     drop(first);
     stage.happen(|script| script.answer("accept", 40));
     drop(listener);
-    assert_eq!(stage.closed(), [7, 40], "it waited in a listener that went away");
+    assert_eq!(stage.closed(), [40, 7], "it waited in a listener that went away");
+
+    let listener = stage.descriptor(9);
+    let mut first = Submitted::new(Accept::new(listener.hold()));
+    let idle = Submitted::new(Accept::new(listener.hold()));
+    assert!(stage.poll(&mut first).is_pending());
+    drop(first);
+    stage.happen(|script| script.answer("accept", 42));
+    drop(listener);
+    assert_eq!(stage.closed()[2..], [42, 9], "an accept that is never polled keeps nothing open");
+    drop(idle);
 
     let listener = stage.descriptor(8);
     let mut late = Submitted::new(Accept::new(listener.hold()));
@@ -29,7 +39,7 @@ fn a_connection_that_nobody_will_accept_is_closed() {
     drop(late);
     drop(listener);
     stage.happen(|script| script.answer("accept", 41));
-    assert_eq!(stage.closed()[2..], [41, 8], "it came while the listener was closing");
+    assert_eq!(stage.closed()[4..], [41, 8], "it came while the listener was closing");
 }
 
 #[test]
@@ -54,14 +64,46 @@ fn a_number_is_closed_only_when_nothing_names_it() {
     assert!(stage.poll(&mut write).is_pending());
     drop(socket);
     assert_eq!(stage.happen(|script| script.cancelled.clone()), ["recv", "send"]);
-    assert!(stage.closed().is_empty());
-    stage.happen(|script| script.answer("recv", -libc::ECANCELED));
     stage.happen(|script| script.answer("send", 4));
-    assert!(stage.closed().is_empty(), "the futures have not been told yet");
-    assert!(ready(stage.poll(&mut read)).0.is_err());
-    assert!(stage.closed().is_empty());
-    drop(write);
-    assert_eq!(stage.closed(), [7]);
+    assert_eq!(ready(stage.poll(&mut write)).0.unwrap(), 4);
+    assert!(stage.closed().is_empty(), "the read is in flight");
+    stage.happen(|script| script.answer("recv", -libc::ECANCELED));
+    assert_eq!(stage.closed(), [7], "though the read's future does not know");
+    let (result, buffer) = ready(stage.poll(&mut read));
+    assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+    assert_eq!(buffer.capacity(), 16);
+    assert_eq!(stage.closed(), [7], "once");
+}
+
+#[test]
+fn a_future_that_is_kept_and_never_polled_holds_up_no_close() {
+    let stage = Stage::new();
+    for number in [7, 8] {
+        let socket = stage.descriptor(number);
+        let mut kept = receive(&socket, 16);
+        assert!(stage.poll(&mut kept).is_pending());
+        let mut at_offset = Submitted::new(Read::new(socket.hold(), Vec::with_capacity(8), 0));
+        assert!(stage.poll(&mut at_offset).is_pending());
+        if number == 7 {
+            // Answered before it is closed, and after.
+            stage.happen(|script| script.deliver("recv", b"unseen"));
+            let mut close = Box::pin(op::close(socket));
+            assert!(stage.poll(&mut close).is_pending());
+            assert_eq!(stage.happen(|script| script.names()), ["read"]);
+            stage.happen(|script| script.answer("read", -libc::ECANCELED));
+            assert!(stage.poll(&mut close).is_pending());
+            stage.happen(|script| script.answer("close", 0));
+            ready(stage.poll(&mut close)).unwrap();
+            assert_eq!(received(ready(stage.poll(&mut kept))), b"unseen");
+        } else {
+            stage.happen(|script| script.answer("read", 0));
+            drop(socket);
+            assert!(stage.closed().is_empty());
+            stage.happen(|script| script.answer("recv", -libc::ECANCELED));
+            assert_eq!(stage.closed(), [8]);
+        }
+    }
+    stage.assert_settled();
 }
 
 #[test]

@@ -1,0 +1,352 @@
+//! Disks that are full, files that are too long, end early, or are read crookedly: the error is the system's own, and
+//! the buffer comes back.
+#![allow(unsafe_code)]
+
+mod support;
+
+use std::cell::Cell;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::rc::Rc;
+
+use annulus::buf::IoBuf;
+use annulus::fs::{self, File};
+use annulus::io::Incomplete;
+use annulus::{Builder, spawn, spawn_blocking};
+use support::child::alone;
+use support::data::{assert_same, bytes};
+use support::guarded::{self, Guarded};
+use support::limits::{ignore, is_root, lower};
+use support::on_every_driver;
+
+on_every_driver! {
+    a_full_disk_is_told_to_each_kind_of_write,
+    a_full_file_system_is_told_and_what_fits_is_written,
+    a_file_longer_than_the_limit_is_refused_and_the_rest_is_written,
+    a_file_that_is_cut_off_under_its_reader_ends_early,
+    a_file_that_is_cut_off_and_filled_all_the_while_gives_no_error,
+    a_crooked_direct_transfer_is_refused_as_std_is,
+    a_file_system_that_may_only_be_read_says_so_and_is_read,
+}
+
+/// What the system said, also of a whole transfer that it cut off.
+fn code(error: &io::Error) -> Option<i32> {
+    Incomplete::of(error).map_or(error, Incomplete::error).raw_os_error()
+}
+
+/// Asserts the error, and that the buffer is the one that was lent.
+#[track_caller]
+fn failed<T: std::fmt::Debug>(answer: (io::Result<T>, Guarded), errno: i32, buffer: &[u8]) {
+    assert_eq!(code(&answer.0.unwrap_err()), Some(errno));
+    assert_same(&answer.1.all()[..buffer.len()], buffer);
+}
+
+#[track_caller]
+fn all_failed<T: std::fmt::Debug>(answer: (io::Result<T>, Vec<Guarded>), errno: i32, buffer: &[u8]) {
+    assert_eq!(answer.0.unwrap_err().raw_os_error(), Some(errno));
+    assert_eq!(answer.1.len(), 2);
+    for back in answer.1 {
+        assert_same(back.bytes(), buffer);
+    }
+}
+
+fn a_full_disk_is_told_to_each_kind_of_write(builder: Builder) {
+    if !Path::new("/dev/full").exists() {
+        return support::skipped("a full disk", "there is no /dev/full");
+    }
+    // Alone, for it counts the buffers of the whole process.
+    alone(|| {
+        let runtime = builder.build().unwrap();
+        runtime
+            .run(async {
+                let text = bytes(1, 5000);
+                let buffer = || Guarded::of(&text);
+                let full = File::options().write(true).open("/dev/full").await.unwrap();
+                for _ in 0..3 {
+                    failed(full.write(buffer()).await, libc::ENOSPC, &text);
+                    failed(full.write_at(buffer(), 100).await, libc::ENOSPC, &text);
+                    failed(full.write_all(buffer()).await, libc::ENOSPC, &text);
+                    failed(full.write_all_at(buffer(), 0).await, libc::ENOSPC, &text);
+                    all_failed(full.writev_at(vec![buffer(), buffer()], 0).await, libc::ENOSPC, &text);
+                    failed(fs::write("/dev/full", buffer()).await, libc::ENOSPC, &text);
+                    let (result, slice) = full.write_at(buffer().slice(1000..2000), 0).await;
+                    failed((result, slice.into_inner()), libc::ENOSPC, &text);
+                }
+                full.close().await.unwrap();
+            })
+            .unwrap();
+        assert_eq!(guarded::mapped(), 0);
+        assert_eq!(runtime.metrics().in_flight, 0);
+    });
+}
+
+/// A small file system of memory, mounted where nobody else sees it.
+#[cfg(target_os = "linux")]
+struct SmallFileSystem(tempfile::TempDir);
+
+#[cfg(target_os = "linux")]
+impl Drop for SmallFileSystem {
+    fn drop(&mut self) {
+        use std::os::unix::ffi::OsStrExt;
+        // So that the directory can be removed afterwards.
+        let place = std::ffi::CString::new(self.0.path().as_os_str().as_bytes()).unwrap();
+        // SAFETY: a C string, for the time of the call.
+        unsafe { libc::umount2(place.as_ptr(), libc::MNT_DETACH) };
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn small_file_system(kibibytes: u32) -> io::Result<SmallFileSystem> {
+    use std::ffi::CString;
+    use std::os::unix::ffi::OsStrExt;
+
+    let directory = tempfile::tempdir()?;
+    let place = CString::new(directory.path().as_os_str().as_bytes())?;
+    let size = CString::new(format!("size={kibibytes}k"))?;
+    // SAFETY: no memory is passed.
+    if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    mount(c"none", c"/", c"", libc::MS_REC | libc::MS_PRIVATE, c"")?;
+    mount(c"annulus", &place, c"tmpfs", 0, &size)?;
+    Ok(SmallFileSystem(directory))
+}
+
+#[cfg(target_os = "linux")]
+fn mount(
+    what: &std::ffi::CStr,
+    at: &std::ffi::CStr,
+    kind: &std::ffi::CStr,
+    flags: u64,
+    with: &std::ffi::CStr,
+) -> io::Result<()> {
+    // SAFETY: all are C strings, for the time of the call.
+    match unsafe { libc::mount(what.as_ptr(), at.as_ptr(), kind.as_ptr(), flags as _, with.as_ptr().cast()) }
+    {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Runs a test in a process of its own, on such a file system; says why not where there can be none.
+#[cfg(target_os = "linux")]
+fn on_a_small_file_system(what: &str, kibibytes: u32, body: impl FnOnce(&Path)) {
+    if !is_root() {
+        return support::skipped(what, "to mount a file system one has to be root");
+    }
+    alone(|| match small_file_system(kibibytes) {
+        Ok(mounted) => body(mounted.0.path()),
+        Err(error) => support::skipped(what, &format!("no file system can be mounted: {error}")),
+    });
+}
+
+#[cfg(not(target_os = "linux"))]
+fn on_a_small_file_system(what: &str, _: u32, _: impl FnOnce(&Path)) {
+    support::skipped(what, "how to mount one is known of Linux only");
+}
+
+fn a_full_file_system_is_told_and_what_fits_is_written(builder: Builder) {
+    on_a_small_file_system("a full file system", 64, |directory| {
+        let runtime = builder.build().unwrap();
+        let text = bytes(1, 200 << 10);
+        runtime
+            .run(async {
+                let file =
+                    File::options().read(true).write(true).create(true).open(directory.join("a")).await;
+                let file = file.unwrap();
+                // The first one writes what there is room for, the next one has none.
+                let (result, back) = file.write_at(Guarded::of(&text), 0).await;
+                let written = result.unwrap();
+                assert!(written > 0 && written < text.len(), "{written}");
+                assert_same(back.bytes(), &text);
+                failed(file.write_at(back, written as u64).await, libc::ENOSPC, &text);
+                failed(file.write_all_at(Guarded::of(&text), 0).await, libc::ENOSPC, &text);
+                let (result, got) = file.read_exact_at(vec![0; written], 0).await;
+                result.unwrap();
+                assert_same(&got, &text[..written]);
+                failed(fs::write(directory.join("b"), Guarded::of(&text)).await, libc::ENOSPC, &text);
+                // Room again, and it is as if nothing had been.
+                file.set_len(0).await.unwrap();
+                fs::write(directory.join("b"), "fits").await.0.unwrap();
+                assert_eq!(fs::read(directory.join("b")).await.unwrap(), b"fits");
+            })
+            .unwrap();
+        assert_eq!((guarded::mapped(), runtime.metrics().in_flight), (0, 0));
+    });
+}
+
+fn a_file_system_that_may_only_be_read_says_so_and_is_read(builder: Builder) {
+    on_a_small_file_system("a file system that may only be read", 64, |directory| {
+        let path = |name: &str| directory.join(name);
+        builder
+            .build()
+            .unwrap()
+            .run(async {
+                fs::write(path("a"), "there").await.0.unwrap();
+                let open = File::open(path("a")).await.unwrap();
+                only_read_from_now_on(directory);
+                let refused = |error: io::Error| assert_eq!(error.raw_os_error(), Some(libc::EROFS));
+                failed(fs::write(path("a"), Guarded::of(b"other")).await, libc::EROFS, b"other");
+                refused(File::options().append(true).open(path("a")).await.unwrap_err());
+                refused(File::create(path("b")).await.unwrap_err());
+                refused(fs::remove_file(path("a")).await.unwrap_err());
+                refused(fs::rename(path("a"), path("b")).await.unwrap_err());
+                refused(fs::create_dir(path("c")).await.unwrap_err());
+                assert_eq!(open.read_at(Vec::with_capacity(9), 0).await.1, b"there");
+                assert_eq!(fs::read(path("a")).await.unwrap(), b"there");
+            })
+            .unwrap();
+    });
+}
+
+fn only_read_from_now_on(directory: &Path) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let place = std::ffi::CString::new(directory.as_os_str().as_bytes()).unwrap();
+        mount(c"annulus", &place, c"tmpfs", libc::MS_REMOUNT | libc::MS_RDONLY, c"").unwrap();
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = directory;
+}
+
+fn a_file_longer_than_the_limit_is_refused_and_the_rest_is_written(builder: Builder) {
+    const LIMIT: usize = 10_000;
+    alone(|| {
+        // Whoever does not, is ended by the signal before there is an error.
+        ignore(libc::SIGXFSZ);
+        lower!(libc::RLIMIT_FSIZE, LIMIT as u64);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let runtime = builder.build().unwrap();
+        let text = bytes(1, 3 * LIMIT);
+        runtime
+            .run(async {
+                let file = File::options().read(true).write(true).create(true).open(&path).await.unwrap();
+                let (result, back) = file.write_at(Guarded::of(&text), 0).await;
+                assert_eq!(result.unwrap(), LIMIT, "what fits");
+                assert_same(back.bytes(), &text);
+                failed(file.write_at(back, LIMIT as u64).await, libc::EFBIG, &text);
+                failed(file.write_all_at(Guarded::of(&text), 1).await, libc::EFBIG, &text);
+                let two = vec![Guarded::of(&text), Guarded::of(&text)];
+                all_failed(file.writev_at(two, LIMIT as u64).await, libc::EFBIG, &text);
+                failed(fs::write(&path, Guarded::of(&text)).await, libc::EFBIG, &text);
+                let error = file.set_len(1 + LIMIT as u64).await.unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EFBIG));
+                assert_same(&fs::read(&path).await.unwrap(), &text[..LIMIT]);
+            })
+            .unwrap();
+        assert_eq!((guarded::mapped(), runtime.metrics().in_flight), (0, 0));
+    });
+}
+
+async fn a_file_that_is_cut_off_under_its_reader_ends_early() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    let text = bytes(1, 100_000);
+    std::fs::write(&path, &text).unwrap();
+    let file = File::open(&path).await.unwrap();
+    let (_, first) = file.read(vec![0; 30_000]).await;
+    assert_same(&first, &text[..30_000]);
+
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(50_000).unwrap();
+    let (result, short) = file.read_at(Guarded::new(40_960), 30_000).await;
+    assert_eq!(result.unwrap(), 20_000);
+    assert_same(short.bytes(), &text[30_000..50_000]);
+    let (result, back) = file.read_exact_at(Guarded::new(40_960), 30_000).await;
+    assert_eq!(result.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    assert_same(&back.all()[..20_000], &text[30_000..50_000]);
+    let (result, rooms) = file.readv_at(vec![Guarded::new(12_288), Guarded::new(12_288)], 30_000).await;
+    assert_eq!(result.unwrap(), 20_000);
+    assert_eq!(rooms.iter().map(|room| room.bytes().len()).sum::<usize>(), 20_000);
+    // The cursor stands where the first read left it; beyond the end there is nothing.
+    assert_eq!(file.read(vec![0; 40_000]).await.0.unwrap(), 20_000);
+    assert_eq!(file.read(vec![0; 40_000]).await.0.unwrap(), 0);
+    assert_eq!(file.read_at(vec![0; 1], 70_000).await.0.unwrap(), 0);
+    assert_eq!(file.metadata().await.unwrap().len(), 50_000);
+}
+
+async fn a_file_that_is_cut_off_and_filled_all_the_while_gives_no_error() {
+    const LENGTH: usize = 100_000;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    std::fs::write(&path, vec![7; LENGTH]).unwrap();
+    let done = Rc::new(Cell::new(false));
+    let mut readers = Vec::new();
+    for n in 0..4_usize {
+        let (path, done) = (path.clone(), Rc::clone(&done));
+        readers.push(spawn(async move {
+            let file = File::open(&path).await.unwrap();
+            let mut buffer = Vec::with_capacity(LENGTH);
+            while !done.get() {
+                let (result, filled) = file.read_at(buffer, (n * 1000) as u64).await;
+                // As much as there is at the time: bytes of the file, or of the hole that a cut leaves for a moment.
+                assert_eq!(result.unwrap(), filled.len());
+                assert!(filled.iter().all(|byte| [0, 7].contains(byte)));
+                buffer = filled;
+                let whole = fs::read(&path).await.unwrap();
+                assert!(whole.len() <= LENGTH, "{}", whole.len());
+            }
+        }));
+    }
+    let cutting = spawn_blocking(move || {
+        use std::os::unix::fs::FileExt;
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        for n in 0..500 {
+            file.set_len(n * 37 % LENGTH as u64).unwrap();
+            file.write_all_at(&[7; LENGTH], 0).unwrap();
+        }
+    });
+    cutting.await.unwrap();
+    done.set(true);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
+
+#[cfg(target_os = "linux")]
+async fn a_crooked_direct_transfer_is_refused_as_std_is() {
+    use std::os::unix::fs::FileExt;
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    std::fs::write(&path, bytes(1, 16_384)).unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).custom_flags(libc::O_DIRECT);
+    let of_std = match options.open(&path) {
+        Ok(file) => file,
+        Err(error) => return support::skipped("a crooked direct transfer", &format!("O_DIRECT: {error}")),
+    };
+    // Guarded buffers begin at a page; one byte further is crooked.
+    let crooked = |buffer: Guarded| buffer.slice(1..4097);
+    let mut whole = Guarded::new(8192);
+    let place = annulus::buf::IoBufMut::stable_mut_ptr(&mut whole);
+    // SAFETY: inside of the mapping, which nobody else uses now.
+    let memory = unsafe { std::slice::from_raw_parts_mut(place.add(1), 4096) };
+    let Err(error) = of_std.read_at(memory, 0) else {
+        return support::skipped("a crooked direct transfer", "this file system takes it");
+    };
+    assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+
+    let file = File::options().read(true).write(true).custom_flags(libc::O_DIRECT).open(&path).await.unwrap();
+    let (result, slice) = file.read_at(crooked(Guarded::of(&[guarded::PATTERN; 8192])), 0).await;
+    let back = slice.into_inner();
+    failed((result, back), libc::EINVAL, &[guarded::PATTERN; 8192]);
+    failed(file.read_at(Guarded::new(4096), 1).await, libc::EINVAL, &[guarded::PATTERN; 4096]);
+    let text = bytes(2, 8192);
+    let (result, slice) = file.write_at(crooked(Guarded::of(&text)), 0).await;
+    failed((result, slice.into_inner()), libc::EINVAL, &text);
+    failed(file.write_at(Guarded::of(&text), 7).await, libc::EINVAL, &text);
+    // What is straight goes on.
+    let (result, got) = file.read_at(Guarded::new(8192), 4096).await;
+    assert_eq!(result.unwrap(), 8192);
+    assert_same(got.bytes(), &bytes(1, 16_384)[4096..12_288]);
+    file.write_at(Guarded::of(&text), 4096).await.0.unwrap();
+    assert_same(&std::fs::read(&path).unwrap()[4096..12_288], &text);
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn a_crooked_direct_transfer_is_refused_as_std_is() {
+    support::skipped("a crooked direct transfer", "there is no O_DIRECT");
+}

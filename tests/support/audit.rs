@@ -32,6 +32,34 @@ pub(crate) fn threads() -> Option<usize> {
     Some(fs::read_dir("/proc/self/task").ok()?.count())
 }
 
+/// What the kernel says that a ring holds.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    /// Polls that wait, those of receives and accepts included.
+    pub(crate) polls: usize,
+    /// Completions that did not fit into the queue.
+    pub(crate) overflown: usize,
+}
+
+/// The rings of this process, by /proc/self/fdinfo.
+pub(crate) fn rings() -> Vec<Ring> {
+    let Ok(listing) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
+    let of_a_ring = |entry: fs::DirEntry| {
+        let target = fs::read_link(entry.path()).ok()?;
+        let is_ring = target.to_string_lossy().contains("io_uring");
+        is_ring
+            .then(|| fs::read_to_string(entry.path().to_string_lossy().replace("/fd/", "/fdinfo/")).ok())?
+    };
+    let parse = |text: String| {
+        let lines_of = |title: &str| {
+            let lines = text.lines().skip_while(|line| !line.starts_with(title)).skip(1);
+            lines.take_while(|line| line.starts_with(' ')).count()
+        };
+        Ring { polls: lines_of("PollList:"), overflown: lines_of("CqOverflowList:") }
+    };
+    listing.flatten().filter_map(of_a_ring).map(parse).collect()
+}
+
 /// Asserts that `count` comes back to `before`, giving what closes in the background a moment.
 #[track_caller]
 pub(crate) fn comes_back(what: &str, before: Option<usize>, count: impl Fn() -> Option<usize>) {

@@ -43,6 +43,9 @@ macro_rules! on_every_driver {
 }
 pub(crate) use on_every_driver;
 
+/// What the kernel may take to give back what a test left in flight.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// The body of a test: see [`on_every_driver!`].
 pub(crate) trait Body<Kind> {
     fn run(self, builder: Builder);
@@ -56,6 +59,8 @@ impl<B: FnOnce() -> F, F: Future<Output = ()>> Body<OnALoop> for B {
         let runtime = builder.build().unwrap();
         runtime.run(self()).unwrap();
         assert_eq!(runtime.metrics().stray, 0, "every completion found its operation");
+        // The audit after each test: all that is still in flight can be ended, and comes back.
+        assert_eq!(runtime.shutdown(PATIENCE), 0, "nothing is leaked");
     }
 }
 

@@ -25,13 +25,9 @@ fn main() -> io::Result<()> {
         let (result, bytes) = server.read(Vec::with_capacity(64)).await;
         println!("then {} bytes: {:?}", result?, String::from_utf8_lossy(&bytes));
 
-        // Cancelled: the same future says how it ended, and gives the buffer back.
-        let mut read = server.read(Vec::with_capacity(64));
-        if timeout(PATIENCE, &mut read).await.is_err() {
-            read.cancel();
-        }
-        let (result, buffer) = read.await;
-        println!("cancelled: {}; room for {} bytes came back", result.unwrap_err(), buffer.capacity());
+        // Stopped: the operation itself says how it ended, and gives the buffer back.
+        let (result, buffer) = server.read(Vec::with_capacity(64)).timeout(PATIENCE).await;
+        println!("stopped: {}; room for {} bytes came back", result.unwrap_err(), buffer.capacity());
 
         // A cancellation may lose the race, and then the data are there.
         let mut read = server.read(buffer);

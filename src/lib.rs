@@ -31,7 +31,8 @@
 //!
 //! # Nothing is lost
 //! Drop a read or an accept that was raced against a time-out: what the kernel completes all the same is given to
-//! the next one. See [`Submitted`].
+//! the next one. To stop an operation and have its buffer back: [`Submitted::timeout`], [`Submitted::cancel_on`] with
+//! a [`CancelToken`]. What is promised, and which test shows it, is in docs/soundness.md.
 //!
 //! # What is not there yet
 //! UDP, Unix sockets, leased buffers, multishot operations, signals, processes, and more than one core. The

@@ -195,7 +195,9 @@ fn without_any_locked_memory_it_is_said_what_to_raise(builder: Builder) {
             }
         }
         // Unless told otherwise it serves all the same.
-        echoes(&Builder::new().build().unwrap());
+        if std::env::var_os("ANNULUS_DRIVER").is_none() {
+            echoes(&Builder::new().build().unwrap());
+        }
     });
 }
 

@@ -264,3 +264,23 @@ impl Drop for DropGuard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn a_token_keeps_nothing_of_who_does_not_wait_any_more() {
+        let token = CancelToken::new();
+        for _ in 0..1000 {
+            let mut waits = token.cancelled();
+            assert!(Pin::new(&mut waits).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            drop(token.child_token());
+        }
+        let registry = token.shared.registry.borrow();
+        assert_eq!(registry.waiting.len(), 0);
+        assert!(registry.children.len() < 10, "{}", registry.children.len());
+    }
+}

@@ -452,11 +452,12 @@ mod under_a_policy {
         if !support::is_permitted(Driver::Uring, test) || !in_a_child(test, drop) {
             return;
         }
-        let runtime =
-            Builder::new().driver(Driver::Uring).shutdown_limit(Duration::from_millis(300)).build().unwrap();
+        let runtime = Builder::new().driver(Driver::Uring).shutdown_limit(Duration::from_millis(300));
+        // So that a receive is a wait for readiness, and an attempt.
+        let runtime = runtime.without_operation("recv").build().unwrap();
         let start = Instant::now();
         let before = support::audit::descriptors();
-        let (waits, queued, dropped, error) = {
+        let (waits, (queued, mut receive), dropped, error) = {
             let handle = std::cell::RefCell::new(None);
             let held = std::cell::RefCell::new(None);
             let dropped = std::rc::Rc::new(());
@@ -472,11 +473,14 @@ mod under_a_policy {
                     handle.replace(Some(waits));
                     let file = annulus::fs::File::open("/dev/zero").await.unwrap();
                     let closed = annulus::fs::File::open("/dev/zero").await.unwrap();
+                    let other = pair().await;
                     refuse(&[ENTER], errno);
                     // Those it never sees: held outside of the loop, by a task, by nobody; and a close.
                     let mut read = file.read_at(Guarded::new(4096), 0);
                     assert!(poll_once(&mut read).is_pending());
-                    held.replace(Some(read));
+                    let mut receive = other.1.read(Guarded::new(4096));
+                    assert!(poll_once(&mut receive).is_pending());
+                    held.replace(Some((read, receive)));
                     let kept = std::rc::Rc::clone(&dropped);
                     drop(spawn(async move {
                         let _kept = kept;
@@ -486,6 +490,7 @@ mod under_a_policy {
                     assert!(poll_once(&mut orphan).is_pending());
                     drop(orphan);
                     drop(closed);
+                    let _kept = other;
                     loop {
                         let _ = timeout(Duration::from_millis(50), annulus::nop()).await;
                     }
@@ -502,11 +507,14 @@ mod under_a_policy {
         assert!(waits.is_finished(), "its tasks are cancelled");
         assert_eq!(std::rc::Rc::strong_count(&dropped), 1);
 
-        assert_eq!(guarded::mapped(), 1, "what the kernel never took is free, but for the one that is held");
+        assert_eq!(guarded::mapped(), 2, "what the kernel never took is free, but for the two that are held");
         let mut queued = queued;
         let Poll::Ready((result, buffer)) = poll_once(&mut queued) else { panic!("it is answered") };
         assert_eq!(result.unwrap_err().raw_os_error(), Some(errno));
         drop((queued, buffer));
+        let Poll::Ready((result, buffer)) = poll_once(&mut receive) else { panic!("it is answered") };
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(errno));
+        drop((receive, buffer));
         assert_eq!(guarded::mapped(), 0);
         assert_eq!(runtime.metrics().in_flight, 1, "only the read that the kernel has");
 

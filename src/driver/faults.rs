@@ -1,7 +1,8 @@
 //! Faults on purpose, over a real driver, by a plan that a seed decides. Only in builds with `--cfg annulus_faults`.
 //!
 //! What it does a kernel may do, at any time: move fewer bytes than asked for, answer late and in any order, say that
-//! a descriptor is not ready after all, and refuse an enter for want of something. So every test is to pass with it.
+//! a descriptor is not ready after all, and refuse an enter for want of something. So every test is to pass with it, but
+//! for those that state when an answer comes, or how much one transfer moves: `tests/faulty.sh` names them.
 //!
 //! `ANNULUS_FAULTS` says which faults, and the seed: `short,late,again,enter,seed=7`. Without it there are none.
 

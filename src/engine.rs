@@ -9,6 +9,8 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
 
+use crate::clock::Clock;
+use crate::dice::Dice;
 use crate::driver::{Driver, Port};
 use crate::executor::{self, Executor, Waiter};
 use crate::wheel::{Key, Wheel};
@@ -20,9 +22,11 @@ pub(crate) struct Engine {
     pub(crate) executor: Executor,
     pub(crate) port: Rc<Port>,
     wheel: RefCell<Wheel<Waiter>>,
+    pub(crate) clock: Clock,
     /// The wheel counts nanoseconds from here.
     epoch: Instant,
     budget: Cell<u32>,
+    dice: RefCell<Dice>,
     /// The executor's count of polls when the driver last had its turn.
     polls_at_flush: Cell<u64>,
     pub(crate) turns: Cell<u64>,
@@ -82,12 +86,15 @@ pub(crate) fn current_port() -> Rc<Port> {
 
 impl Engine {
     pub(crate) fn new(executor: Executor, driver: Driver) -> Engine {
+        let (clock, seed) = (driver.clock(), driver.seed());
         Engine {
             port: Port::new(executor.id(), executor.inbox(), driver),
             executor,
             wheel: RefCell::new(Wheel::new()),
-            epoch: Instant::now(),
+            epoch: clock.now(),
+            clock,
             budget: Cell::new(BUDGET),
+            dice: RefCell::new(Dice::new(seed)),
             polls_at_flush: Cell::new(0),
             turns: Cell::new(0),
             timers_fired: Cell::new(0),
@@ -100,8 +107,9 @@ impl Engine {
     }
 
     /// The loop's clock.
+    #[inline]
     pub(crate) fn now(&self) -> Instant {
-        Instant::now()
+        self.clock.now()
     }
 
     /// How many polls the driver has been kept waiting for.
@@ -112,6 +120,11 @@ impl Engine {
     /// The driver has its turn.
     pub(crate) fn flushed(&self) {
         self.polls_at_flush.set(self.executor.polls.get());
+    }
+
+    /// A number by chance, or in a simulated world by its seed.
+    pub(crate) fn random(&self) -> u64 {
+        self.dice.borrow_mut().next()
     }
 
     // Budget.

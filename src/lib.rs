@@ -43,10 +43,15 @@
 // The floors, from the ground up: each imports only from those above it in this list.
 mod sys;
 
+mod dice;
+
 pub mod buf;
 
 mod executor;
+
 mod wheel;
+
+mod clock;
 
 mod driver;
 
@@ -65,10 +70,16 @@ pub mod io;
 pub mod fs;
 pub mod net;
 
+#[cfg(feature = "sim")]
+pub mod sim;
+
+#[cfg(all(test, target_os = "linux", not(annulus_loom)))]
+mod conformance;
+
 pub use cancel::{CancelToken, Cancelled, DropGuard};
 pub use driver::{Choice as Driver, UnknownDriver};
 pub use op::{CancelWhen, Submitted, nop};
-pub use runtime::{Builder, Current, Error, Metrics, Runtime, run, spawn, spawn_blocking, yield_now};
+pub use runtime::{Builder, Current, Error, Metrics, Runtime, random, run, spawn, spawn_blocking, yield_now};
 
 /// Tasks: what is waited for, stopped, and told apart by.
 pub mod task {

@@ -11,7 +11,7 @@ use crate::executor::Inbox;
 /// Which driver a runtime uses.
 ///
 /// `Auto` takes io_uring where the kernel has it and permits it, and readiness otherwise, saying once on
-/// standard error why. The environment variable `ANNULUS_DRIVER` (`uring`, `readiness` or `auto`) replaces
+/// standard error why. The environment variable `ANNULUS_DRIVER` (`uring`, `readiness`, `sim:7` or `auto`) replaces
 /// `Auto`; it does not touch an explicit choice.
 ///
 /// ```
@@ -29,6 +29,9 @@ pub enum Choice {
     Uring,
     /// Readiness over epoll or kqueue, with helper threads for what can only block.
     Readiness,
+    /// A small world in memory with one host, in which this seed decides what happens, and when: see `annulus::sim`.
+    /// Needs the feature `sim`, which is on by default.
+    Sim(u64),
 }
 
 /// A name that is not a driver's.
@@ -37,7 +40,7 @@ pub struct UnknownDriver(pub(crate) String);
 
 impl fmt::Display for UnknownDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no driver {:?}: say auto, uring or readiness", self.0)
+        write!(f, "there is no driver {:?}: say auto, uring, readiness, or sim:7 with any number", self.0)
     }
 }
 
@@ -51,18 +54,23 @@ impl FromStr for Choice {
             "auto" | "" => Ok(Choice::Auto),
             "uring" => Ok(Choice::Uring),
             "readiness" => Ok(Choice::Readiness),
-            _ => Err(UnknownDriver(name.to_owned())),
+            "sim" => Ok(Choice::Sim(0)),
+            _ => {
+                let seed = name.strip_prefix("sim:").and_then(|seed| seed.parse().ok());
+                seed.map(Choice::Sim).ok_or_else(|| UnknownDriver(name.to_owned()))
+            }
         }
     }
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Choice::Auto => "auto",
-            Choice::Uring => "uring",
-            Choice::Readiness => "readiness",
-        })
+        match self {
+            Choice::Auto => f.write_str("auto"),
+            Choice::Uring => f.write_str("uring"),
+            Choice::Readiness => f.write_str("readiness"),
+            Choice::Sim(seed) => write!(f, "sim:{seed}"),
+        }
     }
 }
 
@@ -103,7 +111,11 @@ impl Choice {
     pub(crate) fn open(self, settings: &Settings, inbox: &'static Inbox) -> Result<Driver, Refusal> {
         let driver = self.choose(settings, inbox)?;
         #[cfg(annulus_faults)]
-        let driver = super::faults::over(driver);
+        let driver = match driver {
+            #[cfg(feature = "sim")]
+            Driver::Sim(_) => driver,
+            _ => super::faults::over(driver),
+        };
         Ok(driver)
     }
 
@@ -111,6 +123,7 @@ impl Choice {
         match self {
             Choice::Uring => uring(settings, inbox),
             Choice::Readiness => readiness(settings, inbox),
+            Choice::Sim(seed) => simulated(seed, settings, inbox),
             Choice::Auto => uring(settings, inbox).or_else(|refusal| {
                 say_once(&refusal);
                 readiness(settings, inbox)
@@ -151,4 +164,18 @@ fn readiness(settings: &Settings, inbox: &'static Inbox) -> Result<Driver, Refus
             remedy: "it needs three descriptors: raise `ulimit -n`, or close some".to_owned(),
         }),
     }
+}
+
+#[cfg(feature = "sim")]
+fn simulated(seed: u64, settings: &Settings, inbox: &'static Inbox) -> Result<Driver, Refusal> {
+    Ok(Driver::Sim(Box::new(super::sim::Sim::alone(seed, settings, inbox))))
+}
+
+#[cfg(not(feature = "sim"))]
+fn simulated(_: u64, _: &Settings, _: &'static Inbox) -> Result<Driver, Refusal> {
+    Err(Refusal {
+        what: "the simulated driver",
+        error: io::Error::from(io::ErrorKind::Unsupported),
+        remedy: "annulus was built without its feature `sim`: switch it on".to_owned(),
+    })
 }

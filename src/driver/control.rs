@@ -3,10 +3,13 @@
 //! They go through the driver, because only the driver knows what its numbers mean.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use socket2::SockAddr;
 
+#[cfg(feature = "sim")]
+use super::Faults;
 use crate::sys::socket::with_socket;
 
 /// What is asked of a descriptor.
@@ -24,6 +27,12 @@ pub(crate) enum Control<'a> {
     Set(Setting),
     /// getsockopt(2)
     Get(Property),
+    /// The addresses of a host, by its name. Of no descriptor.
+    #[cfg_attr(not(feature = "sim"), allow(dead_code, reason = "only a simulated world knows names at once"))]
+    Resolve(&'a str),
+    /// What may go wrong with the descriptor, in a simulation.
+    #[cfg(feature = "sim")]
+    Plan(&'a Faults),
 }
 
 /// An option of a socket, with its new value.
@@ -61,10 +70,15 @@ pub(crate) enum Reply {
     Number(u64),
     Span(Option<Duration>),
     Error(Option<io::Error>),
+    /// None where the question is the resolver's, which takes its time.
+    Addresses(Option<Vec<IpAddr>>),
 }
 
 /// The answers of the operating system.
 pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Reply> {
+    if let Control::Resolve(_) = control {
+        return Ok(Reply::Addresses(None));
+    }
     with_socket(number, |socket| {
         Ok(match control {
             Control::Bind(address) => {
@@ -75,6 +89,9 @@ pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Rep
                 socket.listen(backlog)?;
                 Reply::Done
             }
+            Control::Resolve(_) => Reply::Addresses(None),
+            #[cfg(feature = "sim")]
+            Control::Plan(_) => return Err(no_plan()),
             Control::LocalName => Reply::Name(socket.local_addr()?),
             Control::PeerName => Reply::Name(socket.peer_addr()?),
             Control::Set(setting) => {
@@ -106,6 +123,12 @@ fn set(socket: &socket2::Socket, setting: Setting) -> io::Result<()> {
         Setting::ReceiveBuffer(bytes) => socket.set_recv_buffer_size(bytes),
         Setting::SendBuffer(bytes) => socket.set_send_buffer_size(bytes),
     }
+}
+
+#[cfg(feature = "sim")]
+fn no_plan() -> io::Error {
+    let text = "a real kernel makes no faults on purpose: only Driver::Sim and the hosts of a sim::World do";
+    io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
 fn is_v6(socket: &socket2::Socket) -> io::Result<bool> {

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use super::operation::{Begin, Completion, Request};
 use super::slots::Token;
-use super::{Counters, Driver, Wait};
+use super::{Counters, Driver, Faults, Lends, Wait};
+use crate::dice::Dice;
 
 pub(crate) struct Faulty {
     inner: Box<Driver>,
@@ -22,13 +23,10 @@ pub(crate) struct Faulty {
     reaps: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Plan {
-    short: bool,
-    late: bool,
-    again: bool,
-    enter: bool,
-    dice: u64,
+    faults: Faults,
+    dice: Dice,
 }
 
 thread_local! {
@@ -39,10 +37,13 @@ thread_local! {
 /// Puts faults over a driver, if the environment asks for some.
 pub(crate) fn over(inner: Driver) -> Driver {
     let Ok(text) = std::env::var("ANNULUS_FAULTS") else { return inner };
-    let mut plan = Plan::parse(&text);
-    // The readiness driver asks the kernel itself, and it never lies about that.
-    plan.again &= inner.name() == "uring";
-    ENTERS.set(plan);
+    let (mut faults, seed) = Faults::parse(&text).unwrap_or_else(|why| panic!("ANNULUS_FAULTS: {why}"));
+    if inner.name() != "uring" {
+        // The readiness driver asks the kernel itself, and it never lies about that.
+        faults.again = 0.0;
+    }
+    let plan = Plan { faults, dice: Dice::new(seed) };
+    ENTERS.set(plan.clone());
     Driver::Faulty(Box::new(Faulty { inner: Box::new(inner), plan, held: Vec::new(), reaps: 0 }))
 }
 
@@ -50,37 +51,14 @@ pub(crate) fn over(inner: Driver) -> Driver {
 pub(super) fn refuses_enter() -> Option<i32> {
     ENTERS.with_borrow_mut(|plan| {
         const PASSING: [i32; 4] = [libc::EAGAIN, libc::EBUSY, libc::ENOMEM, libc::EINTR];
-        (plan.enter && plan.one_in(5)).then(|| PASSING[plan.below(4) as usize])
+        plan.happens(|faults| faults.enter).then(|| PASSING[plan.dice.below(4) as usize])
     })
 }
 
 impl Plan {
-    fn parse(text: &str) -> Plan {
-        let mut plan = Plan::default();
-        for word in text.split(',').filter(|word| !word.is_empty()) {
-            match word.split_once('=') {
-                None if word == "short" => plan.short = true,
-                None if word == "late" => plan.late = true,
-                None if word == "again" => plan.again = true,
-                None if word == "enter" => plan.enter = true,
-                Some(("seed", seed)) => plan.dice = seed.parse().expect("the seed is a number"),
-                _ => panic!("ANNULUS_FAULTS knows short, late, again, enter and seed=, but not {word:?}"),
-            }
-        }
-        plan
-    }
-
-    /// A number below `bound`. Steele, Lea, Flood: Fast splittable pseudorandom number generators.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.dice;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    fn one_in(&mut self, bound: u64) -> bool {
-        self.below(bound) == 0
+    fn happens(&mut self, rate: impl Fn(&Faults) -> f64) -> bool {
+        let rate = rate(&self.faults);
+        self.dice.happens(rate)
     }
 }
 
@@ -91,19 +69,20 @@ impl Faulty {
 
     pub(crate) fn push(&mut self, token: Token, request: &Request, begin: Begin) {
         let may_wait = matches!(request.form.wait, Wait::Readable | Wait::Writable);
-        if self.plan.again && may_wait && begin == Begin::Now && self.plan.one_in(4) {
+        if may_wait && begin == Begin::Now && self.plan.happens(|faults| faults.again) {
             return self.hold(token, Completion::of(-libc::EAGAIN));
         }
         let mut request = *request;
-        if self.plan.short && request.form.lends_bytes && request.length > 1 && self.plan.one_in(2) {
-            let at_most = u64::from(request.length).min(if self.plan.one_in(2) { 7 } else { 5000 });
-            request.length = 1 + self.plan.below(at_most) as u32;
+        let lends_bytes = matches!(request.form.lends, Lends::ToFill | Lends::ToSend);
+        if lends_bytes && request.length > 1 && self.plan.happens(|faults| faults.short) {
+            let at_most = u64::from(request.length).min(if self.plan.dice.one_in(2) { 7 } else { 5000 });
+            request.length = 1 + self.plan.dice.below(at_most) as u32;
         }
         self.inner.push(token, &request, begin);
     }
 
     fn hold(&mut self, token: Token, answer: Completion) {
-        let span = if self.plan.late { self.plan.below(4) } else { 0 };
+        let span = if self.plan.happens(|faults| faults.late) { self.plan.dice.below(4) } else { 0 };
         self.held.push((self.reaps + span, token, answer));
     }
 
@@ -131,7 +110,8 @@ impl Faulty {
         let (mut due, later) = self.held.drain(..).partition::<Vec<_>, _>(|(when, ..)| *when <= self.reaps);
         self.held = later;
         while !due.is_empty() {
-            let next = if self.plan.late { self.plan.below(due.len() as u64) as usize } else { 0 };
+            let any = self.plan.happens(|faults| faults.late);
+            let next = if any { self.plan.dice.below(due.len() as u64) as usize } else { 0 };
             let (_, token, answer) = due.remove(next);
             found(token, answer);
         }

@@ -5,6 +5,8 @@
 //! builds nothing of this is left.
 #![allow(unsafe_code)]
 
+#[cfg(debug_assertions)]
+use super::operation::Lends;
 use super::operation::Request;
 
 /// The bytes of one submission.
@@ -20,7 +22,7 @@ impl Lent {
         let _ = request;
         Lent {
             #[cfg(debug_assertions)]
-            bytes: (request.form.lends_bytes && request.length > 0)
+            bytes: (matches!(request.form.lends, Lends::ToFill | Lends::ToSend) && request.length > 0)
                 .then_some((request.pointer.cast_const(), request.length as usize)),
         }
     }

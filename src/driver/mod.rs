@@ -3,8 +3,9 @@
 //! - [`uring`]: the kernel's own queue pair.
 //! - [`readiness`]: the same in user space, over `polling`: try the call, wait until the descriptor is ready,
 //!   try again; what can only block goes to [`helpers`].
+//! - `sim`: a small world in memory, in which a seed decides what happens, and when.
 //! - `scripted`: for this crate's tests: completions come in the order that the test states.
-//! - `faults`: for tests as well: over one of the first two, it does what a kernel may do and seldom does.
+//! - `faults`: for tests as well: over the kernel's or readiness, it does what a kernel may do and seldom does.
 //!
 //! [`Port`] is what the floors above see: the driver, the slots of what is in flight, and what happens to
 //! descriptors and operations that nobody wants any more.
@@ -20,11 +21,15 @@ mod fork;
 mod helpers;
 mod lent;
 pub(crate) mod operation;
+#[cfg(any(annulus_faults, feature = "sim"))]
+mod plan;
 mod port;
 #[cfg(annulus_readiness)]
 mod readiness;
 #[cfg(test)]
 pub(crate) mod scripted;
+#[cfg(feature = "sim")]
+pub(crate) mod sim;
 mod slots;
 #[cfg(annulus_uring)]
 mod uring;
@@ -35,12 +40,19 @@ pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
 pub(crate) use descriptor::{Departure, Descriptor, Hold, Way};
 pub(crate) use direction::{Direction, Leftover, Ticket};
-pub(crate) use operation::{Begin, Completion, Form, Operation, Request, Wait, form};
+pub(crate) use operation::{Begin, Completion, Form, Lends, Operation, Request, Wait, form};
+#[cfg(any(annulus_faults, feature = "sim"))]
+pub use plan::Faults;
 pub(crate) use port::Port;
+#[cfg(feature = "sim")]
+pub(crate) use sim::Kernel;
 pub(crate) use slots::{Token, orphan};
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::time::Duration;
+
+use crate::clock::Clock;
 
 /// The drivers, matched at each call: no table of functions, and no type parameter for users to carry.
 pub(crate) enum Driver {
@@ -48,12 +60,14 @@ pub(crate) enum Driver {
     Uring(Box<uring::Ring>),
     #[cfg(annulus_readiness)]
     Readiness(Box<readiness::Readiness>),
+    #[cfg(feature = "sim")]
+    Sim(Box<sim::Sim>),
     #[cfg(test)]
     Scripted(scripted::Script),
     #[cfg(annulus_faults)]
     Faulty(Box<faults::Faulty>),
-    /// The runtime has ended.
-    Ended,
+    /// The runtime has ended. Simulated numbers are gone with their world, others are the system's to close.
+    Ended { was_simulated: bool },
 }
 
 macro_rules! each {
@@ -63,11 +77,13 @@ macro_rules! each {
             Driver::Uring($driver) => $call,
             #[cfg(annulus_readiness)]
             Driver::Readiness($driver) => $call,
+            #[cfg(feature = "sim")]
+            Driver::Sim($driver) => $call,
             #[cfg(test)]
             Driver::Scripted($driver) => $call,
             #[cfg(annulus_faults)]
             Driver::Faulty($driver) => $call,
-            Driver::Ended => $ended,
+            Driver::Ended { .. } => $ended,
         }
     };
 }
@@ -79,11 +95,13 @@ impl Driver {
             Driver::Uring(_) => "uring",
             #[cfg(annulus_readiness)]
             Driver::Readiness(_) => "readiness",
+            #[cfg(feature = "sim")]
+            Driver::Sim(_) => "sim",
             #[cfg(test)]
             Driver::Scripted(_) => "scripted",
             #[cfg(annulus_faults)]
             Driver::Faulty(faulty) => faulty.inner().name(),
-            Driver::Ended => "ended",
+            Driver::Ended { .. } => "ended",
         }
     }
 
@@ -100,7 +118,10 @@ impl Driver {
 
     /// Closes a descriptor that nothing names any more.
     fn close(&mut self, number: i32) {
-        each!(self, driver => driver.close(number), ended: drop(crate::sys::close(number)));
+        let was_simulated = matches!(self, Driver::Ended { was_simulated: true });
+        each!(self, driver => driver.close(number), ended: if !was_simulated {
+            crate::sys::close(number);
+        });
     }
 
     /// A number will be closed by an operation, and nothing else names it any more.
@@ -143,9 +164,47 @@ impl Driver {
 
     fn control(&mut self, number: i32, control: Control<'_>) -> io::Result<Reply> {
         match self {
+            #[cfg(feature = "sim")]
+            Driver::Sim(driver) => driver.control(number, control),
             #[cfg(test)]
             Driver::Scripted(_) => Ok(Reply::Done),
             _ => control::of_the_system(number, control),
+        }
+    }
+
+    /// What a loop's random numbers begin from.
+    pub(crate) fn seed(&self) -> u64 {
+        match self {
+            #[cfg(feature = "sim")]
+            Driver::Sim(driver) => driver.world().borrow_mut().dice().next(),
+            // The standard library asks the system for it, once a thread.
+            _ => RandomState::new().hash_one(0),
+        }
+    }
+
+    /// What is left of the driver when its runtime has ended.
+    fn ended(&self) -> Driver {
+        #[cfg(feature = "sim")]
+        let was_simulated = matches!(self, Driver::Sim(_));
+        #[cfg(not(feature = "sim"))]
+        let was_simulated = false;
+        Driver::Ended { was_simulated }
+    }
+
+    /// Whoever moved a simulated world may not do so any more while one of its loops ends.
+    fn begin_end(&mut self) {
+        #[cfg(feature = "sim")]
+        if let Driver::Sim(driver) = self {
+            driver.begin_end();
+        }
+    }
+
+    /// The clock that a loop with this driver goes by.
+    pub(crate) fn clock(&self) -> Clock {
+        match self {
+            #[cfg(feature = "sim")]
+            Driver::Sim(driver) => driver.clock(),
+            _ => Clock::default(),
         }
     }
 

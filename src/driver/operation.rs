@@ -6,7 +6,12 @@
 //! Drivers know no concrete operation.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "sim")]
+use std::ffi::CStr;
+
 use super::descriptor::{Hold, Way};
+#[cfg(feature = "sim")]
+use super::sim::Kernel;
 
 /// Everything that the kernel may touch on behalf of one submission, and what to make of the answer.
 ///
@@ -73,14 +78,30 @@ pub struct Form {
     pub(crate) name: &'static str,
     /// Where to wait when there is no ring, or the ring does not know the operation.
     pub(crate) wait: Wait,
-    /// Whether a request's pointer and length are those of bytes that the kernel reads or writes.
-    pub(crate) lends_bytes: bool,
+    /// Which memory of the operation is lent while it is in flight.
+    pub(crate) lends: Lends,
     #[cfg(annulus_uring)]
     pub(crate) entry: Option<RingForm>,
     /// One system call that does it, or says -EAGAIN.
     attempt: unsafe fn(&Request) -> i32,
     /// For a call that a helper has to make: another one that does it if that needs no waiting, or says -EAGAIN.
     attempt_at_once: Option<unsafe fn(&Request) -> i32>,
+    /// What a simulated system answers at once, or -EAGAIN.
+    #[cfg(feature = "sim")]
+    simulated: unsafe fn(&Request, &mut Kernel<'_>) -> i32,
+}
+
+/// Which memory of an operation is lent, besides what only its own form knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lends {
+    Nothing,
+    /// The request's pointer and length: bytes to be written to.
+    ToFill,
+    /// The request's pointer and length: bytes to be read.
+    ToSend,
+    /// The request's other pointer and length: an array of such.
+    ManyToFill,
+    ManyToSend,
 }
 
 /// The ring's form: the code to look up in the kernel's probe, and the entry.
@@ -169,6 +190,36 @@ impl Request {
         (!unknown.contains(&answer)).then_some(answer)
     }
 
+    /// Has a simulated system do it.
+    ///
+    /// # Safety
+    /// As `attempt`.
+    #[cfg(feature = "sim")]
+    pub(crate) unsafe fn simulate(&self, kernel: &mut Kernel<'_>) -> i32 {
+        // SAFETY: passed on to the caller.
+        unsafe { (self.form.simulated)(self, kernel) }
+    }
+
+    /// The path that it points to.
+    ///
+    /// # Safety
+    /// As `attempt`, of an operation whose pointer is a path's.
+    #[cfg(feature = "sim")]
+    pub(crate) unsafe fn path(&self) -> &CStr {
+        // SAFETY: a C string, owned by the operation in flight.
+        unsafe { CStr::from_ptr(self.pointer.cast_const().cast()) }
+    }
+
+    /// The other path that it points to.
+    ///
+    /// # Safety
+    /// As `attempt`, of an operation whose other pointer is a path's.
+    #[cfg(feature = "sim")]
+    pub(crate) unsafe fn other_path(&self) -> &CStr {
+        // SAFETY: a C string, owned by the operation in flight.
+        unsafe { CStr::from_ptr(self.other_pointer.cast_const().cast()) }
+    }
+
     /// What to ask poll(2) for while waiting.
     pub(crate) fn poll_events(&self) -> Option<u32> {
         match self.form.wait {
@@ -214,33 +265,19 @@ impl Completion {
     }
 }
 
-/// Writes a [`Form`]: the operation's name, where it waits, its ring entry and its one system call.
+/// Writes a [`Form`]: the operation's name, where it waits, its ring entry, its one system call, and the same call of
+/// a simulated system.
 ///
 /// `entry` is `|request| opcode::...`, with the names of `io_uring::{opcode, types}` at hand, or `none`.
-/// `attempt` runs while the operation is in flight: it owns what the request points to, and the descriptor is open.
+/// `attempt` and `simulated` run while the operation is in flight: it owns what the request points to, and the
+/// descriptor is open.
 macro_rules! form {
-    (name: $name:literal, wait: $wait:ident, entry: none, attempt: |$b:ident| $attempt:expr $(,)?) => {
-        $crate::driver::operation::Form::written(
-            $name,
-            $crate::driver::Wait::$wait,
-            #[cfg(annulus_uring)]
-            None,
-            {
-                /// # Safety
-                /// `Request::attempt`'s.
-                #[allow(unsafe_code)]
-                unsafe fn attempt($b: &$crate::driver::Request) -> i32 {
-                    $attempt
-                }
-                attempt
-            },
-        )
+    (name: $name:literal, wait: $wait:ident, entry: none, $($calls:tt)*) => {
+        $crate::driver::operation::form!(@written $name, $wait, None, $($calls)*)
     };
-    (name: $name:literal, wait: $wait:ident, code: $code:ident, entry: |$a:ident| $entry:expr, attempt: |$b:ident| $attempt:expr $(,)?) => {
-        $crate::driver::operation::Form::written(
-            $name,
-            $crate::driver::Wait::$wait,
-            #[cfg(annulus_uring)]
+    (name: $name:literal, wait: $wait:ident, code: $code:ident, entry: |$a:ident| $entry:expr, $($calls:tt)*) => {
+        $crate::driver::operation::form!(
+            @written $name, $wait,
             {
                 #[allow(unused_imports)]
                 use io_uring::{opcode, types};
@@ -250,6 +287,19 @@ macro_rules! form {
                 }
                 Some($crate::driver::operation::RingForm { code: opcode::$code::CODE, entry })
             },
+            $($calls)*
+        )
+    };
+    (
+        @written $name:literal, $wait:ident, $ring:expr,
+        attempt: |$b:ident| $attempt:expr,
+        simulated: |$c:ident, $kernel:ident| $simulated:expr $(,)?
+    ) => {
+        $crate::driver::operation::Form::written(
+            $name,
+            $crate::driver::Wait::$wait,
+            #[cfg(annulus_uring)]
+            $ring,
             {
                 /// # Safety
                 /// `Request::attempt`'s.
@@ -258,6 +308,16 @@ macro_rules! form {
                     $attempt
                 }
                 attempt
+            },
+            #[cfg(feature = "sim")]
+            {
+                /// # Safety
+                /// `Request::attempt`'s.
+                #[allow(unsafe_code)]
+                unsafe fn simulated($c: &$crate::driver::Request, $kernel: &mut $crate::driver::Kernel<'_>) -> i32 {
+                    $simulated
+                }
+                simulated
             },
         )
     };
@@ -279,15 +339,18 @@ impl Form {
         wait: Wait,
         #[cfg(annulus_uring)] entry: Option<RingForm>,
         attempt: unsafe fn(&Request) -> i32,
+        #[cfg(feature = "sim")] simulated: unsafe fn(&Request, &mut Kernel<'_>) -> i32,
     ) -> Form {
         Form {
             name,
             wait,
-            lends_bytes: false,
+            lends: Lends::Nothing,
             #[cfg(annulus_uring)]
             entry,
             attempt,
             attempt_at_once: None,
+            #[cfg(feature = "sim")]
+            simulated,
         }
     }
 
@@ -297,9 +360,16 @@ impl Form {
         self
     }
 
-    /// Of an operation whose requests' pointer and length are those of bytes.
-    pub(crate) const fn lending_bytes(mut self) -> Form {
-        self.lends_bytes = true;
+    /// The same operation on what has readiness, so that it needs no helper.
+    pub(crate) const fn waiting(mut self, wait: Wait) -> Form {
+        self.wait = wait;
+        self.attempt_at_once = None;
+        self
+    }
+
+    /// Of an operation that lends memory.
+    pub(crate) const fn lending(mut self, lends: Lends) -> Form {
+        self.lends = lends;
         self
     }
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::control::{Control, Reply};
 use super::descriptor::Hold;
@@ -19,6 +19,7 @@ use super::lent::Lent;
 use super::operation::{Begin, Completion, Request};
 use super::slots::{Found, LastLook, Orphan, Slots, Token};
 use super::{Counters, Driver};
+use crate::clock::Clock;
 use crate::executor::{Inbox, RuntimeId, Waiter};
 
 /// Held by its runtime, by the futures in flight and by descriptors, so it may outlive the first.
@@ -275,6 +276,21 @@ impl Port {
         }
     }
 
+    /// What may go wrong, if the driver is a simulated one.
+    #[cfg(feature = "sim")]
+    pub(crate) fn set_faults(&self, faults: &super::Faults) {
+        if let Driver::Sim(driver) = &self.pair.borrow().driver {
+            driver.set_faults(faults);
+        }
+    }
+
+    /// Whether there is nothing to reap, to run, or to hand over.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let driver = &self.pair.borrow().driver;
+        !driver.has_answers() && driver.queued() == 0 && !self.has_later()
+    }
+
     /// Whether entries wait for the kernel to be told.
     pub(crate) fn queued(&self) -> usize {
         self.pair.borrow().driver.queued()
@@ -315,8 +331,9 @@ impl Port {
     /// Cancels everything and reaps until nothing is in flight, for at most `limit`; then frees the driver. What
     /// is not answered by then is leaked, with its buffers, its descriptors and the driver: closing a ring is no
     /// barrier, the kernel may write afterwards (I6). Says how many operations were leaked.
-    pub(crate) fn end(self: &Rc<Port>, limit: Duration) -> usize {
-        let deadline = Instant::now() + limit;
+    pub(crate) fn end(self: &Rc<Port>, limit: Duration, clock: &Clock) -> usize {
+        let deadline = clock.now() + limit;
+        self.pair.borrow_mut().driver.begin_end();
         self.cancel_all();
         let left = loop {
             self.reap();
@@ -325,13 +342,17 @@ impl Port {
             if left == 0 && !self.has_later() {
                 break 0;
             }
-            let remaining = deadline.saturating_duration_since(Instant::now());
+            let remaining = deadline.saturating_duration_since(clock.now());
             if remaining.is_zero() || self.wait(Some(remaining), || false).is_err() {
                 break left;
             }
         };
         self.ended.set(true);
-        let driver = std::mem::replace(&mut self.pair.borrow_mut().driver, Driver::Ended);
+        let driver = {
+            let driver = &mut self.pair.borrow_mut().driver;
+            let ended = driver.ended();
+            std::mem::replace(driver, ended)
+        };
         if left == 0 {
             drop(driver);
         } else {

@@ -9,6 +9,8 @@ use std::path::Path;
 use super::{Metadata, OpenOptions};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::driver::Descriptor;
+#[cfg(feature = "sim")]
+use crate::driver::{Control, Faults};
 use crate::engine::current_port;
 use crate::io::{AsyncRead, AsyncWrite};
 use crate::op::{self, Fsync, Ftruncate, Read, Readv, Settle, Statx, Submitted, Whole, Write, Writev};
@@ -273,6 +275,17 @@ impl File {
     /// Dropping it closes all the same.
     pub async fn close(self) -> io::Result<()> {
         op::close(self.file).await
+    }
+
+    /// What may go wrong with this file in a simulation from now on, and how often, instead of what may go wrong on its
+    /// host.
+    ///
+    /// # Errors
+    /// `Unsupported` on the drivers of a real kernel.
+    #[cfg(feature = "sim")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
+    pub fn plan_faults(&self, faults: &Faults) -> io::Result<()> {
+        self.file.port().control(self.file.number(), Control::Plan(faults)).map(drop)
     }
 }
 

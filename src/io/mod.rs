@@ -4,9 +4,11 @@
 //! it until then, whatever becomes of the future: `(io::Result<usize>, B)`.
 
 mod copy;
+mod pipe;
 mod traits;
 mod transfer;
 
 pub use crate::op::Incomplete;
 pub use copy::copy;
+pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use traits::{AsyncRead, AsyncWrite};

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
+use crate::driver::{Control, Reply};
+use crate::engine::current_port;
 use crate::runtime::spawn_blocking;
 
 /// What says where to bind or to connect: an address, or a host and a port.
@@ -37,23 +39,28 @@ use sealed::{Target, Where};
 pub(super) async fn resolve(target: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     let addresses = match target.target()? {
         Where::Known(addresses) => addresses,
-        Where::Named(host, port) => {
-            let look_up = move || {
-                let found = std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port));
-                match found {
-                    Ok(addresses) => Ok(addresses.collect()),
-                    Err(error) => {
-                        Err(io::Error::new(error.kind(), format!("{host:?} was not resolved: {error}")))
-                    }
-                }
-            };
-            spawn_blocking(look_up).await??
-        }
+        Where::Named(host, port) => match current_port().control(-1, Control::Resolve(&host))? {
+            Reply::Addresses(Some(found)) if found.is_empty() => {
+                let text = format!("{host:?} was not resolved: no host of the simulated world has that name");
+                return Err(io::Error::new(io::ErrorKind::NotFound, text));
+            }
+            Reply::Addresses(Some(found)) => found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
+            _ => look_up(host, port).await?,
+        },
     };
     match addresses.is_empty() {
         true => Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to use")),
         false => Ok(addresses),
     }
+}
+
+/// Asks the system's resolver, which may wait for a server.
+async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let look_up = move || match std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)) {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{host:?} was not resolved: {error}"))),
+    };
+    spawn_blocking(look_up).await?
 }
 
 fn known(address: impl Into<SocketAddr>) -> io::Result<Where> {

@@ -11,6 +11,8 @@ use std::time::Duration;
 use super::addresses::{ToSocketAddrs, resolve};
 use super::{TcpStream, socket};
 use crate::cancel::{CancelToken, Cancelled};
+#[cfg(feature = "sim")]
+use crate::driver::Faults;
 use crate::driver::{Descriptor, Hold, Property, Setting};
 use crate::op::{self, CancelWhen, Cancellable, Stop, Submitted};
 use crate::time::{Sleep, sleep};
@@ -108,6 +110,17 @@ impl TcpListener {
     /// Those of getsockopt(2).
     pub fn ttl(&self) -> io::Result<u32> {
         Ok(socket::number(&self.socket, Property::Ttl)? as u32)
+    }
+
+    /// What may go wrong with this listener in a simulation from now on, and how often, instead of what may go wrong on its
+    /// host.
+    ///
+    /// # Errors
+    /// `Unsupported` on the drivers of a real kernel.
+    #[cfg(feature = "sim")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
+    pub fn plan_faults(&self, faults: &Faults) -> io::Result<()> {
+        socket::plan_faults(&self.socket, faults)
     }
 
     /// Ends a pending accept, closes, and says how that went. Dropping the listener does the same without waiting.

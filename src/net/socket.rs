@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Type};
 
+#[cfg(feature = "sim")]
+use crate::driver::Faults;
 use crate::driver::{Control, Descriptor, Property, Reply, Setting};
 use crate::engine::current_port;
 use crate::op::{Socket, Submitted};
@@ -41,6 +43,11 @@ pub(super) fn listen(socket: &Descriptor, backlog: u32) -> io::Result<()> {
 
 pub(super) fn set(socket: &Descriptor, setting: Setting) -> io::Result<()> {
     control(socket, Control::Set(setting)).map(drop)
+}
+
+#[cfg(feature = "sim")]
+pub(super) fn plan_faults(socket: &Descriptor, faults: &Faults) -> io::Result<()> {
+    control(socket, Control::Plan(faults)).map(drop)
 }
 
 pub(super) fn local_name(socket: &Descriptor) -> io::Result<SocketAddr> {

@@ -12,6 +12,8 @@ use super::addresses::{ToSocketAddrs, resolve};
 use super::socket;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::buf::{IoBuf, IoBufMut};
+#[cfg(feature = "sim")]
+use crate::driver::Faults;
 use crate::driver::{Descriptor, Property, Setting};
 use crate::io::{AsyncRead, AsyncWrite};
 use crate::op::{self, Connect, Recv, Recvmsg, Send, Sendmsg, Settle, Submitted, Whole};
@@ -354,6 +356,17 @@ impl TcpStream {
     }
 
     /// Whether two are the same.
+    /// What may go wrong with this connection in a simulation from now on, and how often, instead of what may go wrong on its
+    /// host.
+    ///
+    /// # Errors
+    /// `Unsupported` on the drivers of a real kernel.
+    #[cfg(feature = "sim")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
+    pub fn plan_faults(&self, faults: &Faults) -> io::Result<()> {
+        socket::plan_faults(&self.socket, faults)
+    }
+
     pub(super) fn is(&self, other: &TcpStream) -> bool {
         self.socket.is(&other.socket)
     }

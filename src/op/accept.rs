@@ -18,6 +18,7 @@ const FORM: &Form = &form! {
     entry: |request| opcode::Accept::new(types::Fd(request.fd), std::ptr::null_mut(), std::ptr::null_mut())
         .flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK),
     attempt: |request| sys::socket::accept(request.fd),
+    simulated: |request, kernel| kernel.accept(request.fd),
 };
 
 impl Accept {

@@ -30,6 +30,12 @@ const FORM: &Form = &form! {
         unsafe { run(request.pointer) };
         0
     },
+    // A helper works while the world stands still, so the order of things does not depend on it.
+    simulated: |request, kernel| {
+        let request = *request;
+        // SAFETY: as above.
+        kernel.helper(move || unsafe { request.attempt() })
+    },
 };
 
 impl<T: Send + 'static> Blocking<T> {

@@ -16,6 +16,7 @@ const FORM: &Form = &form! {
     code: Close,
     entry: |request| opcode::Close::new(types::Fd(request.fd)),
     attempt: |request| sys::close(request.fd),
+    simulated: |request, kernel| kernel.close(request.fd),
 };
 
 impl Close {

@@ -25,6 +25,8 @@ const FORM: &Form = &form! {
     ),
     // SAFETY: the operation is in flight: what the request points to is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { sys::socket::connect(request.fd, &*request.other_pointer.cast::<SockAddr>()) },
+    // SAFETY: as above.
+    simulated: |request, kernel| kernel.connect(request.fd, unsafe { &*request.other_pointer.cast::<SockAddr>() }),
 };
 
 impl Connect {

@@ -20,6 +20,7 @@ const FORM: &Form = &form! {
         _ => types::FsyncFlags::DATASYNC,
     }),
     attempt: |request| sys::file::sync(request.fd, request.flags != 0),
+    simulated: |request, kernel| kernel.sync(request.fd, request.flags != 0),
 };
 
 impl Fsync {

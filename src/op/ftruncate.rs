@@ -18,6 +18,7 @@ const FORM: &Form = &form! {
     code: Ftruncate,
     entry: |request| opcode::Ftruncate::new(types::Fd(request.fd), request.offset),
     attempt: |request| sys::file::truncate(request.fd, request.offset),
+    simulated: |request, kernel| kernel.truncate(request.fd, request.offset),
 };
 
 impl Ftruncate {

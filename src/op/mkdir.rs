@@ -22,6 +22,8 @@ const FORM: &Form = &form! {
     entry: |request| opcode::MkDirAt::new(types::Fd(libc::AT_FDCWD), request.pointer.cast_const().cast()).mode(request.length),
     // SAFETY: the operation is in flight: what the request points to is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { sys::file::mkdir(request.pointer.cast_const().cast(), request.length) },
+    // SAFETY: as above.
+    simulated: |request, kernel| kernel.make_directory(unsafe { request.path() }, request.length),
 };
 
 impl Mkdir {

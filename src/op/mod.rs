@@ -48,6 +48,7 @@ operations! {
     mkdir: Mkdir,
     nop: Nop,
     open: Open,
+    pipe: Pipe,
     poll: Poll,
     read: Read<Vec<u8>>,
     readv: Readv<Vec<u8>>,

@@ -13,6 +13,7 @@ const FORM: &Form = &form! {
     code: Nop,
     entry: |_request| opcode::Nop::new(),
     attempt: |_request| 0,
+    simulated: |_request, _kernel| 0,
 };
 
 impl Operation for Nop {

@@ -28,6 +28,8 @@ const FORM: &Form = &form! {
         .mode(request.length),
     // SAFETY: the operation is in flight: what the request points to is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { sys::file::open(request.pointer.cast_const().cast(), request.flags, request.length) },
+    // SAFETY: as above.
+    simulated: |request, kernel| kernel.open(unsafe { request.path() }, request.flags, request.length),
 };
 
 impl Open {

@@ -17,6 +17,7 @@ const FORM: &Form = &form! {
     code: PollAdd,
     entry: |request| opcode::PollAdd::new(types::Fd(request.fd), request.flags as u32),
     attempt: |request| sys::poll_now(request.fd, request.flags as i16),
+    simulated: |request, kernel| kernel.poll(request.fd, request.flags as i16),
 };
 
 impl Poll {

@@ -6,7 +6,7 @@ use std::io;
 use super::rest::Rest;
 use super::{Transfer, orphan};
 use crate::buf::IoBufMut;
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Wait, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Reads from a file at an offset, or at its cursor.
@@ -14,25 +14,36 @@ pub struct Read<B> {
     hold: Hold,
     rest: Rest<B>,
     offset: u64,
+    form: &'static Form,
 }
 
-const FORM: &Form = &form! {
+const FILE: Form = form! {
     name: "read",
     wait: Helper,
     code: Read,
     entry: |request| opcode::Read::new(types::Fd(request.fd), request.pointer, request.length).offset(request.offset),
     // SAFETY: the operation is in flight: the buffer is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { file::read(request.fd, request.pointer, request.length as usize, request.offset) },
+    simulated: |request, kernel| kernel.read(request.fd, request.offset),
 }
-.lending_bytes()
+.lending(Lends::ToFill)
 // SAFETY: as above.
 .trying_at_once(|request| unsafe {
     file::read_at_once(request.fd, request.pointer, request.length as usize, request.offset)
 });
 
+const FORM: &Form = &FILE;
+/// Of a pipe, which has readiness: no helper is needed.
+const PIPE: &Form = &FILE.waiting(Wait::Readable);
+
 impl<B: IoBufMut> Read<B> {
     pub(crate) fn new(hold: Hold, buffer: B, offset: u64) -> Self {
-        Read { hold, rest: Rest::of(buffer), offset }
+        Read { hold, rest: Rest::of(buffer), offset, form: FORM }
+    }
+
+    /// Reads from a pipe that does not block.
+    pub(crate) fn of_pipe(hold: Hold, buffer: B) -> Self {
+        Read { form: PIPE, ..Read::new(hold, buffer, CURSOR) }
     }
 }
 
@@ -46,7 +57,7 @@ impl<B: IoBufMut> Operation for Read<B> {
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.fill();
         let offset = self.rest.offset(self.offset);
-        Request { pointer, length, offset, ..Request::on(FORM, &self.hold) }
+        Request { pointer, length, offset, ..Request::on(self.form, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {

@@ -6,7 +6,7 @@ use std::io;
 use super::orphan;
 use super::vectors::Vectors;
 use crate::buf::IoBufMut;
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Reads from a file into several buffers, one after the other.
@@ -21,10 +21,12 @@ const FORM: &Form = &form! {
     name: "readv",
     wait: Helper,
     code: Readv,
-    entry: |request| opcode::Readv::new(types::Fd(request.fd), request.pointer.cast(), request.length).offset(request.offset),
+    entry: |request| opcode::Readv::new(types::Fd(request.fd), request.other_pointer.cast(), request.length).offset(request.offset),
     // SAFETY: the operation is in flight: the buffers are lent, the descriptor open (I1, I4).
-    attempt: |request| unsafe { file::readv(request.fd, request.pointer.cast(), request.length, request.offset) },
-};
+    attempt: |request| unsafe { file::readv(request.fd, request.other_pointer.cast(), request.length, request.offset) },
+    simulated: |request, kernel| kernel.read(request.fd, request.offset),
+}
+.lending(Lends::ManyToFill);
 
 impl<B: IoBufMut> Readv<B> {
     pub(crate) fn new(hold: Hold, mut buffers: Vec<B>, offset: u64) -> Self {
@@ -42,7 +44,7 @@ impl<B: IoBufMut> Operation for Readv<B> {
 
     fn request(&mut self) -> Request {
         Request {
-            pointer: self.vectors.pointer().cast(),
+            other_pointer: self.vectors.pointer().cast(),
             length: self.vectors.count(),
             offset: self.offset,
             ..Request::on(FORM, &self.hold)

@@ -6,7 +6,7 @@ use std::io;
 use super::rest::Rest;
 use super::{Transfer, orphan};
 use crate::buf::IoBufMut;
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Way, form};
 use crate::sys;
 
 /// Receives from a socket into one buffer.
@@ -22,8 +22,9 @@ const FORM: &Form = &form! {
     entry: |request| opcode::Recv::new(types::Fd(request.fd), request.pointer, request.length),
     // SAFETY: the operation is in flight: the buffer is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { sys::socket::recv(request.fd, request.pointer, request.length as usize, 0) },
+    simulated: |request, kernel| kernel.receive(request.fd),
 }
-.lending_bytes();
+.lending(Lends::ToFill);
 
 impl<B: IoBufMut> Recv<B> {
     pub(crate) fn new(hold: Hold, buffer: B) -> Self {

@@ -6,7 +6,7 @@ use std::io;
 use super::orphan;
 use super::vectors::{Header, Vectors};
 use crate::buf::IoBufMut;
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Way, form};
 use crate::sys;
 
 /// Receives from a socket into several buffers, one after the other.
@@ -24,7 +24,9 @@ const FORM: &Form = &form! {
     entry: |request| opcode::RecvMsg::new(types::Fd(request.fd), request.pointer.cast()),
     // SAFETY: the operation is in flight: the buffers are lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { sys::socket::receive_vectored(request.fd, request.other_pointer.cast(), request.length) },
-};
+    simulated: |request, kernel| kernel.receive(request.fd),
+}
+.lending(Lends::ManyToFill);
 
 impl<B: IoBufMut> Recvmsg<B> {
     pub(crate) fn new(hold: Hold, mut buffers: Vec<B>) -> Self {

@@ -27,6 +27,8 @@ const FORM: &Form = &form! {
     ),
     // SAFETY: the operation is in flight: what the request points to is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { sys::file::rename(request.pointer.cast_const().cast(), request.other_pointer.cast_const().cast()) },
+    // SAFETY: as above.
+    simulated: |request, kernel| unsafe { kernel.rename(request.path(), request.other_path()) },
 };
 
 impl Rename {

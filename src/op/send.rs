@@ -6,7 +6,7 @@ use std::io;
 use super::rest::Rest;
 use super::{Transfer, orphan};
 use crate::buf::IoBuf;
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Way, form};
 use crate::sys;
 
 /// Sends one buffer to a socket, never raising SIGPIPE.
@@ -22,8 +22,9 @@ const FORM: &Form = &form! {
     entry: |request| opcode::Send::new(types::Fd(request.fd), request.pointer, request.length).flags(libc::MSG_NOSIGNAL),
     // SAFETY: the operation is in flight: the buffer is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { sys::socket::send(request.fd, request.pointer, request.length as usize, 0) },
+    simulated: |request, kernel| kernel.send(request.fd),
 }
-.lending_bytes();
+.lending(Lends::ToSend);
 
 impl<B: IoBuf> Send<B> {
     pub(crate) fn new(hold: Hold, buffer: B) -> Self {

@@ -6,7 +6,7 @@ use std::io;
 use super::orphan;
 use super::vectors::{Header, Vectors};
 use crate::buf::IoBuf;
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Way, form};
 use crate::sys;
 
 /// Sends several buffers to a socket, one after the other.
@@ -24,7 +24,9 @@ const FORM: &Form = &form! {
     entry: |request| opcode::SendMsg::new(types::Fd(request.fd), request.pointer.cast_const().cast()).flags(libc::MSG_NOSIGNAL as u32),
     // SAFETY: the operation is in flight: the buffers are lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { sys::socket::send_vectored(request.fd, request.other_pointer.cast(), request.length) },
-};
+    simulated: |request, kernel| kernel.send(request.fd),
+}
+.lending(Lends::ManyToSend);
 
 impl<B: IoBuf> Sendmsg<B> {
     pub(crate) fn new(hold: Hold, buffers: Vec<B>) -> Self {

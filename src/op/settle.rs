@@ -15,6 +15,7 @@ const FORM: &Form = &form! {
     wait: Never,
     entry: none,
     attempt: |_request| 0,
+    simulated: |_request, _kernel| 0,
 };
 
 impl Settle {

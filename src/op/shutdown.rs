@@ -17,6 +17,7 @@ const FORM: &Form = &form! {
     code: Shutdown,
     entry: |request| opcode::Shutdown::new(types::Fd(request.fd), request.flags),
     attempt: |request| sys::socket::shutdown(request.fd, request.flags),
+    simulated: |request, kernel| kernel.shutdown(request.fd, request.flags),
 };
 
 impl Shutdown {

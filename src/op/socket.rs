@@ -25,6 +25,7 @@ const FORM: &Form = &form! {
         request.offset as i32,
     ),
     attempt: |request| sys::socket::socket(request.flags, request.length as i32, request.offset as i32),
+    simulated: |request, kernel| kernel.socket(request.flags, request.length as i32, request.offset as i32),
 };
 
 impl Socket {

@@ -38,6 +38,13 @@ const FORM: &Form = &form! {
             request.other_pointer.cast(),
         )
     },
+    // SAFETY: as above.
+    simulated: |request, kernel| unsafe {
+        match kernel.stat(request.fd, request.path(), request.flags) {
+            Ok(stat) => stat.to_place(request.other_pointer.cast()),
+            Err(error) => error,
+        }
+    },
 };
 
 impl Statx {

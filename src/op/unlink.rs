@@ -22,6 +22,8 @@ const FORM: &Form = &form! {
     entry: |request| opcode::UnlinkAt::new(types::Fd(libc::AT_FDCWD), request.pointer.cast_const().cast()).flags(request.flags),
     // SAFETY: the operation is in flight: what the request points to is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { sys::file::unlink(request.pointer.cast_const().cast(), request.flags) },
+    // SAFETY: as above.
+    simulated: |request, kernel| kernel.unlink(unsafe { request.path() }, request.flags),
 };
 
 impl Unlink {

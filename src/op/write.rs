@@ -6,7 +6,7 @@ use std::io;
 use super::rest::Rest;
 use super::{Transfer, orphan};
 use crate::buf::IoBuf;
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Wait, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Writes to a file at an offset, or at its cursor.
@@ -14,21 +14,32 @@ pub struct Write<B> {
     hold: Hold,
     rest: Rest<B>,
     offset: u64,
+    form: &'static Form,
 }
 
-const FORM: &Form = &form! {
+const FILE: Form = form! {
     name: "write",
     wait: Helper,
     code: Write,
     entry: |request| opcode::Write::new(types::Fd(request.fd), request.pointer, request.length).offset(request.offset),
     // SAFETY: the operation is in flight: the buffer is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { file::write(request.fd, request.pointer, request.length as usize, request.offset) },
+    simulated: |request, kernel| kernel.write(request.fd, request.offset),
 }
-.lending_bytes();
+.lending(Lends::ToSend);
+
+const FORM: &Form = &FILE;
+/// Of a pipe, which has readiness: no helper is needed.
+const PIPE: &Form = &FILE.waiting(Wait::Writable);
 
 impl<B: IoBuf> Write<B> {
     pub(crate) fn new(hold: Hold, buffer: B, offset: u64) -> Self {
-        Write { hold, rest: Rest::of(buffer), offset }
+        Write { hold, rest: Rest::of(buffer), offset, form: FORM }
+    }
+
+    /// Writes to a pipe that does not block.
+    pub(crate) fn to_pipe(hold: Hold, buffer: B) -> Self {
+        Write { form: PIPE, ..Write::new(hold, buffer, CURSOR) }
     }
 }
 
@@ -42,7 +53,7 @@ impl<B: IoBuf> Operation for Write<B> {
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.send();
         let offset = self.rest.offset(self.offset);
-        Request { pointer, length, offset, ..Request::on(FORM, &self.hold) }
+        Request { pointer, length, offset, ..Request::on(self.form, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {

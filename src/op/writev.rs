@@ -6,7 +6,7 @@ use std::io;
 use super::orphan;
 use super::vectors::Vectors;
 use crate::buf::IoBuf;
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Writes several buffers to a file, one after the other.
@@ -21,10 +21,12 @@ const FORM: &Form = &form! {
     name: "writev",
     wait: Helper,
     code: Writev,
-    entry: |request| opcode::Writev::new(types::Fd(request.fd), request.pointer.cast(), request.length).offset(request.offset),
+    entry: |request| opcode::Writev::new(types::Fd(request.fd), request.other_pointer.cast(), request.length).offset(request.offset),
     // SAFETY: the operation is in flight: the buffers are lent, the descriptor open (I1, I4).
-    attempt: |request| unsafe { file::writev(request.fd, request.pointer.cast(), request.length, request.offset) },
-};
+    attempt: |request| unsafe { file::writev(request.fd, request.other_pointer.cast(), request.length, request.offset) },
+    simulated: |request, kernel| kernel.write(request.fd, request.offset),
+}
+.lending(Lends::ManyToSend);
 
 impl<B: IoBuf> Writev<B> {
     pub(crate) fn new(hold: Hold, buffers: Vec<B>, offset: u64) -> Self {
@@ -42,7 +44,7 @@ impl<B: IoBuf> Operation for Writev<B> {
 
     fn request(&mut self) -> Request {
         Request {
-            pointer: self.vectors.pointer().cast(),
+            other_pointer: self.vectors.pointer().cast(),
             length: self.vectors.count(),
             offset: self.offset,
             ..Request::on(FORM, &self.hold)

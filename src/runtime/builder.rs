@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Error, Runtime};
-use crate::driver::{Choice, Settings};
+use crate::driver::{Choice, Driver, Refusal, Settings};
 use crate::engine::Engine;
-use crate::executor::Executor;
+use crate::executor::{Executor, Inbox};
 use crate::op;
 
 /// Settings for a [`Runtime`]. Everything has a good default, and nothing needs to be switched on.
@@ -103,10 +103,18 @@ impl Builder {
     /// [`Error::Refused`] if the driver cannot be had, [`Error::UnknownDriver`] if `ANNULUS_DRIVER` has no meaning,
     /// [`Error::UnknownOperation`] if an operation to do without does not exist.
     pub fn build(self) -> Result<Runtime, Error> {
-        let driver = match (self.driver, std::env::var("ANNULUS_DRIVER")) {
+        let choice = match (self.driver, std::env::var("ANNULUS_DRIVER")) {
             (Choice::Auto, Ok(name)) => name.parse()?,
             (driver, _) => driver,
         };
+        self.build_on(|settings, inbox| choice.open(settings, inbox))
+    }
+
+    /// As `build`, on a driver that was chosen otherwise.
+    pub(crate) fn build_on(
+        self,
+        open: impl FnOnce(&Settings, &'static Inbox) -> Result<Driver, Refusal>,
+    ) -> Result<Runtime, Error> {
         let settings = Settings {
             entries: self.entries,
             completions: self.completions,
@@ -114,7 +122,7 @@ impl Builder {
             masked: codes(&self.masked)?,
         };
         let executor = Executor::new();
-        let driver = driver.open(&settings, executor.inbox())?;
+        let driver = open(&settings, executor.inbox())?;
         Ok(Runtime {
             engine: Rc::new(Engine::new(executor, driver)),
             shutdown_limit: self.shutdown_limit,

@@ -3,12 +3,14 @@
 mod builder;
 mod error;
 mod metrics;
+mod random;
 mod spawn;
 mod turn;
 
 pub use builder::Builder;
 pub use error::Error;
 pub use metrics::Metrics;
+pub use random::random;
 pub use spawn::{spawn, spawn_blocking, yield_now};
 
 use std::cell::Cell;
@@ -17,8 +19,12 @@ use std::future::Future;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
+#[cfg(feature = "sim")]
+use std::time::Instant;
 
 use crate::engine::{self, Engine};
+#[cfg(feature = "sim")]
+use crate::{driver::Faults, executor::JoinHandle};
 
 /// Runs a future to its end on a new loop, on this thread, and ends the loop.
 ///
@@ -162,7 +168,7 @@ impl Runtime {
         let _scope = engine.enter();
         engine.executor.abort_all();
         engine.clear_timers();
-        engine.port.end(self.shutdown_limit)
+        engine.port.end(self.shutdown_limit, &engine.clock)
     }
 
     /// The loop that runs on this thread now, if there is one.
@@ -185,6 +191,45 @@ impl Drop for Runtime {
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runtime").field("driver", &self.driver()).field("metrics", &self.metrics()).finish()
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Runtime {
+    /// One turn, on a driver that does not wait.
+    pub(crate) fn turn(&self) -> Result<(), Error> {
+        let _scope = self.engine.enter();
+        turn::turn(&self.engine, || false).map_err(Error::Broken)
+    }
+
+    /// Starts a task from outside.
+    pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        let _scope = self.engine.enter();
+        self.engine.executor.spawn(future)
+    }
+
+    /// What may go wrong on a simulated driver.
+    pub(crate) fn set_faults(&self, faults: &Faults) {
+        self.engine.port.set_faults(faults);
+    }
+
+    /// Whether a turn would find nothing to do.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let Engine { executor, port, .. } = &*self.engine;
+        executor.ready() == 0
+            && executor.inbox().is_empty()
+            && port.is_at_rest()
+            && self.engine.next_deadline().is_none_or(|deadline| deadline > self.engine.clock.shown())
+    }
+
+    /// When its next timer is due.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.engine.next_deadline()
+    }
+
+    /// Tasks that have not finished.
+    pub(crate) fn alive(&self) -> usize {
+        self.engine.executor.alive()
     }
 }
 

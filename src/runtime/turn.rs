@@ -15,6 +15,8 @@ const POLLS_PER_LOOK: usize = 16;
 const BATCH_LIMIT: Duration = Duration::from_micros(500);
 /// How many polls may go by before what is queued for the kernel is handed over all the same (I8).
 const POLLS_UNTIL_DUE: u64 = 32;
+/// How long an idle loop whose clock stands still waits for what is in flight, before it moves the clock on.
+const STILL: Duration = Duration::from_millis(1);
 
 /// One turn. `finished` says whether what the loop is run for has come to its end, so that it need not sleep.
 pub(super) fn turn(engine: &Engine, finished: impl Fn() -> bool) -> io::Result<()> {
@@ -71,10 +73,20 @@ fn run_batch(engine: &Engine) -> bool {
 fn sleep(engine: &Engine) -> io::Result<()> {
     engine.flushed();
     let limit = engine.next_deadline().map(|deadline| deadline.saturating_duration_since(engine.now()));
+    let stands_still = limit.filter(|limit| !limit.is_zero() && engine.clock.jumps());
+    let limit = match stands_still {
+        // What is in flight gets a chance to come first.
+        Some(_) => Some(if engine.port.in_flight() > 0 { STILL } else { Duration::ZERO }),
+        None => limit,
+    };
     let slept = engine.port.wait(limit, || !engine.executor.inbox().is_empty());
     // What ended the sleep is collected here, so that the next turn begins with its tasks ready.
     engine.executor.take_inbox();
     engine.port.reap();
+    let nothing_came = engine.executor.ready() == 0 && !engine.port.has_later();
+    if let Some(until_deadline) = stands_still.filter(|_| nothing_came) {
+        engine.clock.advance(until_deadline);
+    }
     engine.fire_timers();
     slept
 }

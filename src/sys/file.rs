@@ -210,6 +210,55 @@ impl Stat {
         Box::new(MaybeUninit::zeroed())
     }
 
+    /// Writes it as the kernel would; what a completion of statx(2) says then.
+    ///
+    /// # Safety
+    /// `place` may be written.
+    #[cfg(feature = "sim")]
+    #[allow(clippy::unnecessary_cast, reason = "the widths differ from one system to the next")]
+    pub(crate) unsafe fn to_place(self, place: *mut RawStat) -> i32 {
+        // SAFETY: plain numbers: all zeroes is a value.
+        let mut raw: RawStat = unsafe { std::mem::zeroed() };
+        #[cfg(target_os = "linux")]
+        {
+            let time = |(seconds, nanoseconds): (i64, u32)| {
+                // SAFETY: as above.
+                let mut stamp: libc::statx_timestamp = unsafe { std::mem::zeroed() };
+                (stamp.tv_sec, stamp.tv_nsec) = (seconds, nanoseconds);
+                stamp
+            };
+            raw.stx_mask = STATX_MASK;
+            raw.stx_mode = self.mode as u16;
+            raw.stx_size = self.length;
+            raw.stx_blocks = self.blocks;
+            raw.stx_ino = self.inode;
+            raw.stx_dev_major = libc::major(self.device);
+            raw.stx_dev_minor = libc::minor(self.device);
+            raw.stx_nlink = self.links as u32;
+            (raw.stx_uid, raw.stx_gid) = (self.user, self.group);
+            raw.stx_atime = time(self.accessed);
+            raw.stx_mtime = time(self.modified);
+            raw.stx_ctime = time(self.changed);
+            raw.stx_btime = time(self.created.unwrap_or_default());
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            raw.st_mode = self.mode as _;
+            raw.st_size = self.length as _;
+            raw.st_blocks = self.blocks as _;
+            raw.st_ino = self.inode as _;
+            raw.st_dev = self.device as _;
+            raw.st_nlink = self.links as _;
+            (raw.st_uid, raw.st_gid) = (self.user, self.group);
+            (raw.st_atime, raw.st_atime_nsec) = (self.accessed.0 as _, self.accessed.1 as _);
+            (raw.st_mtime, raw.st_mtime_nsec) = (self.modified.0 as _, self.modified.1 as _);
+            (raw.st_ctime, raw.st_ctime_nsec) = (self.changed.0 as _, self.changed.1 as _);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { place.write(raw) };
+        0
+    }
+
     #[cfg(target_os = "linux")]
     pub(crate) fn from_place(place: &MaybeUninit<RawStat>) -> Stat {
         // SAFETY: plain numbers, zeroed by `place()`: any bit pattern is a value.

@@ -58,6 +58,35 @@ pub(crate) fn close(number: RawFd) -> i32 {
     answer(unsafe { libc::close(number) } as isize)
 }
 
+/// pipe2(2): both ends close-on-exec and non-blocking.
+///
+/// # Safety
+/// There is room for two numbers at `ends` until the call returns.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) unsafe fn pipe(ends: *mut i32) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe { libc::pipe2(ends, libc::O_CLOEXEC | libc::O_NONBLOCK) } as isize)
+}
+
+/// pipe(2), whose ends are then set: Apple has no pipe2(2). Both ends close-on-exec and non-blocking.
+///
+/// # Safety
+/// There is room for two numbers at `ends` until the call returns.
+#[cfg(target_vendor = "apple")]
+pub(crate) unsafe fn pipe(ends: *mut i32) -> i32 {
+    // SAFETY: passed on to the caller.
+    let made = answer(unsafe { libc::pipe(ends) } as isize);
+    for place in 0..2 * usize::from(made == 0) {
+        // SAFETY: two numbers were written there; setting flags of a descriptor passes no memory.
+        unsafe {
+            let number = *ends.add(place);
+            libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
+            libc::fcntl(number, libc::F_SETFL, libc::O_NONBLOCK);
+        }
+    }
+    made
+}
+
 /// pthread_atfork(3): has every child that fork(2) makes call `handler` before anything else. Those of vfork(2) and
 /// posix_spawn(3), which only start another program, do not.
 pub(crate) fn call_in_children(handler: unsafe extern "C" fn()) -> i32 {

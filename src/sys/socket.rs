@@ -46,16 +46,19 @@ pub(crate) fn connect(fd: RawFd, address: &SockAddr) -> i32 {
     // SAFETY: the operation that asks holds the descriptor open (I4).
     let borrowed = unsafe { borrow(fd) };
     let socket = SockRef::from(&borrowed);
-    // The outcome of an attempt under way is kept as the socket's error, and asking takes it away. Asking
-    // first makes a second connect(2) mean the same on every system.
-    match socket.take_error() {
-        Ok(None) => {}
-        Ok(Some(error)) | Err(error) => return negated(Err(error)),
+    // Linux tells the outcome of an attempt under way to the next connect(2), and not before that is the socket fit for
+    // another attempt. Elsewhere it is kept as the socket's error, and asking takes it away.
+    if cfg!(not(target_os = "linux")) {
+        match socket.take_error() {
+            Ok(None) => {}
+            Ok(Some(error)) | Err(error) => return negated(Err(error)),
+        }
     }
     match socket.connect(address) {
         Ok(()) => 0,
         Err(error) => match error.raw_os_error() {
-            Some(libc::EISCONN) => 0,
+            // On Linux it is an error: an attempt that succeeded says 0 the next time.
+            Some(libc::EISCONN) if cfg!(not(target_os = "linux")) => 0,
             Some(libc::EINPROGRESS | libc::EALREADY | libc::EINTR) => -libc::EAGAIN,
             _ => negated(Err(error)),
         },

@@ -5,10 +5,12 @@
 //! does not look at the clock. Time is that of [`Instant`]: it does not jump when the clock is set, and stands
 //! still while the machine sleeps.
 
+mod control;
 mod interval;
 mod sleep;
 mod timeout;
 
+pub use control::{advance, pause, resume, wall_clock};
 pub use interval::{Interval, MissedTicks, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};

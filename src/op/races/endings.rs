@@ -225,7 +225,7 @@ fn what_is_not_answered_by_the_end_is_leaked_and_never_freed() {
         assert!(stage.poll(&mut orphan).is_pending());
         assert!(stage.poll(&mut held).is_pending());
         drop(orphan);
-        assert_eq!(stage.engine.port.end(Duration::ZERO), 2);
+        assert_eq!(stage.engine.port.end(Duration::ZERO, &stage.engine.clock), 2);
         // The future outlives its loop, and is dropped when nobody can answer any more.
         drop(held);
         drop(socket);
@@ -260,7 +260,7 @@ fn a_port_that_goes_away_frees_nothing_that_was_not_answered() {
         let mut lone = Submitted::new(Lone(Told(vec![0; 8].into(), Rc::clone(&freed))));
         assert!(stage.poll(&mut lone).is_pending());
         drop(lone);
-        assert_eq!(stage.engine.port.end(Duration::ZERO), 1);
+        assert_eq!(stage.engine.port.end(Duration::ZERO, &stage.engine.clock), 1);
     }
     assert!(!freed.get(), "the kernel may still write");
 }

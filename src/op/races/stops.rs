@@ -128,7 +128,7 @@ fn an_operation_of_a_loop_that_has_ended_is_refused_even_where_a_direction_stays
     let mut second = receive(&socket, 8);
     assert!(stage.poll(&mut first).is_pending());
     assert!(stage.poll(&mut second).is_pending());
-    assert_eq!(stage.engine.port.end(Duration::ZERO), 1);
+    assert_eq!(stage.engine.port.end(Duration::ZERO, &stage.engine.clock), 1);
     assert_eq!(told(ready(stage.poll(&mut second))), Some(libc::ECANCELED));
     assert_eq!(told(ready(stage.poll(&mut receive(&socket, 8)))), Some(libc::ECANCELED));
     drop(first);

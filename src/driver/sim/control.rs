@@ -1,0 +1,135 @@
+//! What is asked of a simulated descriptor and answers at once: names, options.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::kernel::Kernel;
+use super::memory::Memory;
+use super::net::Options;
+use super::process::ProcessId;
+use super::world::World;
+use super::{Answer, names};
+use crate::driver::control::{Control, Property, Reply, Setting};
+
+/// Of a socket: its domain and its type. None of a pipe.
+type Kind = Option<(i32, i32)>;
+
+impl World {
+    pub(super) fn control(
+        &mut self,
+        process: ProcessId,
+        number: i32,
+        control: Control<'_>,
+    ) -> io::Result<Reply> {
+        let mut nothing = Memory::none();
+        let reply = Kernel::of(self, process, &mut nothing).control(number, control);
+        let answer = reply.as_ref().map_or_else(|error| -i64::from(*error), |_| 0);
+        self.note(process, "control", (name_of(control), 0), number, answer);
+        reply.map_err(io::Error::from_raw_os_error)
+    }
+}
+
+impl Kernel<'_> {
+    fn control(&mut self, number: i32, control: Control<'_>) -> Answer<Reply> {
+        let name = match control {
+            Control::Bind(address) => {
+                let address = self.address_to_bind(address)?;
+                return self.ask(number, |network, moment, socket| {
+                    network.bind(moment, socket, &address).map(|()| Reply::Done)
+                });
+            }
+            Control::Listen(backlog) => {
+                return self.ask(number, |network, moment, socket| {
+                    network.listen(moment, socket, backlog).map(|()| Reply::Done)
+                });
+            }
+            Control::LocalName => self.ask(number, |network, _, socket| network.local_name(socket))?,
+            Control::PeerName => self.ask(number, |network, _, socket| network.peer_name(socket))?,
+            Control::Set(setting) => {
+                let kind = self.ask(number, |network, _, socket| network.domain_and_kind(socket))?;
+                return self.ask(number, |network, _, socket| {
+                    set(network.options_mut(socket)?, setting, kind).map(|()| Reply::Done)
+                });
+            }
+            Control::Get(Property::Error) => {
+                let error = self.ask(number, |network, _, socket| network.take_error(socket))?;
+                return Ok(Reply::Error((error != 0).then(|| io::Error::from_raw_os_error(error))));
+            }
+            Control::Get(property) => {
+                let kind = self.ask(number, |network, _, socket| network.domain_and_kind(socket))?;
+                return self.ask(number, |network, _, socket| get(network.options(socket)?, property, kind));
+            }
+            Control::Resolve(name) => return Ok(Reply::Addresses(Some(self.addresses_of(name)))),
+            Control::Plan(faults) => {
+                self.plan(number, faults)?;
+                return Ok(Reply::Done);
+            }
+        };
+        names::of_the_system(name)
+            .map(Reply::Name)
+            .map_err(|error| error.raw_os_error().unwrap_or(libc::EINVAL))
+    }
+
+    fn addresses_of(&self, name: &str) -> Vec<IpAddr> {
+        match name {
+            "localhost" => vec![IpAddr::from([127, 0, 0, 1])],
+            name => self.network().addresses_of(name).to_vec(),
+        }
+    }
+}
+
+/// As the trace says it.
+fn name_of(control: Control<'_>) -> &'static str {
+    match control {
+        Control::Bind(_) => "bind",
+        Control::Listen(_) => "listen",
+        Control::LocalName => "local name",
+        Control::PeerName => "peer name",
+        Control::Set(_) => "set",
+        Control::Get(_) => "get",
+        Control::Resolve(_) => "resolve",
+        Control::Plan(_) => "plan",
+    }
+}
+
+fn is_unix(kind: Kind) -> bool {
+    kind.is_some_and(|(domain, _)| domain == libc::AF_UNIX)
+}
+
+fn is_tcp(kind: Kind) -> bool {
+    kind.is_some_and(|(domain, kind)| domain != libc::AF_UNIX && kind == libc::SOCK_STREAM)
+}
+
+fn set(options: &mut Options, setting: Setting, kind: Kind) -> Answer<()> {
+    match setting {
+        Setting::Nodelay(_) | Setting::Ttl(_) if is_unix(kind) => return Err(libc::EOPNOTSUPP),
+        Setting::Nodelay(_) if !is_tcp(kind) => return Err(libc::ENOPROTOOPT),
+        Setting::Ttl(hops) if !(1..=255).contains(&hops) => return Err(libc::EINVAL),
+        Setting::Nodelay(on) => options.no_delay = on,
+        Setting::Keepalive(on) => options.keep_alive = on,
+        Setting::ReuseAddress(on) => options.reuse_address = on,
+        Setting::Linger(span) => options.linger_seconds = span.map(|span| span.as_secs() as u32),
+        Setting::Ttl(hops) => options.time_to_live = hops,
+        Setting::ReceiveBuffer(bytes) => options.set_receive_size(bytes),
+        Setting::SendBuffer(bytes) => options.set_send_size(bytes),
+    }
+    Ok(())
+}
+
+fn get(options: &Options, property: Property, kind: Kind) -> Answer<Reply> {
+    Ok(match property {
+        Property::Nodelay if !is_tcp(kind) => return Err(libc::EOPNOTSUPP),
+        Property::Ttl if is_unix(kind) => return Err(libc::EOPNOTSUPP),
+        Property::Nodelay => Reply::Flag(options.no_delay),
+        Property::Keepalive => Reply::Flag(options.keep_alive),
+        Property::Linger => {
+            Reply::Span(options.linger_seconds.map(|seconds| Duration::from_secs(seconds.into())))
+        }
+        Property::Ttl => Reply::Number(options.time_to_live.into()),
+        Property::ReceiveBuffer => Reply::Number(options.receive_size() as u64),
+        Property::SendBuffer => Reply::Number(options.send_size() as u64),
+        // Asked of the socket, not of its options.
+        Property::Error => Reply::Error(None),
+    })
+}

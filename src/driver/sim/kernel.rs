@@ -1,0 +1,359 @@
+//! The system calls of the simulated kernel, as the operations' forms ask for them.
+//!
+//! One call a function, none of them waits, and each answers as its model does: a number, or a negated `errno`;
+//! -EAGAIN where it would wait.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+
+use socket2::SockAddr;
+
+use super::memory::Memory;
+use super::net::{self, Moment, Network, Received, SocketId};
+use super::process::{Opened, ProcessId};
+use super::world::World;
+use super::{Answer, names};
+use crate::driver::Faults;
+use crate::driver::operation::Request;
+use crate::sys::file::{CURSOR, Stat};
+
+/// The kernel, while it makes one call for one process.
+pub(crate) struct Kernel<'a> {
+    world: &'a mut World,
+    process: ProcessId,
+    /// What the call's operation has lent.
+    memory: &'a mut Memory,
+}
+
+fn in_numbers(answer: Answer<i32>) -> i32 {
+    answer.unwrap_or_else(|error| -error)
+}
+
+impl<'a> Kernel<'a> {
+    pub(super) fn of(world: &'a mut World, process: ProcessId, memory: &'a mut Memory) -> Kernel<'a> {
+        Kernel { world, process, memory }
+    }
+
+    // Descriptors of all kinds.
+
+    pub(crate) fn close(&mut self, number: i32) -> i32 {
+        match self.world.process(self.process).remove(number) {
+            Ok(opened) => {
+                self.world.release(self.process, opened);
+                0
+            }
+            Err(error) => -error,
+        }
+    }
+
+    /// At the cursor, or at an offset.
+    pub(crate) fn read(&mut self, number: i32, offset: u64) -> i32 {
+        in_numbers(self.try_read(number, offset))
+    }
+
+    fn try_read(&mut self, number: i32, offset: u64) -> Answer<i32> {
+        if let Opened::Socket(socket) = self.opened(number)? {
+            let socket = *socket;
+            return if offset == CURSOR { self.receive_from(number, socket) } else { Err(libc::ESPIPE) };
+        }
+        self.disk_fault(number)?;
+        let length = self.length(number);
+        let (file, disk) = self.world.file(self.process, number)?;
+        let bytes = disk.read(file, (offset != CURSOR).then_some(offset), length)?;
+        self.memory.fill(&bytes);
+        Ok(bytes.len() as i32)
+    }
+
+    /// At the cursor, or at an offset.
+    pub(crate) fn write(&mut self, number: i32, offset: u64) -> i32 {
+        in_numbers(self.try_write(number, offset))
+    }
+
+    fn try_write(&mut self, number: i32, offset: u64) -> Answer<i32> {
+        if let Opened::Socket(socket) = self.opened(number)? {
+            let socket = *socket;
+            return if offset == CURSOR { self.send_to(number, socket) } else { Err(libc::ESPIPE) };
+        }
+        self.disk_fault(number)?;
+        self.fault(number, libc::ENOSPC, |faults| faults.disk_full)?;
+        let bytes = self.bytes(number);
+        let now = self.world.wall();
+        let (file, disk) = self.world.file(self.process, number)?;
+        disk.write(file, (offset != CURSOR).then_some(offset), &bytes, now).map(|count| count as i32)
+    }
+
+    pub(crate) fn poll(&mut self, number: i32, events: i16) -> i32 {
+        let ready = match self.opened(number) {
+            Ok(Opened::File(_)) => libc::POLLIN | libc::POLLOUT,
+            Ok(Opened::Socket(socket)) => {
+                let socket = *socket;
+                self.world.network.readiness(socket)
+            }
+            Err(error) => return -error,
+        };
+        // Errors and the end are told without being asked for.
+        match ready & (events | libc::POLLERR | libc::POLLHUP) {
+            0 => -libc::EAGAIN,
+            ready => i32::from(ready),
+        }
+    }
+
+    pub(crate) fn pipe(&mut self) -> Answer<[i32; 2]> {
+        self.fault(-1, libc::EMFILE, |faults| faults.descriptors)?;
+        let host = self.world.host_of(self.process).in_network;
+        let (reader, writer) = self.world.network.pipe(host);
+        Ok([reader, writer].map(|end| self.install_socket(end)))
+    }
+
+    /// Work for a helper. It is done by a thread, so that it finds itself outside of a loop as elsewhere, but the
+    /// world waits for it: so the order of things does not depend on it.
+    pub(crate) fn helper(&mut self, job: impl FnOnce() -> i32 + Send) -> i32 {
+        std::thread::scope(|scope| scope.spawn(job).join()).unwrap_or(-libc::EIO)
+    }
+
+    // Sockets.
+
+    pub(crate) fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> i32 {
+        let made = self.fault(-1, libc::EMFILE, |faults| faults.descriptors).and_then(|()| {
+            let host = self.world.host_of(self.process).in_network;
+            self.world.network.socket(host, domain, kind, protocol)
+        });
+        in_numbers(made.map(|socket| self.install_socket(socket)))
+    }
+
+    fn install_socket(&mut self, socket: SocketId) -> i32 {
+        let number = self.world.process(self.process).install(Opened::Socket(socket));
+        self.world.owners.insert(socket, (self.process, number));
+        number
+    }
+
+    pub(crate) fn accept(&mut self, number: i32) -> i32 {
+        let accepted = self.ask(number, |network, moment, socket| {
+            // Where nothing waits to be accepted nothing can go wrong with it.
+            match network.readiness(socket) & libc::POLLIN {
+                0 => network.accept(moment, socket).map(Some),
+                _ => Ok(None),
+            }
+        });
+        let accepted = match accepted {
+            Ok(None) => self
+                .fault(number, libc::EMFILE, |faults| faults.descriptors)
+                .and_then(|()| self.ask(number, |network, moment, socket| network.accept(moment, socket))),
+            Ok(Some(socket)) => Ok(socket),
+            Err(error) => Err(error),
+        };
+        in_numbers(accepted.map(|socket| self.install_socket(socket)))
+    }
+
+    pub(crate) fn connect(&mut self, number: i32, address: &SockAddr) -> i32 {
+        let connected = self
+            .fault(number, libc::ECONNREFUSED, |faults| faults.refused)
+            .and_then(|()| self.address(address))
+            .and_then(|address| {
+                self.ask(number, |network, moment, socket| network.connect(moment, socket, &address))
+            });
+        in_numbers(connected.map(|()| 0))
+    }
+
+    pub(crate) fn receive(&mut self, number: i32) -> i32 {
+        let received = self.socket_at(number).and_then(|socket| self.receive_from(number, socket));
+        in_numbers(received)
+    }
+
+    fn receive_from(&mut self, number: i32, socket: SocketId) -> Answer<i32> {
+        self.connection_fault(number, socket);
+        let length = self.length(number);
+        let received = self.world.with_network(|network, moment| network.receive(moment, socket, length, 0));
+        let Received { bytes, .. } = received?;
+        self.memory.fill(&bytes);
+        Ok(bytes.len() as i32)
+    }
+
+    pub(crate) fn send(&mut self, number: i32) -> i32 {
+        let sent = self.socket_at(number).and_then(|socket| self.send_to(number, socket));
+        in_numbers(sent)
+    }
+
+    fn send_to(&mut self, number: i32, socket: SocketId) -> Answer<i32> {
+        self.connection_fault(number, socket);
+        self.fault(number, libc::ENOBUFS, |faults| faults.buffers)?;
+        // A datagram is sent whole, or not at all.
+        let whole = !self.world.network.is_stream(socket);
+        let bytes = if whole { self.memory.bytes(self.memory.len()) } else { self.bytes(number) };
+        let sent = self.world.with_network(|network, moment| network.send(moment, socket, &bytes));
+        sent.map(|count| count as i32)
+    }
+
+    pub(crate) fn shutdown(&mut self, number: i32, how: i32) -> i32 {
+        let done = self.ask(number, |network, moment, socket| network.shutdown(moment, socket, how));
+        in_numbers(done.map(|()| 0))
+    }
+
+    /// Has the network do something with the socket of that number.
+    pub(super) fn ask<T>(
+        &mut self,
+        number: i32,
+        ask: impl FnOnce(&mut Network, &mut Moment<'_>, SocketId) -> Answer<T>,
+    ) -> Answer<T> {
+        let socket = self.socket_at(number)?;
+        self.world.with_network(|network, moment| ask(network, moment, socket))
+    }
+
+    pub(super) fn socket_at(&mut self, number: i32) -> Answer<SocketId> {
+        let Opened::Socket(socket) = self.opened(number)? else { return Err(libc::ENOTSOCK) };
+        let socket = *socket;
+        // An end of a pipe is read from and written to, and no socket.
+        self.world.network.domain_and_kind(socket)?.ok_or(libc::ENOTSOCK).map(|_| socket)
+    }
+
+    /// What an address means on this host: a Unix socket's name is looked up on its disk.
+    fn address(&mut self, address: &SockAddr) -> Answer<net::Address> {
+        names::of_the_network(address, |path| self.world.host_of(self.process).disk.find_socket(path))
+    }
+
+    /// As `address`, of a name that is to be made.
+    pub(super) fn address_to_bind(&mut self, address: &SockAddr) -> Answer<net::Address> {
+        let now = self.world.wall();
+        names::of_the_network(address, |path| self.world.host_of(self.process).disk.make_socket(path, now))
+    }
+
+    // Files.
+
+    pub(crate) fn open(&mut self, path: &CStr, flags: i32, mode: u32) -> i32 {
+        in_numbers(self.try_open(path, flags, mode))
+    }
+
+    fn try_open(&mut self, path: &CStr, flags: i32, mode: u32) -> Answer<i32> {
+        self.fault(-1, libc::EMFILE, |faults| faults.descriptors)?;
+        self.name_fault(flags & libc::O_CREAT != 0)?;
+        let now = self.world.wall();
+        let file = self.world.host_of(self.process).disk.open(path.to_bytes(), flags, mode, now)?;
+        Ok(self.world.process(self.process).install(Opened::File(file)))
+    }
+
+    pub(crate) fn make_directory(&mut self, path: &CStr, mode: u32) -> i32 {
+        let now = self.world.wall();
+        let made = self
+            .name_fault(true)
+            .and_then(|()| self.world.host_of(self.process).disk.make_directory(path.to_bytes(), mode, now));
+        in_numbers(made.map(|()| 0))
+    }
+
+    pub(crate) fn rename(&mut self, from: &CStr, to: &CStr) -> i32 {
+        let now = self.world.wall();
+        let done = self
+            .name_fault(false)
+            .and_then(|()| self.world.host_of(self.process).disk.rename(from.to_bytes(), to.to_bytes(), now));
+        in_numbers(done.map(|()| 0))
+    }
+
+    pub(crate) fn unlink(&mut self, path: &CStr, flags: i32) -> i32 {
+        let now = self.world.wall();
+        let done = self
+            .name_fault(false)
+            .and_then(|()| self.world.host_of(self.process).disk.unlink(path.to_bytes(), flags, now));
+        in_numbers(done.map(|()| 0))
+    }
+
+    /// Of a path, or of the descriptor where the path is empty. An error is negated.
+    pub(crate) fn stat(&mut self, number: i32, path: &CStr, _flags: i32) -> Result<Stat, i32> {
+        let found = match path.is_empty() {
+            // There are no symbolic links to be followed, or not.
+            false => self.world.host_of(self.process).disk.stat_path(path.to_bytes()),
+            true => match self.world.file(self.process, number) {
+                Ok((file, disk)) => disk.stat_open(file),
+                // A socket or a pipe: there is nothing to know but its kind.
+                Err(libc::EINVAL) => Ok(Stat { mode: libc::S_IFSOCK | 0o777, links: 1, ..Stat::default() }),
+                Err(error) => Err(error),
+            },
+        };
+        found.map_err(|error| -error)
+    }
+
+    pub(crate) fn sync(&mut self, number: i32, data_only: bool) -> i32 {
+        let synced = self.disk_fault(number).and_then(|()| {
+            let (file, disk) = self.world.file(self.process, number)?;
+            disk.sync(file, data_only)
+        });
+        in_numbers(synced.map(|()| 0))
+    }
+
+    pub(crate) fn truncate(&mut self, number: i32, length: u64) -> i32 {
+        let now = self.world.wall();
+        let done = self.disk_fault(number).and_then(|()| {
+            let (file, disk) = self.world.file(self.process, number)?;
+            disk.truncate(file, length, now)
+        });
+        in_numbers(done.map(|()| 0))
+    }
+
+    pub(super) fn network(&self) -> &Network {
+        &self.world.network
+    }
+
+    // What goes wrong.
+
+    /// What may go wrong at one descriptor from now on.
+    pub(super) fn plan(&mut self, number: i32, faults: &Faults) -> Answer<()> {
+        self.opened(number)?;
+        self.world.process(self.process).faults_at.insert(number, faults.clone());
+        Ok(())
+    }
+
+    fn opened(&mut self, number: i32) -> Answer<&mut Opened> {
+        self.world.process(self.process).opened(number)
+    }
+
+    fn happens(&mut self, number: i32, rate: impl Fn(&Faults) -> f64) -> bool {
+        let rate = rate(self.world.process(self.process).faults_at(number));
+        self.world.dice().happens(rate)
+    }
+
+    fn fault(&mut self, number: i32, error: i32, rate: impl Fn(&Faults) -> f64) -> Answer<()> {
+        if self.happens(number, rate) { Err(error) } else { Ok(()) }
+    }
+
+    fn disk_fault(&mut self, number: i32) -> Answer<()> {
+        self.fault(number, libc::EINTR, |faults| faults.interrupted)?;
+        self.fault(number, libc::EIO, |faults| faults.disk_error)
+    }
+
+    fn name_fault(&mut self, makes: bool) -> Answer<()> {
+        self.fault(-1, libc::EIO, |faults| faults.disk_error)?;
+        match makes {
+            true => self.fault(-1, libc::ENOSPC, |faults| faults.disk_full),
+            false => Ok(()),
+        }
+    }
+
+    /// The network cuts a connection off, or lets it starve; the call then meets that.
+    fn connection_fault(&mut self, number: i32, socket: SocketId) {
+        if self.happens(number, |faults| faults.reset) {
+            self.world.with_network(|network, moment| network.cut(moment, socket, libc::ECONNRESET));
+        } else if self.happens(number, |faults| faults.lost) {
+            self.world.with_network(|network, moment| network.cut(moment, socket, libc::ETIMEDOUT));
+        }
+    }
+
+    /// How many bytes this transfer may move.
+    fn length(&mut self, number: i32) -> usize {
+        let length = self.memory.len().min(crate::sys::TRANSFER_MAX);
+        if length > 1 && self.happens(number, |faults| faults.short) {
+            let dice = self.world.dice();
+            let at_most = if dice.one_in(2) { 7 } else { 5000 };
+            return 1 + dice.below(at_most.min(length as u64)) as usize;
+        }
+        length
+    }
+
+    /// What this transfer sends.
+    fn bytes(&mut self, number: i32) -> Vec<u8> {
+        let length = self.length(number);
+        self.memory.bytes(length)
+    }
+
+    pub(super) fn call(&mut self, request: &Request) -> i32 {
+        // SAFETY: of an operation in flight, whose answer this is.
+        unsafe { request.simulate(self) }
+    }
+}

@@ -1,0 +1,236 @@
+//! The life of an operation in the simulated kernel: it is queued, taken, tried, waits, is done or stopped, and answered.
+//!
+//! ```text
+//! queued --enter--> Starting --call--> Answered --on its way--> in the completion queue
+//!                     ^    '--would wait--> Waiting
+//!                     '----its descriptor changed--'
+//! ```
+#![allow(unsafe_code)]
+
+use super::Nanos;
+use super::kernel::Kernel;
+use super::memory::Memory;
+use super::process::{Entry, ProcessId, Running, Stage};
+use super::world::{Event, MICRO, World};
+use crate::driver::operation::{Begin, Completion, Request};
+use crate::driver::slots::Token;
+use crate::driver::{Counters, Wait};
+
+const MILLI: Nanos = 1_000_000;
+
+impl World {
+    // Submissions.
+
+    pub(crate) fn submit(&mut self, id: ProcessId, token: Token, request: &Request, begin: Begin) {
+        self.note(id, "submit", (request.form.name, token.0), request.fd, request.length.into());
+        let pattern = self.dice.next() as u8;
+        // SAFETY (of the driver's contract): the operation was just submitted, so it is in flight until it is answered.
+        // SAFETY: the operation was just submitted, so it is in flight until it is answered, and the memory goes with
+        // the answer.
+        let memory = unsafe { Memory::lent_by(request, pattern) };
+        let running = Running { request: *request, memory, begin, is_to_stop: false, stage: Stage::Starting };
+        let process = self.process(id);
+        process.counters.submitted += 1;
+        process.running.insert(token.0, running);
+        if !process.is_alive {
+            return self.finish(id, token, Completion::cancelled(), 0);
+        }
+        self.queue(id, Entry::Start(token));
+    }
+
+    pub(crate) fn cancel(&mut self, id: ProcessId, token: Token) {
+        let process = self.process(id);
+        process.counters.cancels += 1;
+        if process.is_alive {
+            self.queue(id, Entry::Cancel(token));
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: ProcessId, number: i32) {
+        if self.process(id).is_alive {
+            self.process(id).closing += 1;
+            self.queue(id, Entry::Close(number));
+        }
+    }
+
+    /// A queue that is full is entered, as often as it takes.
+    fn queue(&mut self, id: ProcessId, entry: Entry) {
+        while self.process(id).queue.len() >= self.process(id).entries_max {
+            let _ = self.enter(id);
+        }
+        self.process(id).queue.push_back(entry);
+    }
+
+    pub(crate) fn queued(&self, process: ProcessId) -> usize {
+        self.process_ref(process).queue.len()
+    }
+
+    pub(crate) fn closing(&self, process: ProcessId) -> usize {
+        self.process_ref(process).closing
+    }
+
+    pub(crate) fn counters(&self, process: ProcessId) -> Counters {
+        self.process_ref(process).counters
+    }
+
+    /// The system takes what is queued, unless it has no room for it now.
+    pub(crate) fn enter(&mut self, id: ProcessId) -> std::io::Result<()> {
+        let process = &mut self.processes[usize::from(id.0)];
+        process.counters.enters += 1;
+        if !process.queue.is_empty() && self.dice.happens(process.faults.enter) {
+            process.counters.refusals += 1;
+            return Ok(());
+        }
+        while process.answers.len() < process.completions_max {
+            let Some(answer) = process.overflow.pop_front() else { break };
+            process.answers.push_back(answer);
+        }
+        for entry in std::mem::take(&mut process.queue) {
+            let soon = self.soon();
+            match entry {
+                Entry::Start(token) => {
+                    let span = self.span_until_start(id, token);
+                    self.after(span, Event::Start(id, token));
+                }
+                Entry::Cancel(token) => self.after(soon, Event::Cancel(id, token)),
+                Entry::Close(number) => self.after(soon, Event::Close(id, number)),
+            }
+        }
+        Ok(())
+    }
+
+    /// At once, or nearly.
+    fn soon(&mut self) -> Nanos {
+        if self.dice.one_in(2) { 0 } else { self.dice.below(3 * MICRO) }
+    }
+
+    fn span_until_start(&mut self, id: ProcessId, token: Token) -> Nanos {
+        let waits = self.process(id).running.get(&token.0).map(|running| running.request.form.wait);
+        match waits {
+            // The disk's time.
+            Some(Wait::Helper) => 5 * MICRO + self.dice.below(80 * MICRO),
+            _ => self.soon(),
+        }
+    }
+
+    // What becomes of them.
+
+    /// The system does what is asked, or finds that it would have to wait.
+    pub(super) fn attempt(&mut self, id: ProcessId, token: Token) {
+        let process = &mut self.processes[usize::from(id.0)];
+        let Some(mut running) = process.running.remove(&token.0) else { return };
+        let Running { request, begin, stage, .. } = running;
+        if stage != Stage::Starting {
+            process.running.insert(token.0, running);
+            return;
+        }
+        let may_wait = matches!(request.form.wait, Wait::Readable | Wait::Writable);
+        let rate = process.faults_at(request.fd).again;
+        let answer = match may_wait && begin == Begin::Now && self.dice.happens(rate) {
+            // Not ready after all: it is to be asked again.
+            true => {
+                self.process(id).running.insert(token.0, running);
+                return self.finish(id, token, Completion::of(-libc::EAGAIN), 0);
+            }
+            false => Kernel::of(self, id, &mut running.memory).call(&request),
+        };
+        let waits = answer == -libc::EAGAIN && request.form.wait != Wait::Never && !running.is_to_stop;
+        let answer = if answer == -libc::EAGAIN && running.is_to_stop { -libc::ECANCELED } else { answer };
+        running.stage = if waits { Stage::Waiting } else { Stage::Starting };
+        let process = self.process(id);
+        process.running.insert(token.0, running);
+        match waits {
+            true => process.waiting.entry(request.fd).or_default().push_back(token),
+            false => {
+                let late = self.lateness(id, request.fd);
+                self.finish(id, token, Completion::of(answer), late);
+            }
+        }
+    }
+
+    /// How long an answer is on its way.
+    fn lateness(&mut self, id: ProcessId, number: i32) -> Nanos {
+        let rate = self.processes[usize::from(id.0)].faults_at(number).late;
+        match self.dice.happens(rate) {
+            false => self.soon(),
+            true if self.dice.one_in(100) => self.dice.below(10 * MILLI),
+            true => self.dice.below(MILLI / 2),
+        }
+    }
+
+    pub(super) fn finish(&mut self, id: ProcessId, token: Token, answer: Completion, late: Nanos) {
+        if let Some(running) = self.process(id).running.get_mut(&token.0) {
+            running.stage = Stage::Answered(answer);
+            match late {
+                0 if !self.process(id).is_alive => self.deliver(id, token),
+                late => self.after(late, Event::Answer(id, token)),
+            }
+        }
+    }
+
+    pub(super) fn deliver(&mut self, id: ProcessId, token: Token) {
+        let Some(mut running) = self.process(id).running.remove(&token.0) else { return };
+        let Stage::Answered(answer) = running.stage else { unreachable!("what is delivered was answered") };
+        let (name, number) = (running.request.form.name, running.request.fd);
+        self.note(id, "answer", (name, token.0), number, answer.result.into());
+        assert!(
+            running.memory.give_back(),
+            "memory that a {name} had lent was touched before it was answered: whoever wrote there did not own it (I2)"
+        );
+        let repeated = self.process(id).faults.repeated;
+        if self.dice.happens(repeated) {
+            let span = self.dice.below(MILLI);
+            self.after(span, Event::Repeat(id, token, answer));
+        }
+        self.process(id).answer(token, answer);
+    }
+
+    /// A request to stop arrives.
+    pub(super) fn stop(&mut self, id: ProcessId, token: Token) {
+        let process = &mut self.processes[usize::from(id.0)];
+        let Some(running) = process.running.get_mut(&token.0) else { return };
+        running.is_to_stop = true;
+        let (name, number, stage) = (running.request.form.name, running.request.fd, running.stage);
+        let is_at_work = stage == Stage::Starting && running.request.form.wait == Wait::Helper;
+        let stubborn = process.faults_at(number).stubborn;
+        let too_late = match stage {
+            Stage::Answered(_) => true,
+            // A helper is at it, or the answer comes before the request to stop.
+            Stage::Starting => self.dice.happens(if is_at_work { stubborn.max(0.5) } else { stubborn }),
+            Stage::Waiting => false,
+        };
+        self.note(id, "cancel", (name, token.0), number, i64::from(!too_late));
+        if !too_late {
+            let waiting = self.process(id).waiting.get_mut(&number);
+            waiting.into_iter().for_each(|waiting| waiting.retain(|other| *other != token));
+            let soon = self.soon();
+            self.finish(id, token, Completion::cancelled(), soon);
+        }
+    }
+
+    /// What waits for a descriptor is tried again.
+    pub(super) fn wake(&mut self, id: ProcessId, number: i32) {
+        let waiting = self.process(id).waiting.get_mut(&number).map(std::mem::take).unwrap_or_default();
+        for token in waiting {
+            if let Some(running) = self.process(id).running.get_mut(&token.0) {
+                running.stage = Stage::Starting;
+                running.begin = Begin::WhenReady;
+                let soon = self.soon();
+                self.after(soon, Event::Start(id, token));
+            }
+        }
+    }
+
+    // Answers.
+
+    pub(crate) fn has_answers(&self, process: ProcessId) -> bool {
+        !self.process_ref(process).answers.is_empty()
+    }
+
+    pub(crate) fn next_answer(&mut self, process: ProcessId) -> Option<(Token, Completion)> {
+        let process = self.process(process);
+        let answer = process.answers.pop_front()?;
+        process.counters.completed += 1;
+        Some(answer)
+    }
+}

@@ -1,0 +1,141 @@
+//! Pipes: bytes that go in at one end come out at the other.
+
+use std::future::Future;
+use std::io;
+
+use super::{AsyncRead, AsyncWrite};
+use crate::buf::{IoBuf, IoBufMut};
+use crate::driver::Descriptor;
+use crate::engine::current_port;
+use crate::op::{self, Pipe, Read, Submitted, Whole, Write};
+
+/// Makes a pipe: what is written to its one end is read from the other, in order. It holds 64 KiB on Linux.
+///
+/// # Errors
+/// Those of pipe(2): EMFILE and ENFILE mean that descriptors are used up.
+///
+/// # Cancel safety
+/// Dropping it closes what was made.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// annulus::run(async {
+///     let (reader, writer) = annulus::io::pipe().await?;
+///     drop(annulus::spawn(async move { writer.write_all("water").await.0 }));
+///     let (result, bytes) = reader.read_exact(vec![0; 5]).await;
+///     result?;
+///     assert_eq!(bytes, b"water");
+///     assert_eq!(reader.read(bytes).await.0?, 0, "the writer is gone: the end");
+///     Ok(())
+/// })?
+/// # }
+/// ```
+pub async fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = Submitted::new(Pipe::new(current_port())).await?;
+    Ok((PipeReader { end: reader }, PipeWriter { end: writer }))
+}
+
+/// The end of a [`pipe`] to read from.
+#[derive(Debug)]
+pub struct PipeReader {
+    end: Descriptor,
+}
+
+/// The end of a [`pipe`] to write to.
+#[derive(Debug)]
+pub struct PipeWriter {
+    end: Descriptor,
+}
+
+impl PipeReader {
+    /// Waits for bytes and reads some; how many, and the buffer. 0 is the end: all writers are gone.
+    ///
+    /// # Errors
+    /// Those of read(2).
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it: bytes that are read all the same are given to the next read.
+    pub fn read<B: IoBufMut>(&self, buffer: B) -> Submitted<Read<B>> {
+        Submitted::new(Read::of_pipe(self.end.hold(), buffer))
+    }
+
+    /// Reads until the buffer's whole room is full.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the end comes before, and those of [`read`](Self::read); [`Incomplete`](super::Incomplete)
+    /// says how much came.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it: what was read so far is given to the next read.
+    pub fn read_exact<B: IoBufMut>(&self, buffer: B) -> Submitted<Whole<Read<B>>> {
+        Submitted::new(Whole::new(Read::of_pipe(self.end.hold(), buffer)))
+    }
+
+    /// Ends a pending read, closes, and says how that went.
+    ///
+    /// # Errors
+    /// Those of close(2).
+    ///
+    /// # Cancel safety
+    /// Dropping it closes all the same.
+    pub async fn close(self) -> io::Result<()> {
+        op::close(self.end).await
+    }
+}
+
+impl PipeWriter {
+    /// Writes some bytes of the buffer, from its beginning, and says how many.
+    ///
+    /// # Errors
+    /// Those of write(2): `BrokenPipe` when nobody reads any more. Rust programs ignore SIGPIPE; one that does not is
+    /// ended by it.
+    ///
+    /// # Cancel safety
+    /// After dropping it, some of the bytes may have been written, or none; a later write begins when that is settled.
+    pub fn write<B: IoBuf>(&self, buffer: B) -> Submitted<Write<B>> {
+        Submitted::new(Write::to_pipe(self.end.hold(), buffer))
+    }
+
+    /// Writes all bytes of the buffer.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write); [`Incomplete`](super::Incomplete) says how much was written.
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write).
+    pub fn write_all<B: IoBuf>(&self, buffer: B) -> Submitted<Whole<Write<B>>> {
+        Submitted::new(Whole::new(Write::to_pipe(self.end.hold(), buffer)))
+    }
+
+    /// Ends a pending write, closes, and says how that went.
+    ///
+    /// # Errors
+    /// Those of close(2).
+    ///
+    /// # Cancel safety
+    /// Dropping it closes all the same.
+    pub async fn close(self) -> io::Result<()> {
+        op::close(self.end).await
+    }
+}
+
+impl AsyncRead for PipeReader {
+    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        PipeReader::read(self, buffer)
+    }
+
+    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        PipeReader::read_exact(self, buffer)
+    }
+}
+
+impl AsyncWrite for PipeWriter {
+    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+        PipeWriter::write(self, buffer)
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+        PipeWriter::write_all(self, buffer)
+    }
+}

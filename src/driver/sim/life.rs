@@ -132,7 +132,10 @@ impl World {
                 self.process(id).running.insert(token.0, running);
                 return self.finish(id, token, Completion::of(-libc::EAGAIN), 0);
             }
-            false => Kernel::of(self, id, &mut running.memory).call(&request),
+            false => {
+                running.assert_untouched();
+                Kernel::of(self, id, &mut running.memory).call(&request)
+            }
         };
         let waits = answer == -libc::EAGAIN && request.form.wait != Wait::Never && !running.is_to_stop;
         let answer = if answer == -libc::EAGAIN && running.is_to_stop { -libc::ECANCELED } else { answer };
@@ -169,14 +172,12 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, id: ProcessId, token: Token) {
-        let Some(mut running) = self.process(id).running.remove(&token.0) else { return };
+        let Some(running) = self.process(id).running.remove(&token.0) else { return };
         let Stage::Answered(answer) = running.stage else { unreachable!("what is delivered was answered") };
         let (name, number) = (running.request.form.name, running.request.fd);
         self.note(id, "answer", (name, token.0), number, answer.result.into());
-        assert!(
-            running.memory.give_back(),
-            "memory that a {name} had lent was touched before it was answered: whoever wrote there did not own it (I2)"
-        );
+        running.assert_untouched();
+        running.memory.give_back();
         let repeated = self.process(id).faults.repeated;
         if self.dice.happens(repeated) {
             let span = self.dice.below(MILLI);
@@ -232,5 +233,15 @@ impl World {
         let answer = process.answers.pop_front()?;
         process.counters.completed += 1;
         Some(answer)
+    }
+}
+
+impl Running {
+    fn assert_untouched(&self) {
+        let name = self.request.form.name;
+        assert!(
+            self.memory.is_untouched(),
+            "memory that a {name} had lent was touched before it was answered: whoever wrote there did not own it (I2)"
+        );
     }
 }

@@ -100,19 +100,18 @@ impl Memory {
         }
     }
 
-    /// Ends the watch. False if somebody has touched what was lent.
-    pub(in crate::driver::sim) fn give_back(&mut self) -> bool {
-        let mut untouched = true;
-        for part in &mut self.parts {
-            untouched &= part.sum == part.sum_up();
+    /// Whether all is as the system left it. Asked before it is written to: memory that was freed too early is not ours.
+    pub(in crate::driver::sim) fn is_untouched(&self) -> bool {
+        self.parts.iter().all(|part| part.sum == part.sum_up())
+    }
+
+    /// Ends the watch: what the system did not write to is as it was.
+    pub(in crate::driver::sim) fn give_back(mut self) {
+        for part in self.parts.iter_mut().filter(|_| self.is_written) {
             let before = std::mem::take(&mut part.before);
             let written = part.written.min(before.len());
-            if self.is_written {
-                part.watched()[written..].copy_from_slice(&before[written..]);
-            }
+            part.watched()[written..].copy_from_slice(&before[written..]);
         }
-        self.parts.clear();
-        untouched
     }
 }
 
@@ -137,5 +136,50 @@ impl Part {
         bytes
             .iter()
             .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::form;
+
+    fn request(lends: Lends, bytes: &mut [u8]) -> Request {
+        const FILLS: &crate::driver::Form = &form! {
+            name: "fill", wait: Never, entry: none, attempt: |_request| 0, simulated: |_request, _kernel| 0,
+        }
+        .lending(Lends::ToFill);
+        const SENDS: &crate::driver::Form = &form! {
+            name: "send", wait: Never, entry: none, attempt: |_request| 0, simulated: |_request, _kernel| 0,
+        }
+        .lending(Lends::ToSend);
+        let form = if lends == Lends::ToFill { FILLS } else { SENDS };
+        Request { pointer: bytes.as_mut_ptr(), length: bytes.len() as u32, ..Request::new(form) }
+    }
+
+    #[test]
+    fn a_touch_of_what_is_lent_is_seen() {
+        for lends in [Lends::ToFill, Lends::ToSend] {
+            let mut bytes = vec![7; 100];
+            let request = request(lends, &mut bytes);
+            // SAFETY: the bytes outlive it, and are used by their address alone.
+            let memory = unsafe { Memory::lent_by(&request, 0xa5) };
+            assert!(memory.is_untouched());
+            // SAFETY: within the bytes.
+            unsafe { request.pointer.add(99).write(1) };
+            assert!(!memory.is_untouched(), "{lends:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_did_not_write_to_is_as_it_was() {
+        let mut bytes = vec![7; 100];
+        let request = request(Lends::ToFill, &mut bytes);
+        // SAFETY: the bytes outlive it, and are not used meanwhile.
+        let mut memory = unsafe { Memory::lent_by(&request, 0xa5) };
+        memory.fill(b"hello");
+        assert!(memory.is_untouched());
+        memory.give_back();
+        assert_eq!((&bytes[..6], bytes[99]), (&b"hello\x07"[..], 7));
     }
 }

@@ -229,6 +229,25 @@ fn a_connection_to_a_host_that_crashed_is_reset_when_it_is_back() {
 }
 
 #[test]
+fn what_is_killed_leaves_what_it_wrote_and_its_peers_hear_of_it() {
+    sim::check(20, |world| {
+        let server = world.host("echo", echo);
+        let client = world.host("client", sim::idle);
+        world.run_for(SECOND);
+        let stream = client.run(TcpStream::connect("echo:7")).unwrap().unwrap();
+        server.run(fs::write("/note", "not synced")).unwrap().0.unwrap();
+        server.kill();
+        let heard = client.run(async move { stream.read(vec![0; 6]).await.0 }).unwrap();
+        assert!(matches!(heard, Ok(0) | Err(_)), "{heard:?}");
+        assert_eq!(server.descriptors(), 0);
+        server.restart();
+        assert_eq!(server.run(fs::read("/note")).unwrap().unwrap(), b"not synced");
+        world.run_for(SECOND);
+        assert_eq!(client.run(say(3)).unwrap().unwrap(), 3);
+    });
+}
+
+#[test]
 fn what_a_host_runs_may_crash_it() {
     let world = World::new(5);
     let host = world.host("fragile", sim::idle);

@@ -148,7 +148,20 @@ impl Host {
         drop(life);
     }
 
-    /// Starts the host again after a crash, with its `main` and its disk.
+    /// Ends what the host runs, as SIGKILL does: its tasks are gone, and the system closes what it had open. What it
+    /// has written stays written.
+    ///
+    /// Called by what the host itself runs, it is a [`crash`](Self::crash).
+    pub fn kill(&self) {
+        if self.0.is_turning.get() {
+            return self.crash();
+        }
+        let Some(life) = self.0.life.take() else { return };
+        self.0.inner.borrow_mut().kill(self.0.id);
+        drop(life);
+    }
+
+    /// Starts the host again after a crash or a kill, with its `main` and its disk.
     ///
     /// # Panics
     /// If it is up.

@@ -102,21 +102,37 @@ impl World {
         }
     }
 
+    /// The processes of a host are gone; the system closes what they had open.
+    pub(crate) fn kill(&mut self, host: HostId) {
+        self.note(ProcessId(host.0), "kill", ("", 0), -1, 0);
+        for process in self.living(host) {
+            self.exit(process);
+            self.stop_all(process);
+        }
+    }
+
+    fn living(&self, host: HostId) -> Vec<ProcessId> {
+        let processes = self.processes.iter().zip(0..);
+        let living = processes.filter(|(process, _)| process.host == host && process.is_alive);
+        living.map(|(_, number)| ProcessId(number)).collect()
+    }
+
+    /// What a process that is gone had in flight is answered: nothing will become of it.
+    fn stop_all(&mut self, id: ProcessId) {
+        let tokens: Vec<_> = self.process(id).running.keys().copied().collect();
+        for token in tokens {
+            self.finish(id, Token(token), Completion::cancelled(), 0);
+        }
+        self.process(id).closing = 0;
+    }
+
     /// The host loses its current: its processes are gone, and of its disk what was not synced.
     pub(crate) fn crash(&mut self, host: HostId) {
         self.note(ProcessId(host.0), "crash", ("", 0), -1, 0);
-        for index in 0..self.processes.len() {
-            let process = &mut self.processes[index];
-            if process.host != host || !process.is_alive {
-                continue;
-            }
-            process.is_alive = false;
-            process.take_files().for_each(drop);
-            let tokens: Vec<_> = process.running.keys().copied().collect();
-            for token in tokens {
-                self.finish(ProcessId(index as u16), Token(token), Completion::cancelled(), 0);
-            }
-            self.processes[index].closing = 0;
+        for process in self.living(host) {
+            self.process(process).is_alive = false;
+            self.process(process).take_files().for_each(drop);
+            self.stop_all(process);
         }
         let Host { in_network, disk, .. } = &mut self.hosts[usize::from(host.0)];
         disk.crash(&mut self.dice);

@@ -51,6 +51,14 @@ impl Dice {
     }
 }
 
+#[cfg(feature = "sim")]
+impl Dice {
+    /// Another generator, whose numbers do not depend on how many more this one is asked for.
+    pub(crate) fn split(&mut self) -> Dice {
+        Dice(self.next())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -201,6 +201,7 @@ fn a_crash_takes_what_was_not_synced_and_leaves_what_was() {
         host.crash();
         assert!(!host.is_up());
         host.restart();
+        assert_eq!(host.names_in("/").unwrap(), ["log", "tmp"]);
         let bytes = host.run(fs::read("/log")).unwrap().unwrap();
         assert!(bytes.len() >= 8192 && bytes[..8192].iter().all(|byte| *byte == b'a'), "what was synced");
         kept.set(kept.get() + usize::from(bytes[8192..].contains(&b'b')));

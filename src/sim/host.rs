@@ -1,9 +1,13 @@
 //! A host of a world: its loop, how it crashes, and how it comes back.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -182,6 +186,17 @@ impl Host {
     /// How many bytes its disk holds; None is no limit. Beyond it, ENOSPC.
     pub fn set_disk_capacity(&self, bytes: Option<u64>) {
         self.0.inner.borrow_mut().disk_of(self.0.id).set_capacity(bytes);
+    }
+
+    /// The names in a directory of its disk, sorted. Also of a host that is down.
+    ///
+    /// # Errors
+    /// ENOENT, ENOTDIR.
+    pub fn names_in(&self, directory: impl AsRef<Path>) -> io::Result<Vec<OsString>> {
+        let mut world = self.0.inner.borrow_mut();
+        let names = world.disk_of(self.0.id).list(directory.as_ref().as_os_str().as_bytes());
+        let names = names.map_err(io::Error::from_raw_os_error)?;
+        Ok(names.into_iter().map(OsString::from_vec).collect())
     }
 
     /// Has the host's clock run fast by so many millionths, or slow where negative. Timers go by it.

@@ -58,8 +58,9 @@ impl<'a> Kernel<'a> {
         }
         self.disk_fault(number)?;
         let length = self.length(number);
+        let now = self.world.wall();
         let (file, disk) = self.world.file(self.process, number)?;
-        let bytes = disk.read(file, (offset != CURSOR).then_some(offset), length)?;
+        let bytes = disk.read(file, (offset != CURSOR).then_some(offset), length, now)?;
         self.memory.fill(&bytes);
         Ok(bytes.len() as i32)
     }
@@ -256,12 +257,14 @@ impl<'a> Kernel<'a> {
     }
 
     /// Of a path, or of the descriptor where the path is empty. An error is negated.
-    pub(crate) fn stat(&mut self, number: i32, path: &CStr, _flags: i32) -> Result<Stat, i32> {
+    pub(crate) fn stat(&mut self, number: i32, path: &CStr, flags: i32) -> Result<Stat, i32> {
         let found = match path.is_empty() {
-            // There are no symbolic links to be followed, or not.
-            false => self.world.host_of(self.process).disk.stat_path(path.to_bytes()),
+            false => {
+                let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
+                self.world.host_of(self.process).disk.stat_path(path.to_bytes(), follow)
+            }
             true => match self.world.file(self.process, number) {
-                Ok((file, disk)) => disk.stat_open(file),
+                Ok((file, disk)) => Ok(disk.stat_open(file)),
                 // A socket or a pipe: there is nothing to know but its kind.
                 Err(libc::EINVAL) => Ok(Stat { mode: libc::S_IFSOCK | 0o777, links: 1, ..Stat::default() }),
                 Err(error) => Err(error),

@@ -1,61 +1,77 @@
-//! What a crash leaves: all that was synced, and of the rest what the dice say had reached the disk.
+//! A crash: the power fails, and of what was not synced the dice decide what had reached the disk already.
 //!
-//! Names are decided by the file that they lead to, so that a rename happens as a whole or not at all: never is a name
-//! gone that led somewhere before and somewhere after.
+//! What was synced is there afterwards, and whole. All that is there afterwards is durable.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use super::names::ROOT;
-use super::{Disk, Kind};
+use super::Disk;
+use super::inode::Kind;
+use super::paths::ROOT;
 use crate::dice::Dice;
 
-impl Disk {
-    pub(in crate::driver::sim) fn crash(&mut self, dice: &mut Dice) {
-        self.life += 1;
-        let mut reached = BTreeMap::new();
-        for inode in self.inodes.values_mut() {
-            match &mut inode.kind {
-                Kind::File(content) => content.crash(dice),
-                Kind::Directory(directory) => {
-                    let mut names: Vec<_> =
-                        directory.entries.keys().chain(directory.on_disk.keys()).cloned().collect();
-                    names.sort_unstable();
-                    names.dedup();
-                    for name in names {
-                        let (now, before) = (directory.entries.get(&name), directory.on_disk.get(&name));
-                        let (now, before) = (now.copied(), before.copied());
-                        let Some(inode) = now.or(before).filter(|_| now != before) else { continue };
-                        if !*reached.entry(inode).or_insert_with(|| dice.one_in(2)) {
-                            match before {
-                                Some(inode) => directory.entries.insert(name, inode),
-                                None => directory.entries.remove(&name),
-                            };
-                        }
-                    }
-                    directory.on_disk = directory.entries.clone();
-                }
-                Kind::Socket => {}
-            }
-        }
-        self.forget_what_has_no_name();
+/// How much reached the disk in time, for the names and for each file anew: from nothing to everything. So these
+/// two are not rare, however much there is to decide.
+pub(super) struct Luck {
+    of_four: u64,
+}
+
+impl Luck {
+    pub(super) fn draw(dice: &mut Dice) -> Luck {
+        Luck { of_four: dice.below(5) }
     }
 
-    /// Counts names anew, from the root on. What is not reached is gone.
-    fn forget_what_has_no_name(&mut self) {
-        let mut names = BTreeMap::from([(ROOT, 1)]);
-        let mut open = vec![(ROOT, ROOT)];
-        while let Some((parent, directory)) = open.pop() {
-            let Ok(listed) = self.directory_mut(directory) else { continue };
-            listed.parent = parent;
-            for inode in listed.entries.values() {
-                *names.entry(*inode).or_insert(0) += 1;
-                open.push((directory, *inode));
+    pub(super) fn strikes(&self, dice: &mut Dice) -> bool {
+        dice.below(4) < self.of_four
+    }
+}
+
+impl Disk {
+    /// Nobody has a file open afterwards: one that was opened before says EBADF.
+    pub(crate) fn crash(&mut self, dice: &mut Dice) {
+        // So that what the caller decides next does not depend on how much there was to decide here.
+        let mut dice = dice.split();
+        self.crashes += 1;
+        self.crash_names(&mut dice);
+        self.drop_what_no_name_leads_to();
+        for inode in self.inodes.values_mut() {
+            inode.opened = 0;
+            inode.named = true;
+            if let Kind::File(contents) = &mut inode.kind {
+                contents.crash(&mut dice);
             }
         }
-        self.inodes.retain(|number, _| names.contains_key(number));
-        for (number, inode) in &mut self.inodes {
-            inode.names = names[number];
-            inode.opened = 0;
+    }
+
+    fn crash_names(&mut self, dice: &mut Dice) {
+        let luck = Luck::draw(dice);
+        let numbers: Vec<_> = self.journal.changes.keys().copied().collect();
+        // What a change needs is earlier, so it is settled by now or stays in the journal.
+        for number in numbers {
+            let change = &self.journal.changes[&number];
+            let is_possible = !change.needs.iter().any(|need| self.journal.changes.contains_key(need));
+            if luck.strikes(dice) && is_possible {
+                self.settle(number);
+            }
         }
+        self.journal.changes.clear();
+        for inode in self.inodes.values_mut() {
+            let Kind::Directory(directory) = &mut inode.kind else { continue };
+            for (name, changed) in std::mem::take(&mut directory.changed) {
+                match changed.durable {
+                    Some(inode) => directory.names.insert(name, inode),
+                    None => directory.names.remove(&name),
+                };
+            }
+        }
+    }
+
+    fn drop_what_no_name_leads_to(&mut self) {
+        let mut reached = BTreeSet::from([ROOT]);
+        let mut to_look_at = vec![ROOT];
+        while let Some(number) = to_look_at.pop() {
+            let Ok(directory) = self.directory(number) else { continue };
+            to_look_at.extend(directory.names.values().filter(|inode| reached.insert(**inode)));
+        }
+        self.inodes.retain(|number, _| reached.contains(number));
     }
 }

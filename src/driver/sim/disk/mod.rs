@@ -1,335 +1,193 @@
-//! Files, directories, and what of them survives a crash: the disk of one host.
+//! Files, directories, and what of them survives a crash: the file system of one simulated host.
 //!
-//! What is written is in memory until it is synced: of a file by sync on it, of its name by sync on its directory.
+//! It answers as Linux does, with a positive errno where it refuses. It knows no clock: whoever calls says what time
+//! it is, in nanoseconds since 1970. The same calls with the same dice leave the same disk, on every machine.
 
-mod content;
+mod contents;
 mod crash;
+mod inode;
+mod journal;
 mod names;
+mod open;
+mod paths;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use super::Answer;
-use crate::sys::file::Stat;
-use content::{Content, PAGE};
-use names::{Directory, Last, ROOT};
+use contents::PAGE;
+use inode::{Inode, Kind};
+use journal::Journal;
+use names::Directory;
+pub(crate) use open::OpenFile;
+use paths::ROOT;
 
-/// The permissions that a new file does not get.
-const UMASK: u32 = 0o022;
-/// The longest that a file can be: that of ext4 with pages of 4 KiB.
-const LENGTH_MAX: u64 = (1 << 44) - PAGE;
+use crate::sys::file::Stat;
+
+/// What a call gives, or a positive errno.
+pub(crate) type Answer<T> = Result<T, i32>;
+
+/// The greatest offset that a call can say.
+const OFFSET_MAX: u64 = i64::MAX as u64;
+/// The greatest length of a file: that of ext4 with blocks of 4 KiB.
+const LENGTH_MAX: u64 = (1 << 44) - 4096;
 
 pub(crate) struct Disk {
     inodes: BTreeMap<u64, Inode>,
-    made: u64,
-    capacity: Option<u64>,
-    /// How many crashes there were: files that were opened before are no files any more.
-    life: u64,
-}
-
-struct Inode {
-    kind: Kind,
-    permissions: u32,
-    names: u32,
-    opened: u32,
-    /// In nanoseconds since 1970.
-    changed: u64,
-    modified: u64,
-    created: u64,
-}
-
-enum Kind {
-    File(Content),
-    Directory(Directory),
-    Socket,
-}
-
-/// An open file: which, for what, and where its cursor stands.
-pub(super) struct OpenFile {
-    inode: u64,
-    life: u64,
-    flags: i32,
-    cursor: u64,
-}
-
-impl OpenFile {
-    fn reads(&self) -> bool {
-        self.flags & libc::O_ACCMODE != libc::O_WRONLY
-    }
-
-    fn writes(&self) -> bool {
-        self.flags & libc::O_ACCMODE != libc::O_RDONLY
-    }
+    inodes_made: u64,
+    journal: Journal,
+    /// How much there is room for; None is no limit.
+    pages_max: Option<u64>,
+    /// A file that was opened before the last one is not open any more.
+    crashes: u64,
 }
 
 impl Disk {
-    /// A disk with `/` and `/tmp`.
-    pub(super) fn new(now: u64) -> Disk {
-        let mut disk = Disk { inodes: BTreeMap::new(), made: ROOT - 1, capacity: None, life: 0 };
-        disk.make(Kind::Directory(Directory::within(ROOT)), 0o755, now);
-        disk.make_directory(b"/tmp", 0o777, now).expect("there is room on a new disk");
-        let root = disk.directory_mut(ROOT).expect("just made");
-        root.on_disk = root.entries.clone();
+    /// A disk with `/` and `/tmp`, both durable.
+    pub(crate) fn new(now: u64) -> Disk {
+        let mut disk = Disk {
+            inodes: BTreeMap::new(),
+            inodes_made: 1,
+            journal: Journal::default(),
+            pages_max: None,
+            crashes: 0,
+        };
+        let temporary = ROOT + disk.inodes_made;
+        let mut root = Directory::default();
+        root.names.insert(b"tmp".to_vec(), temporary);
+        disk.inodes.insert(ROOT, Inode::new(Kind::Directory(root), 0o755, now));
+        let empty = Kind::Directory(Directory::default());
+        disk.inodes.insert(temporary, Inode::new(empty, 0o1777, now));
         disk
     }
 
-    fn make(&mut self, kind: Kind, permissions: u32, now: u64) -> u64 {
-        self.made += 1;
-        let inode =
-            Inode { kind, permissions, names: 1, opened: 0, changed: now, modified: now, created: now };
-        self.inodes.insert(self.made, inode);
-        self.made
-    }
-
-    /// What it may hold, in bytes.
+    /// How many bytes of data there is room for, in whole pages. Holes and directories take none, nor do files to
+    /// which no name leads and which nobody has open.
     pub(crate) fn set_capacity(&mut self, bytes: Option<u64>) {
-        self.capacity = bytes;
+        self.pages_max = bytes.map(|bytes| bytes / PAGE);
     }
 
-    /// How many pages there is room for.
-    fn room(&self) -> u64 {
-        let Some(capacity) = self.capacity else { return u64::MAX };
-        let taken: u64 = self.inodes.values().map(|inode| inode.pages()).sum();
-        (capacity / PAGE).saturating_sub(taken)
-    }
-
-    fn inode(&mut self, file: &OpenFile) -> Answer<&mut Inode> {
-        self.inodes.get_mut(&file.inode).filter(|_| file.life == self.life).ok_or(libc::EBADF)
-    }
-
-    fn touch(&mut self, inode: u64, now: u64) {
-        if let Some(inode) = self.inodes.get_mut(&inode) {
-            (inode.modified, inode.changed) = (now, now);
-        }
-    }
-
-    /// It goes with its last name, when nobody has it open.
-    fn loses_name(&mut self, number: u64, now: u64) {
-        if let Some(inode) = self.inodes.get_mut(&number) {
-            inode.names -= 1;
-            inode.changed = now;
-            if inode.names == 0 && inode.opened == 0 {
-                self.inodes.remove(&number);
-            }
-        }
-    }
-
-    pub(super) fn open(&mut self, path: &[u8], flags: i32, mode: u32, now: u64) -> Answer<OpenFile> {
-        let creates = flags & libc::O_CREAT != 0;
-        if creates && flags & libc::O_DIRECTORY != 0 {
-            return Err(libc::EINVAL);
-        }
-        let place = self.place(path)?;
-        let found = self.look_up(place.directory, &place.last)?;
-        let inode = match found {
-            Some(_) if creates && flags & libc::O_EXCL != 0 => return Err(libc::EEXIST),
-            Some(inode) => inode,
-            None if !creates => return Err(libc::ENOENT),
-            None if place.asks_for_directory => return Err(libc::EISDIR),
-            None => {
-                let inode = self.make(Kind::File(Content::default()), mode & 0o7777 & !UMASK, now);
-                self.enter(place.directory, &place.last, inode, now)?;
-                inode
-            }
-        };
-        let file = OpenFile { inode, life: self.life, flags, cursor: 0 };
-        let is_made = found.is_none();
-        match &mut self.inode(&file)?.kind {
-            Kind::Directory(_) if file.writes() || creates || flags & libc::O_TRUNC != 0 => {
-                return Err(libc::EISDIR);
-            }
-            Kind::File(_) if place.asks_for_directory || flags & libc::O_DIRECTORY != 0 => {
-                return Err(libc::ENOTDIR);
-            }
-            Kind::Socket => return Err(libc::ENXIO),
-            Kind::File(content) if flags & libc::O_TRUNC != 0 && !is_made => {
-                content.set_length(0);
-                self.touch(inode, now);
-            }
-            _ => {}
-        }
-        self.inode(&file)?.opened += 1;
-        Ok(file)
-    }
-
-    fn enter(&mut self, directory: u64, last: &Last, inode: u64, now: u64) -> Answer<()> {
-        let Last::Name(name) = last else { return Err(libc::EEXIST) };
-        self.directory_mut(directory)?.entries.insert(name.clone(), inode);
-        self.touch(directory, now);
-        Ok(())
-    }
-
-    pub(super) fn close(&mut self, file: OpenFile) {
-        let Ok(inode) = self.inode(&file) else { return };
-        inode.opened -= 1;
-        if inode.names == 0 && inode.opened == 0 {
-            self.inodes.remove(&file.inode);
-        }
-    }
-
-    /// At an offset, or at the cursor, which moves.
-    pub(super) fn read(
+    /// read(2) at the cursor, or pread(2) at an offset.
+    pub(crate) fn read(
         &mut self,
         file: &mut OpenFile,
         offset: Option<u64>,
         length: usize,
+        now: u64,
     ) -> Answer<Vec<u8>> {
-        if offset.is_some_and(|offset| offset > i64::MAX as u64) {
+        if offset.is_some_and(|offset| offset > OFFSET_MAX) {
             return Err(libc::EINVAL);
         }
-        let reads = file.reads();
-        match &self.inode(file)?.kind {
-            _ if !reads => Err(libc::EBADF),
-            Kind::File(content) => {
-                let bytes = content.read(offset.unwrap_or(file.cursor), length);
-                if offset.is_none() {
-                    file.cursor += bytes.len() as u64;
-                }
-                Ok(bytes)
-            }
-            _ => Err(libc::EISDIR),
+        if !file.is_readable() {
+            return Err(libc::EBADF);
         }
+        let inode = self.opened_mut(file)?;
+        let Kind::File(contents) = &inode.kind else { return Err(libc::EISDIR) };
+        let bytes = contents.read(offset.unwrap_or(file.cursor), length);
+        if length > 0 {
+            inode.note_access(now);
+        }
+        if offset.is_none() {
+            file.cursor += bytes.len() as u64;
+        }
+        Ok(bytes)
     }
 
-    /// At an offset, or at the cursor, which moves; where the file was opened to append, at its end.
-    pub(super) fn write(
+    /// write(2) at the cursor, or pwrite(2) at an offset; at the end in either case if the file was opened to append.
+    /// Of what there is no room for, as much is written as goes.
+    pub(crate) fn write(
         &mut self,
         file: &mut OpenFile,
         offset: Option<u64>,
         bytes: &[u8],
         now: u64,
     ) -> Answer<usize> {
-        if offset.is_some_and(|offset| offset > i64::MAX as u64) {
+        if offset.is_some_and(|offset| offset > OFFSET_MAX) {
             return Err(libc::EINVAL);
         }
-        let room = self.room();
-        let (writes, appends) = (file.writes(), file.flags & libc::O_APPEND != 0);
-        let Kind::File(content) = &mut self.inode(file)?.kind else { return Err(libc::EBADF) };
-        if !writes {
+        if !file.is_writable() {
             return Err(libc::EBADF);
         }
-        let place = if appends { content.len() } else { offset.unwrap_or(file.cursor) };
+        let room = self.room();
+        let inode = self.opened_mut(file)?;
+        let Kind::File(contents) = &mut inode.kind else { return Err(libc::EBADF) };
         if bytes.is_empty() {
             return Ok(0);
         }
-        if place >= LENGTH_MAX {
+        let start = match file.appends() {
+            true => contents.length(),
+            false => offset.unwrap_or(file.cursor),
+        };
+        let possible = LENGTH_MAX.saturating_sub(start).min(bytes.len() as u64) as usize;
+        if possible == 0 {
             return Err(libc::EFBIG);
         }
-        let fitting = bytes.len().min((LENGTH_MAX - place) as usize);
-        let written = content.write(place, &bytes[..fitting], room);
+        let written = contents.write(start, &bytes[..possible], room);
         if written == 0 {
             return Err(libc::ENOSPC);
         }
+        inode.note_content(now);
         if offset.is_none() {
-            file.cursor = place + written as u64;
+            file.cursor = start + written as u64;
         }
-        self.touch(file.inode, now);
         Ok(written)
     }
 
-    pub(super) fn truncate(&mut self, file: &OpenFile, length: u64, now: u64) -> Answer<()> {
-        if length > i64::MAX as u64 || !file.writes() {
+    /// ftruncate(2).
+    pub(crate) fn truncate(&mut self, file: &OpenFile, length: u64, now: u64) -> Answer<()> {
+        let inode = self.opened_mut(file)?;
+        let Kind::File(contents) = &mut inode.kind else { return Err(libc::EINVAL) };
+        if !file.is_writable() || length > OFFSET_MAX {
             return Err(libc::EINVAL);
         }
-        let Kind::File(content) = &mut self.inode(file)?.kind else { return Err(libc::EINVAL) };
         if length > LENGTH_MAX {
             return Err(libc::EFBIG);
         }
-        content.set_length(length);
-        self.touch(file.inode, now);
+        contents.set_length(length);
+        inode.note_content(now);
         Ok(())
     }
 
-    /// Content, or a directory's names, are on the disk. The content's length always goes with it.
-    pub(super) fn sync(&mut self, file: &OpenFile, _data_only: bool) -> Answer<()> {
-        match &mut self.inode(file)?.kind {
-            Kind::File(content) => content.sync(),
-            Kind::Directory(directory) => directory.on_disk = directory.entries.clone(),
+    /// fsync(2) or fdatasync(2): of a file, its content and its length; of a directory, the names in it. That a name
+    /// leads to the file is for a sync of the directory.
+    pub(crate) fn sync(&mut self, file: &OpenFile, data_only: bool) -> Answer<()> {
+        // Without times, which a crash leaves alone, fdatasync(2) has nothing that it could spare.
+        let _ = data_only;
+        match &mut self.opened_mut(file)?.kind {
+            Kind::File(contents) => contents.sync(),
+            Kind::Directory(_) => self.sync_names(file.inode)?,
             Kind::Socket => return Err(libc::EINVAL),
         }
         Ok(())
     }
 
-    pub(super) fn make_directory(&mut self, path: &[u8], mode: u32, now: u64) -> Answer<()> {
-        let place = self.place(path)?;
-        if self.look_up(place.directory, &place.last)?.is_some() {
-            return Err(libc::EEXIST);
-        }
-        if self.room() == 0 {
-            return Err(libc::ENOSPC);
-        }
-        let inode =
-            self.make(Kind::Directory(Directory::within(place.directory)), mode & 0o7777 & !UMASK, now);
-        self.enter(place.directory, &place.last, inode, now)
+    /// statx(2) of a path. There are no symbolic links, so there is none to follow.
+    pub(crate) fn stat_path(&self, path: &[u8], follow: bool) -> Answer<Stat> {
+        let _ = follow;
+        let number = self.find(path)?;
+        Ok(self.inode(number)?.stat(number, self.links(number)))
     }
 
-    /// For a Unix socket that is bound to a path: the number that it is known by.
-    pub(super) fn make_socket(&mut self, path: &[u8], now: u64) -> Answer<u64> {
-        let place = self.place(path)?;
-        if self.look_up(place.directory, &place.last)?.is_some() {
-            return Err(libc::EADDRINUSE);
-        }
-        let inode = self.make(Kind::Socket, 0o777 & !UMASK, now);
-        self.enter(place.directory, &place.last, inode, now)?;
-        Ok(inode)
-    }
-
-    /// The number of the Unix socket at a path.
-    pub(super) fn find_socket(&self, path: &[u8]) -> Answer<u64> {
-        let inode = self.find(path)?;
-        match self.inodes.get(&inode).map(|inode| &inode.kind) {
-            Some(Kind::Socket) => Ok(inode),
-            _ => Err(libc::ECONNREFUSED),
+    /// statx(2) of an open file; all zeroes if a crash came in between.
+    pub(crate) fn stat_open(&self, file: &OpenFile) -> Stat {
+        match self.opened(file) {
+            Ok(inode) => inode.stat(file.inode, self.links(file.inode)),
+            Err(_) => Stat::default(),
         }
     }
 
-    pub(super) fn stat_path(&self, path: &[u8]) -> Answer<Stat> {
-        self.stat(self.find(path)?).ok_or(libc::ENOENT)
+    /// How many names lead to an inode; to a directory, those in it and below it count as well.
+    fn links(&self, number: u64) -> u64 {
+        let Some(inode) = self.inodes.get(&number).filter(|inode| inode.named) else { return 0 };
+        let Kind::Directory(directory) = &inode.kind else { return 1 };
+        let inside = directory.names.values().filter(|inode| self.directory(**inode).is_ok());
+        2 + inside.count() as u64
     }
 
-    pub(super) fn stat_open(&self, file: &OpenFile) -> Answer<Stat> {
-        self.stat(file.inode).filter(|_| file.life == self.life).ok_or(libc::EBADF)
-    }
-
-    fn stat(&self, number: u64) -> Option<Stat> {
-        let inode = self.inodes.get(&number)?;
-        let (kind, length) = match &inode.kind {
-            Kind::File(content) => (libc::S_IFREG, content.len()),
-            Kind::Directory(_) => (libc::S_IFDIR, PAGE),
-            Kind::Socket => (libc::S_IFSOCK, 0),
-        };
-        let links = match &inode.kind {
-            // Its name, its own ".", and the ".." of those in it.
-            Kind::Directory(directory) if inode.names > 0 => {
-                2 + directory.entries.values().filter(|inner| self.is_directory(**inner)).count() as u64
-            }
-            _ => inode.names.into(),
-        };
-        let time = |moment: u64| ((moment / 1_000_000_000) as i64, (moment % 1_000_000_000) as u32);
-        #[allow(clippy::unnecessary_cast, reason = "its width differs from one system to the next")]
-        let kind = kind as u32;
-        Some(Stat {
-            mode: kind | inode.permissions,
-            length,
-            blocks: inode.pages() * (PAGE / 512),
-            inode: number,
-            device: 1,
-            links,
-            accessed: time(inode.modified),
-            modified: time(inode.modified),
-            changed: time(inode.changed),
-            created: Some(time(inode.created)),
-            ..Stat::default()
-        })
-    }
-}
-
-impl Inode {
-    fn pages(&self) -> u64 {
-        match &self.kind {
-            Kind::File(content) => content.pages(),
-            Kind::Directory(_) | Kind::Socket => 0,
-        }
+    /// How many more pages there is room for.
+    fn room(&self) -> u64 {
+        let Some(pages_max) = self.pages_max else { return u64::MAX };
+        let in_use = self.inodes.values().filter(|inode| inode.named || inode.opened > 0);
+        pages_max.saturating_sub(in_use.map(Inode::pages).sum())
     }
 }

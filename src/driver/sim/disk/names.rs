@@ -1,187 +1,135 @@
-//! Paths, and what directories hold.
+//! Directories, and the calls that give and take names.
+//!
+//! Each call finds out all that can go wrong first, and then makes one change of names, which happens as a whole:
+//! at once for everybody who looks, and as a whole again after a crash (`journal`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Disk, Kind};
-use crate::driver::sim::Answer;
+use super::inode::{Inode, Kind};
+use super::journal::{Changed, Step};
+use super::paths::{Last, Place, ROOT};
+use super::{Answer, Disk};
 
-const NAME_MAX: usize = 255;
-const PATH_MAX: usize = 4096;
+/// What the simulated user does not grant to others, as by umask(2).
+const NOT_GRANTED: u32 = 0o022;
 
-pub(super) const ROOT: u64 = 2;
-
+#[derive(Default)]
 pub(super) struct Directory {
-    pub(super) parent: u64,
-    pub(super) entries: BTreeMap<Vec<u8>, u64>,
-    /// As they are on the disk.
-    pub(super) on_disk: BTreeMap<Vec<u8>, u64>,
-}
-
-impl Directory {
-    pub(super) fn within(parent: u64) -> Directory {
-        Directory { parent, entries: BTreeMap::new(), on_disk: BTreeMap::new() }
-    }
-}
-
-/// Where a path leads to: the directory, and the name in it.
-pub(super) struct Place {
-    pub(super) directory: u64,
-    pub(super) last: Last,
-    /// It ends with a slash.
-    pub(super) asks_for_directory: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Last {
-    Root,
-    Dot,
-    DotDot,
-    Name(Vec<u8>),
+    pub(super) names: BTreeMap<Vec<u8>, u64>,
+    /// The names that are not on the disk as they are now.
+    pub(super) changed: BTreeMap<Vec<u8>, Changed>,
 }
 
 impl Disk {
-    /// Follows a path up to its last name.
-    pub(super) fn place(&self, path: &[u8]) -> Answer<Place> {
-        if path.is_empty() {
-            return Err(libc::ENOENT);
-        }
-        if path.len() >= PATH_MAX {
-            return Err(libc::ENAMETOOLONG);
-        }
-        let asks_for_directory = path.ends_with(b"/");
-        let mut names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).peekable();
-        let mut directory = ROOT;
-        while let Some(name) = names.next() {
-            if name.len() > NAME_MAX {
-                return Err(libc::ENAMETOOLONG);
-            }
-            let last = match name {
-                b"." => Last::Dot,
-                b".." => Last::DotDot,
-                name => Last::Name(name.to_owned()),
-            };
-            if names.peek().is_none() {
-                return Ok(Place { directory, last, asks_for_directory });
-            }
-            directory = self.look_up(directory, &last)?.ok_or(libc::ENOENT)?;
-            self.directory(directory)?;
-        }
-        Ok(Place { directory, last: Last::Root, asks_for_directory: true })
-    }
-
-    /// What the last name leads to, if there is something.
-    pub(super) fn look_up(&self, directory: u64, last: &Last) -> Answer<Option<u64>> {
-        Ok(match last {
-            Last::Root => Some(ROOT),
-            Last::Dot => Some(directory),
-            Last::DotDot => Some(self.directory(directory)?.parent),
-            Last::Name(name) => self.directory(directory)?.entries.get(name).copied(),
-        })
-    }
-
-    /// What a path leads to.
-    pub(super) fn find(&self, path: &[u8]) -> Answer<u64> {
+    /// unlink(2), or rmdir(2) with AT_REMOVEDIR.
+    pub(crate) fn unlink(&mut self, path: &[u8], flags: i32, now: u64) -> Answer<()> {
         let place = self.place(path)?;
-        let found = self.look_up(place.directory, &place.last)?.ok_or(libc::ENOENT)?;
-        if place.asks_for_directory {
-            self.directory(found)?;
-        }
-        Ok(found)
-    }
-
-    pub(super) fn directory(&self, inode: u64) -> Answer<&Directory> {
-        match self.inodes.get(&inode).map(|inode| &inode.kind) {
-            Some(Kind::Directory(directory)) => Ok(directory),
-            Some(_) => Err(libc::ENOTDIR),
-            None => Err(libc::ENOENT),
-        }
-    }
-
-    pub(super) fn directory_mut(&mut self, inode: u64) -> Answer<&mut Directory> {
-        match self.inodes.get_mut(&inode).map(|inode| &mut inode.kind) {
-            Some(Kind::Directory(directory)) => Ok(directory),
-            Some(_) => Err(libc::ENOTDIR),
-            None => Err(libc::ENOENT),
-        }
-    }
-
-    pub(super) fn is_directory(&self, inode: u64) -> bool {
-        self.directory(inode).is_ok()
-    }
-
-    /// Whether a directory is the other, or somewhere above it.
-    fn is_above(&self, upper: u64, lower: u64) -> bool {
-        let mut at = lower;
-        while at != upper && at != ROOT {
-            let Ok(directory) = self.directory(at) else { return false };
-            at = directory.parent;
-        }
-        at == upper
-    }
-
-    /// Removes a name; `flags` may say AT_REMOVEDIR.
-    pub(in crate::driver::sim) fn unlink(&mut self, path: &[u8], flags: i32, now: u64) -> Answer<()> {
-        let place = self.place(path)?;
-        let removes_directory = flags & libc::AT_REMOVEDIR != 0;
-        let name = match (place.last, removes_directory) {
-            (Last::Name(name), _) => name,
-            (Last::Root, true) => return Err(libc::EBUSY),
-            (Last::Dot, true) => return Err(libc::EINVAL),
-            (Last::DotDot, true) => return Err(libc::ENOTEMPTY),
-            (_, false) => return Err(libc::EISDIR),
+        let of_directory = flags & libc::AT_REMOVEDIR != 0;
+        let name = match place.last {
+            Last::Name(name) => name,
+            _ if !of_directory => return Err(libc::EISDIR),
+            Last::Same => return Err(libc::EINVAL),
+            Last::Above => return Err(libc::ENOTEMPTY),
+            Last::Root => return Err(libc::EBUSY),
         };
-        let inode = *self.directory(place.directory)?.entries.get(&name).ok_or(libc::ENOENT)?;
-        match (self.is_directory(inode), removes_directory) {
-            (true, false) => return Err(libc::EISDIR),
-            (false, true) => return Err(libc::ENOTDIR),
-            (false, false) if place.asks_for_directory => return Err(libc::ENOTDIR),
-            (true, true) if !self.directory(inode)?.entries.is_empty() => return Err(libc::ENOTEMPTY),
+        let inode = self.find_last(&place)?.ok_or(libc::ENOENT)?;
+        match (self.directory(inode), of_directory) {
+            (Ok(directory), true) if !directory.names.is_empty() => return Err(libc::ENOTEMPTY),
+            (Ok(_), false) => return Err(libc::EISDIR),
+            (Err(errno), true) => return Err(errno),
+            (Err(errno), false) if place.slash => return Err(errno),
             _ => {}
         }
-        self.directory_mut(place.directory)?.entries.remove(&name);
-        self.touch(place.directory, now);
-        self.loses_name(inode, now);
-        Ok(())
+        let step = Step { directory: place.directory(), name: name.to_vec(), leads_to: None };
+        self.change(vec![step], Some(inode), BTreeSet::new(), now)
     }
 
-    /// Gives another name, atomically replacing what had it.
-    pub(in crate::driver::sim) fn rename(&mut self, from: &[u8], to: &[u8], now: u64) -> Answer<()> {
+    /// rename(2).
+    pub(crate) fn rename(&mut self, from: &[u8], to: &[u8], now: u64) -> Answer<()> {
         let (from, to) = (self.place(from)?, self.place(to)?);
-        let (Last::Name(old_name), Last::Name(new_name)) = (from.last, to.last) else {
+        let (Last::Name(from_name), Last::Name(to_name)) = (from.last, to.last) else {
             return Err(libc::EBUSY);
         };
-        let moved = *self.directory(from.directory)?.entries.get(&old_name).ok_or(libc::ENOENT)?;
-        let replaced = self.directory(to.directory)?.entries.get(&new_name).copied();
-        let is_directory = self.is_directory(moved);
-        if !is_directory && (from.asks_for_directory || to.asks_for_directory) {
+        let inode = self.find_last(&from)?.ok_or(libc::ENOENT)?;
+        let replaced = self.find_last(&to)?;
+        let is_directory = self.inode(inode)?.is_directory();
+        if !is_directory && (from.slash || to.slash) {
             return Err(libc::ENOTDIR);
         }
-        if is_directory && self.is_above(moved, to.directory) {
+        if to.ancestors.contains(&inode) {
             return Err(libc::EINVAL);
         }
+        if replaced == Some(inode) {
+            return Ok(());
+        }
         if let Some(replaced) = replaced {
-            if self.is_directory(replaced) && self.is_above(replaced, from.directory) {
+            if from.ancestors.contains(&replaced) {
                 return Err(libc::ENOTEMPTY);
             }
-            if replaced == moved {
-                return Ok(());
-            }
-            match (is_directory, self.is_directory(replaced)) {
-                (true, false) => return Err(libc::ENOTDIR),
-                (false, true) => return Err(libc::EISDIR),
-                (true, true) if !self.directory(replaced)?.entries.is_empty() => return Err(libc::ENOTEMPTY),
+            match (self.directory(replaced), is_directory) {
+                (Ok(_), false) => return Err(libc::EISDIR),
+                (Err(errno), true) => return Err(errno),
+                (Ok(directory), true) if !directory.names.is_empty() => return Err(libc::ENOTEMPTY),
                 _ => {}
             }
         }
-        self.directory_mut(from.directory)?.entries.remove(&old_name);
-        self.directory_mut(to.directory)?.entries.insert(new_name, moved);
-        if is_directory {
-            self.directory_mut(moved)?.parent = to.directory;
+        let (from_directory, to_directory) = (from.directory(), to.directory());
+        let mut needs = BTreeSet::new();
+        if from_directory != to_directory {
+            // Else a file could end up in a directory that the disk has never heard of, or a directory in itself.
+            needs.extend(to.ancestors.iter().filter_map(|number| self.inodes.get(number)?.placed_by));
         }
-        [from.directory, to.directory].into_iter().for_each(|directory| self.touch(directory, now));
-        if let Some(replaced) = replaced {
-            self.loses_name(replaced, now);
+        let steps = vec![
+            Step { directory: from_directory, name: from_name.to_vec(), leads_to: None },
+            Step { directory: to_directory, name: to_name.to_vec(), leads_to: Some(inode) },
+        ];
+        self.change(steps, replaced, needs, now)
+    }
+
+    /// mkdir(2).
+    pub(crate) fn make_directory(&mut self, path: &[u8], mode: u32, now: u64) -> Answer<()> {
+        let place = self.place(path)?;
+        if self.find_last(&place)?.is_some() {
+            return Err(libc::EEXIST);
         }
+        self.make(&place, Kind::Directory(Directory::default()), mode & 0o1777, now)?;
         Ok(())
+    }
+
+    /// The name that bind(2) of a Unix socket makes. Gives the inode's number.
+    pub(crate) fn make_socket(&mut self, path: &[u8], now: u64) -> Answer<u64> {
+        let place = self.place(path)?;
+        if self.find_last(&place)?.is_some() {
+            return Err(libc::EADDRINUSE);
+        }
+        if place.slash {
+            return Err(libc::ENOENT);
+        }
+        self.make(&place, Kind::Socket, 0o777, now)
+    }
+
+    /// The inode's number of the socket to which a path leads, as connect(2) looks for it.
+    pub(crate) fn find_socket(&self, path: &[u8]) -> Answer<u64> {
+        let inode = self.find(path)?;
+        match self.inode(inode)?.kind {
+            Kind::Socket => Ok(inode),
+            Kind::File(_) | Kind::Directory(_) => Err(libc::ECONNREFUSED),
+        }
+    }
+
+    /// The names in a directory, sorted, without `.` and `..`.
+    pub(crate) fn list(&self, path: &[u8]) -> Answer<Vec<Vec<u8>>> {
+        Ok(self.directory(self.find(path)?)?.names.keys().cloned().collect())
+    }
+
+    /// Makes an inode, at a place that is free.
+    pub(super) fn make(&mut self, place: &Place<'_>, kind: Kind, mode: u32, now: u64) -> Answer<u64> {
+        let Last::Name(name) = place.last else { return Err(libc::EEXIST) };
+        self.inodes_made += 1;
+        let inode = ROOT + self.inodes_made;
+        self.inodes.insert(inode, Inode::new(kind, mode & !NOT_GRANTED, now));
+        let step = Step { directory: place.directory(), name: name.to_vec(), leads_to: Some(inode) };
+        self.change(vec![step], None, BTreeSet::new(), now)?;
+        Ok(inode)
     }
 }

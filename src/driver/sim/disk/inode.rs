@@ -1,0 +1,119 @@
+//! An inode: a file, a directory or a socket, without the names that lead to it.
+//!
+//! It stays as long as a name leads to it, somebody has it open, or a crash might bring a name back.
+
+use super::contents::{Contents, PAGE};
+use super::names::Directory;
+use crate::sys::file::Stat;
+
+#[allow(clippy::unnecessary_cast, reason = "the width differs from one system to the next")]
+pub(super) const FILE: u32 = libc::S_IFREG as u32;
+#[allow(clippy::unnecessary_cast, reason = "the width differs from one system to the next")]
+pub(super) const DIRECTORY: u32 = libc::S_IFDIR as u32;
+#[allow(clippy::unnecessary_cast, reason = "the width differs from one system to the next")]
+pub(super) const SOCKET: u32 = libc::S_IFSOCK as u32;
+
+/// In what unit `Stat` counts room, whatever the size of a page.
+const BLOCK: u64 = 512;
+/// As everywhere on Linux unless asked otherwise (relatime): a read is noted if the last one noted is so long ago,
+/// or before the last change.
+const NOTED_FOR_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
+
+pub(super) enum Kind {
+    File(Contents),
+    Directory(Directory),
+    Socket,
+}
+
+pub(super) struct Inode {
+    pub(super) kind: Kind,
+    /// Permissions, without the kind.
+    mode: u32,
+    /// How many open files there are of it.
+    pub(super) opened: u64,
+    /// Whether a name leads to it. There are no links, so it is never more than one.
+    pub(super) named: bool,
+    /// Whether no crash can bring a name back.
+    pub(super) removed: bool,
+    /// The last change that gave it a name, which may have reached the disk by now.
+    pub(super) placed_by: Option<u64>,
+    accessed_ns: u64,
+    modified_ns: u64,
+    changed_ns: u64,
+    created_ns: u64,
+}
+
+impl Inode {
+    pub(super) fn new(kind: Kind, mode: u32, now: u64) -> Inode {
+        Inode {
+            kind,
+            mode,
+            opened: 0,
+            named: true,
+            removed: false,
+            placed_by: None,
+            accessed_ns: now,
+            modified_ns: now,
+            changed_ns: now,
+            created_ns: now,
+        }
+    }
+
+    pub(super) fn is_directory(&self) -> bool {
+        matches!(self.kind, Kind::Directory(_))
+    }
+
+    /// How many pages of the disk it takes. Directories are free.
+    pub(super) fn pages(&self) -> u64 {
+        match &self.kind {
+            Kind::File(contents) => contents.pages(),
+            Kind::Directory(_) | Kind::Socket => 0,
+        }
+    }
+
+    /// It was read.
+    pub(super) fn note_access(&mut self, now: u64) {
+        let is_older = self.accessed_ns <= self.modified_ns.max(self.changed_ns);
+        if is_older || now.saturating_sub(self.accessed_ns) >= NOTED_FOR_NS {
+            self.accessed_ns = now;
+        }
+    }
+
+    /// Its content changed: bytes, or names.
+    pub(super) fn note_content(&mut self, now: u64) {
+        self.modified_ns = now;
+        self.changed_ns = now;
+    }
+
+    /// Something else about it changed: its own name.
+    pub(super) fn note_change(&mut self, now: u64) {
+        self.changed_ns = now;
+    }
+
+    /// What a file system says of it; `links` is how many names lead to it.
+    pub(super) fn stat(&self, number: u64, links: u64) -> Stat {
+        let (kind, length, pages) = match &self.kind {
+            Kind::File(contents) => (FILE, contents.length(), contents.pages()),
+            Kind::Directory(_) => (DIRECTORY, PAGE, 1),
+            Kind::Socket => (SOCKET, 0, 0),
+        };
+        Stat {
+            mode: kind | self.mode,
+            length,
+            blocks: pages * (PAGE / BLOCK),
+            inode: number,
+            device: 1,
+            links,
+            user: 0,
+            group: 0,
+            accessed: time(self.accessed_ns),
+            modified: time(self.modified_ns),
+            changed: time(self.changed_ns),
+            created: Some(time(self.created_ns)),
+        }
+    }
+}
+
+fn time(nanoseconds: u64) -> (i64, u32) {
+    ((nanoseconds / 1_000_000_000) as i64, (nanoseconds % 1_000_000_000) as u32)
+}

@@ -1,0 +1,105 @@
+//! Open files: what open(2) gives, and how long it counts.
+
+use super::contents::Contents;
+use super::inode::{Inode, Kind};
+use super::paths::Last;
+use super::{Answer, Disk};
+
+/// An open file description: whoever shares it shares the cursor.
+///
+/// Given back by [`Disk::close`], or dropped after a crash.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub(super) inode: u64,
+    flags: i32,
+    pub(super) cursor: u64,
+    /// How many crashes there had been when it was opened.
+    crashes: u64,
+}
+
+impl OpenFile {
+    #[cfg(test)]
+    /// The inode's number.
+    pub(crate) fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    #[cfg(test)]
+    /// Where its cursor stands.
+    pub(crate) fn position(&self) -> u64 {
+        self.cursor
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        matches!(self.flags & libc::O_ACCMODE, libc::O_RDONLY | libc::O_RDWR)
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        matches!(self.flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR)
+    }
+
+    pub(super) fn appends(&self) -> bool {
+        self.flags & libc::O_APPEND != 0
+    }
+}
+
+impl Disk {
+    /// open(2). There are no permissions: the simulated user is root.
+    pub(crate) fn open(&mut self, path: &[u8], flags: i32, mode: u32, now: u64) -> Answer<OpenFile> {
+        let has = |flag| flags & flag != 0;
+        if has(libc::O_CREAT) && has(libc::O_DIRECTORY) {
+            return Err(libc::EINVAL);
+        }
+        let place = self.place(path)?;
+        if has(libc::O_CREAT) && place.slash && matches!(place.last, Last::Name(_)) {
+            return Err(libc::EISDIR);
+        }
+        let (inode, is_new) = match self.find_last(&place)? {
+            Some(_) if has(libc::O_CREAT) && has(libc::O_EXCL) => return Err(libc::EEXIST),
+            Some(inode) => (inode, false),
+            None if has(libc::O_CREAT) => {
+                (self.make(&place, Kind::File(Contents::default()), mode & 0o7777, now)?, true)
+            }
+            None => return Err(libc::ENOENT),
+        };
+        let file = OpenFile { inode, flags, cursor: 0, crashes: self.crashes };
+        let inode = self.inode_mut(inode)?;
+        match &mut inode.kind {
+            Kind::File(_) | Kind::Socket if has(libc::O_DIRECTORY) || place.slash => {
+                return Err(libc::ENOTDIR);
+            }
+            Kind::Socket => return Err(libc::ENXIO),
+            Kind::Directory(_) if has(libc::O_CREAT) || has(libc::O_TRUNC) => return Err(libc::EISDIR),
+            Kind::Directory(_) if flags & libc::O_ACCMODE != libc::O_RDONLY => return Err(libc::EISDIR),
+            // Even if it is opened for reading only, as on Linux.
+            Kind::File(contents) if has(libc::O_TRUNC) && !is_new => {
+                contents.set_length(0);
+                inode.note_content(now);
+            }
+            Kind::File(_) | Kind::Directory(_) => {}
+        }
+        inode.opened += 1;
+        Ok(file)
+    }
+
+    /// close(2). An inode to which no name leads goes with the last open file of it.
+    pub(crate) fn close(&mut self, file: OpenFile) {
+        if let Ok(inode) = self.opened_mut(&file) {
+            inode.opened -= 1;
+            self.forget(file.inode);
+        }
+    }
+
+    /// What a file was opened of. EBADF after a crash.
+    pub(super) fn opened(&self, file: &OpenFile) -> Answer<&Inode> {
+        match file.crashes == self.crashes {
+            true => self.inode(file.inode),
+            false => Err(libc::EBADF),
+        }
+    }
+
+    pub(super) fn opened_mut(&mut self, file: &OpenFile) -> Answer<&mut Inode> {
+        self.opened(file)?;
+        self.inode_mut(file.inode)
+    }
+}

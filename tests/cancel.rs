@@ -3,7 +3,7 @@
 mod support;
 
 use std::future::Future;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -16,8 +16,9 @@ use support::audit;
 use support::child::alone;
 use support::data::{Dice, assert_same, bytes};
 use support::guarded::{self, Guarded};
-use support::net::{pair, read_to_end, reset, with_std_peer};
-use support::on_every_driver;
+use support::net::{pair, read_to_end};
+use support::outside::{Peer, arrival, directory, with_peer};
+use support::{on_every_driver, on_real_drivers};
 
 on_every_driver! {
     cancelling_a_read_gives_the_buffer_back,
@@ -39,13 +40,17 @@ on_every_driver! {
     select_drops_the_loser_and_loses_nothing,
     aborting_a_task_that_reads_loses_no_byte,
     a_queue_of_dropped_reads_blocks_nobody,
-    a_read_dropped_at_the_cursor_of_a_pipe_loses_no_byte,
     a_dropped_open_closes_what_was_opened,
     a_dropped_connect_closes_what_was_opened,
     forgetting_an_operation_is_harmless,
     ten_thousand_reads_raced_against_time_outs_lose_no_byte,
     ten_thousand_accepts_raced_against_time_outs_lose_no_connection_and_no_descriptor,
     ten_thousand_dropped_operations_free_their_buffers_and_none_too_early,
+}
+
+on_real_drivers! {
+    because "it reads a pipe of the machine's":
+        a_read_dropped_at_the_cursor_of_a_pipe_loses_no_byte;
 }
 
 fn room(length: usize) -> Vec<u8> {
@@ -76,7 +81,7 @@ async fn cancelling_a_read_that_is_answered_gives_the_data() {
     let mut read = server.read(room(100));
     assert!(begin(&mut read).is_pending());
     client.write_all("data").await.0.unwrap();
-    sleep(Duration::from_millis(10)).await;
+    arrival().await;
     read.cancel();
     let (result, buffer) = read.await;
     assert_eq!(result.unwrap(), 4);
@@ -127,7 +132,7 @@ async fn cancelling_one_read_leaves_the_others_waiting() {
 
 async fn cancelling_a_write_gives_the_buffer_back_and_tells_what_went() {
     const LENGTH: usize = 32 << 20;
-    let (stream, mut peer) = with_std_peer().await;
+    let (stream, peer) = with_peer().await;
     let sent = bytes(1, LENGTH);
     let mut write = stream.write_all(sent).boxed_local();
     assert!(timeout(Duration::from_millis(20), &mut write).await.is_err(), "more than the system holds");
@@ -150,11 +155,7 @@ async fn cancelling_a_write_gives_the_buffer_back_and_tells_what_went() {
         }
     };
     drop(stream);
-    let all = annulus::spawn_blocking(move || {
-        let mut all = Vec::new();
-        peer.read_to_end(&mut all).map(|_| all)
-    });
-    let all = all.await.unwrap().unwrap();
+    let all = peer.read_to_end().await;
     let (before, after) = all.split_at(all.len() - written);
     assert!(after.iter().all(|byte| *byte == 7), "as many as were told");
     assert_same(before, &bytes(1, before.len()));
@@ -192,13 +193,13 @@ async fn dropping_an_accept_loses_no_connection() {
             yield_now().await;
             sleep(Duration::from_micros(100)).await;
         }
-        let client = std::net::TcpStream::connect(address).unwrap();
+        let client = Peer::connect(address).await.unwrap();
         if round % 3 == 0 {
             sleep(Duration::from_micros(100)).await;
         }
         drop(accept);
         let (_, peer) = timeout(Duration::from_secs(5), listener.accept()).await.unwrap().unwrap();
-        assert_eq!(peer, client.local_addr().unwrap(), "round {round}");
+        assert_eq!(peer, client.local_addr(), "round {round}");
     }
 }
 
@@ -240,7 +241,7 @@ async fn leave_behind(client: &TcpStream, server: &TcpStream, text: &'static str
     let mut read = server.read(room(64));
     assert!(begin(&mut read).is_pending());
     client.write_all(text).await.0.unwrap();
-    sleep(Duration::from_millis(10)).await;
+    arrival().await;
     drop(read);
 }
 
@@ -269,7 +270,7 @@ async fn what_a_dropped_vectored_read_left_keeps_its_order() {
     let mut read = server.readv(vec![room(2), room(0), room(3), room(64)]);
     assert!(begin(&mut read).is_pending());
     client.write_all("abcdefgh").await.0.unwrap();
-    sleep(Duration::from_millis(10)).await;
+    arrival().await;
     drop(read);
     client.write_all("ijk").await.0.unwrap();
     let (result, rooms) = server.readv(vec![room(1), room(2)]).await;
@@ -283,15 +284,15 @@ async fn what_a_dropped_vectored_read_left_keeps_its_order() {
 
 async fn a_reset_that_a_dropped_read_was_told_is_told_to_the_next() {
     for vectored in [false, true] {
-        let (stream, peer) = with_std_peer().await;
+        let (stream, peer) = with_peer().await;
         let (mut read, mut readv) = (stream.read(room(64)), stream.readv(vec![room(64)]));
         match vectored {
             false => assert!(begin(&mut read).is_pending()),
             true => assert!(begin(&mut readv).is_pending()),
         }
         sleep(Duration::from_millis(5)).await;
-        reset(peer);
-        sleep(Duration::from_millis(10)).await;
+        peer.reset().await;
+        arrival().await;
         drop((read, readv));
         let error = stream.read(room(64)).await.0.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset, "vectored: {vectored}");
@@ -304,7 +305,7 @@ async fn an_end_that_a_dropped_read_was_told_is_told_to_the_next() {
     let mut read = server.read(room(64));
     assert!(begin(&mut read).is_pending());
     drop(client);
-    sleep(Duration::from_millis(10)).await;
+    arrival().await;
     drop(read);
     assert_eq!(server.read(room(64)).await.0.unwrap(), 0);
 }
@@ -443,7 +444,7 @@ fn leaves_no_descriptor<F: Future<Output = ()>>(builder: Builder, body: impl Fn(
 
 fn a_dropped_open_closes_what_was_opened(builder: Builder) {
     leaves_no_descriptor(builder, || async {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = directory().await;
         let mut dice = Dice::new(1);
         for n in 0..500 {
             let mut open = pin!(annulus::fs::File::create(directory.path().join(n.to_string())));
@@ -458,9 +459,13 @@ fn a_dropped_open_closes_what_was_opened(builder: Builder) {
 
 fn a_dropped_connect_closes_what_was_opened(builder: Builder) {
     leaves_no_descriptor(builder, || async {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let accepting = spawn(async move {
+            loop {
+                drop(listener.accept().await);
+            }
+        });
         let mut dice = Dice::new(2);
         for _ in 0..500 {
             let mut connect = pin!(TcpStream::connect(address));
@@ -470,9 +475,10 @@ fn a_dropped_connect_closes_what_was_opened(builder: Builder) {
                 }
                 yield_now().await;
             }
-            let _ = listener.accept();
         }
         sleep(Duration::from_millis(20)).await;
+        accepting.abort();
+        assert!(accepting.await.unwrap_err().is_cancelled());
     });
 }
 

@@ -13,13 +13,14 @@ use std::time::Duration;
 use annulus::fs::File;
 use annulus::net::{TcpListener, TcpStream};
 use annulus::{Builder, Error, Runtime, spawn, yield_now};
-use support::{audit, child, on_every_driver};
+use support::{audit, child, on_real_drivers};
 
-on_every_driver! {
-    a_forked_child_cannot_use_the_loop_and_its_parent_can,
-    a_child_that_is_forked_inside_of_a_task_ends_the_run_with_an_error,
-    a_child_may_make_a_loop_of_its_own,
-    programs_that_are_started_inherit_nothing_of_the_loop,
+on_real_drivers! {
+    because "processes are the machine's":
+        a_forked_child_cannot_use_the_loop_and_its_parent_can,
+        a_child_that_is_forked_inside_of_a_task_ends_the_run_with_an_error,
+        a_child_may_make_a_loop_of_its_own,
+        programs_that_are_started_inherit_nothing_of_the_loop;
 }
 
 fn begin<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {

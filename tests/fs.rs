@@ -14,14 +14,12 @@ use annulus::fs::{self, File, OpenOptions};
 use annulus::spawn;
 use annulus::time::timeout;
 use support::data::{assert_same, bytes};
-use support::on_every_driver;
-use tempfile::TempDir;
+use support::outside::{self, directory, is_there};
+use support::{on_every_driver, on_real_drivers};
 
 on_every_driver! {
-    every_combination_of_options_does_what_std_does,
-    a_file_is_made_with_the_mode_that_was_asked_for,
-    custom_flags_are_passed_on,
     what_is_written_at_an_offset_is_read_there,
+    what_is_written_beyond_four_gibibytes_is_read_there,
     large_files_compare_equal,
     reads_end_at_the_end,
     a_transfer_of_nothing_is_nothing,
@@ -35,26 +33,35 @@ on_every_driver! {
     side_by_side_reads_do_not_wait_for_each_other,
     set_len_cuts_and_lengthens,
     syncing_is_possible_for_files,
-    metadata_are_those_of_std,
     metadata_of_an_open_file_are_its_own,
-    a_symbolic_link_is_followed_or_seen,
     whole_files_are_read_and_written,
-    files_that_say_no_length_are_read_whole,
     a_file_that_grows_is_read_to_its_end,
     names_are_removed_and_changed,
     directories_are_made_and_removed,
-    errors_are_those_of_std,
+    errors_are_those_of_the_system,
     a_path_with_a_nul_byte_is_refused,
     a_path_that_is_no_text_works,
-    a_full_disk_is_an_error,
     closing_tells_how_it_went,
-    a_pipe_of_std_is_read_and_written,
-    a_read_of_an_empty_pipe_does_not_hold_up_the_loop,
     copying_a_file_moves_every_byte,
 }
 
-fn directory() -> TempDir {
-    tempfile::tempdir().unwrap()
+on_real_drivers! {
+    because "std's own files are the measure":
+        every_combination_of_options_does_what_std_does,
+        a_file_is_made_with_the_mode_that_was_asked_for,
+        metadata_are_those_of_std,
+        a_directory_is_made_with_the_mode_of_std,
+        errors_are_those_of_std;
+    because "only std makes symbolic links":
+        custom_flags_are_passed_on,
+        a_symbolic_link_is_followed_or_seen;
+    because "they are the machine's own files":
+        files_that_say_no_length_are_read_whole,
+        a_full_disk_is_an_error;
+    because "they are pipes of std":
+        syncing_a_pipe_is_an_error,
+        a_pipe_of_std_is_read_and_written,
+        a_read_of_an_empty_pipe_does_not_hold_up_the_loop;
 }
 
 /// What an attempt to open came to, in words that can be compared.
@@ -74,7 +81,7 @@ async fn every_combination_of_options_does_what_std_does() {
     for bits in 0..64 {
         let is = |bit: u32| bits >> bit & 1 == 1;
         for there in [false, true] {
-            let directory = directory();
+            let directory = directory().await;
             let path = |name: &str| {
                 let path = directory.path().join(name);
                 if there {
@@ -123,7 +130,7 @@ async fn every_combination_of_options_does_what_std_does() {
 }
 
 async fn a_file_is_made_with_the_mode_that_was_asked_for() {
-    let directory = directory();
+    let directory = directory().await;
     for mode in [0o600, 0o640, 0o755] {
         let (ours, of_std) =
             (directory.path().join(format!("{mode:o}")), directory.path().join(format!("s{mode:o}")));
@@ -140,7 +147,7 @@ async fn a_file_is_made_with_the_mode_that_was_asked_for() {
 }
 
 async fn custom_flags_are_passed_on() {
-    let directory = directory();
+    let directory = directory().await;
     let link = directory.path().join("link");
     std::os::unix::fs::symlink("nowhere", &link).unwrap();
     let open = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&link).await;
@@ -159,7 +166,7 @@ fn read_write() -> OpenOptions {
 }
 
 async fn what_is_written_at_an_offset_is_read_there() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
     let file = read_write().open(&path).await.unwrap();
     let (result, sent) = file.write_at("world".to_owned(), 6).await;
@@ -169,8 +176,13 @@ async fn what_is_written_at_an_offset_is_read_there() {
     assert_eq!((result.unwrap(), &got[..]), (11, &b"hello world"[..]));
     let (result, got) = file.read_at(Box::<[u8]>::from(*b"....."), 3).await;
     assert_eq!((result.unwrap(), &*got), (5, &b"lo wo"[..]));
-    assert_eq!(std::fs::read(&path).unwrap(), b"hello world");
-    // Beyond 4 GiB: a hole, and the bytes behind it.
+    assert_eq!(outside::read(&path).await, b"hello world");
+}
+
+async fn what_is_written_beyond_four_gibibytes_is_read_there() {
+    let directory = directory().await;
+    let file = read_write().open(directory.path().join("file")).await.unwrap();
+    // A hole, and the bytes behind it.
     file.write_all_at("far", 5 << 32).await.0.unwrap();
     assert_eq!(file.read_at(Vec::with_capacity(8), 5 << 32).await.1, b"far");
     assert_eq!(file.metadata().await.unwrap().len(), (5 << 32) + 3);
@@ -178,12 +190,12 @@ async fn what_is_written_at_an_offset_is_read_there() {
 
 async fn large_files_compare_equal() {
     const LENGTH: usize = 20 << 20;
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("large");
     let wanted = bytes(1, LENGTH);
     let (result, wanted) = fs::write(&path, wanted).await;
     result.unwrap();
-    assert_same(&std::fs::read(&path).unwrap(), &wanted);
+    assert_same(&outside::read(&path).await, &wanted);
     assert_same(&fs::read(&path).await.unwrap(), &wanted);
     let file = File::open(&path).await.unwrap();
     let (result, got) = file.read_exact_at(vec![0; LENGTH - 12_345].into_boxed_slice(), 12_345).await;
@@ -192,9 +204,9 @@ async fn large_files_compare_equal() {
 }
 
 async fn reads_end_at_the_end() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
-    std::fs::write(&path, "0123456789").unwrap();
+    outside::write(&path, "0123456789").await;
     let file = File::open(&path).await.unwrap();
     assert_eq!(file.read_at(Vec::with_capacity(64), 8).await.1, b"89");
     for offset in [10, 11, 1 << 40] {
@@ -205,9 +217,9 @@ async fn reads_end_at_the_end() {
 }
 
 async fn a_transfer_of_nothing_is_nothing() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
-    std::fs::write(&path, "text").unwrap();
+    outside::write(&path, "text").await;
     let file = read_write().open(&path).await.unwrap();
     assert_eq!(file.read_at(Vec::new(), 0).await.0.unwrap(), 0);
     assert_eq!(file.read(Vec::new()).await.0.unwrap(), 0);
@@ -216,13 +228,13 @@ async fn a_transfer_of_nothing_is_nothing() {
     assert_eq!(file.writev_at(Vec::<&str>::new(), 9).await.0.unwrap(), 0);
     file.write_all("").await.0.unwrap();
     file.read_exact_at(Vec::new(), 99).await.0.unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), b"text");
+    assert_eq!(outside::read(&path).await, b"text");
 }
 
 async fn an_offset_beyond_everything_is_an_error_and_not_the_cursor() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
-    std::fs::write(&path, "text").unwrap();
+    outside::write(&path, "text").await;
     let file = read_write().open(&path).await.unwrap();
     for offset in [u64::MAX, u64::MAX - 1, 1 << 63] {
         let read = file.read_at(Vec::with_capacity(8), offset).await.0.unwrap_err();
@@ -234,13 +246,13 @@ async fn an_offset_beyond_everything_is_an_error_and_not_the_cursor() {
 }
 
 async fn vectored_transfers_keep_the_order() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
     let file = read_write().open(&path).await.unwrap();
     let (result, parts) = file.writev_at(vec!["one ", "", "two ", "three"], 2).await;
     assert_eq!(result.unwrap(), 13);
     assert_eq!(parts.concat(), "one two three");
-    assert_eq!(std::fs::read(&path).unwrap(), b"\0\0one two three");
+    assert_eq!(outside::read(&path).await, b"\0\0one two three");
     let rooms = vec![Vec::with_capacity(3), Vec::new(), Vec::with_capacity(64), b"untouched".to_vec()];
     let (result, rooms) = file.readv_at(rooms, 2).await;
     assert_eq!(result.unwrap(), 13);
@@ -248,10 +260,10 @@ async fn vectored_transfers_keep_the_order() {
 }
 
 async fn reading_at_the_cursor_streams_the_file() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
     let wanted = bytes(2, 10_000);
-    std::fs::write(&path, &wanted).unwrap();
+    outside::write(&path, &wanted).await;
     let file = File::open(&path).await.unwrap();
     let mut got = Vec::new();
     loop {
@@ -267,7 +279,7 @@ async fn reading_at_the_cursor_streams_the_file() {
 }
 
 async fn writing_at_the_cursor_streams_the_file() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
     let wanted = bytes(3, 10_000);
     let file = File::create(&path).await.unwrap();
@@ -281,13 +293,13 @@ async fn writing_at_the_cursor_streams_the_file() {
     }
     let mut wanted = wanted;
     wanted.extend(b"abcd");
-    assert_same(&std::fs::read(&path).unwrap(), &wanted);
+    assert_same(&outside::read(&path).await, &wanted);
 }
 
 async fn reads_at_the_cursor_take_turns() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
-    std::fs::write(&path, "0123456789").unwrap();
+    outside::write(&path, "0123456789").await;
     let file = File::open(&path).await.unwrap();
     let reads: Vec<_> = (0..10).map(|_| spawn(file.read(Vec::with_capacity(1)))).collect();
     for (n, read) in reads.into_iter().enumerate() {
@@ -296,22 +308,22 @@ async fn reads_at_the_cursor_take_turns() {
 }
 
 async fn appending_is_at_the_end_whatever_the_offset() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("log");
-    std::fs::write(&path, "first\n").unwrap();
+    outside::write(&path, "first\n").await;
     let log = OpenOptions::new().append(true).open(&path).await.unwrap();
     log.write_all("second\n").await.0.unwrap();
-    std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"third\n").unwrap();
+    outside::append(&path, b"third\n").await;
     log.write_all("fourth\n").await.0.unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), b"first\nsecond\nthird\nfourth\n");
+    assert_eq!(outside::read(&path).await, b"first\nsecond\nthird\nfourth\n");
     let error = log.read_at(Vec::with_capacity(8), 0).await.0.unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EBADF));
 }
 
 async fn read_exact_at_tells_an_early_end() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
-    std::fs::write(&path, "0123456789").unwrap();
+    outside::write(&path, "0123456789").await;
     let file = File::open(&path).await.unwrap();
     let (result, got) = file.read_exact_at(Vec::with_capacity(4), 6).await;
     result.unwrap();
@@ -322,10 +334,10 @@ async fn read_exact_at_tells_an_early_end() {
 }
 
 async fn side_by_side_reads_do_not_wait_for_each_other() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
     let wanted = bytes(4, 64 * 4096);
-    std::fs::write(&path, &wanted).unwrap();
+    outside::write(&path, &wanted).await;
     let file = File::open(&path).await.unwrap();
     let reads: Vec<_> = (0..64).map(|n| spawn(file.read_at(Vec::with_capacity(4096), n * 4096))).collect();
     for (n, read) in reads.into_iter().enumerate() {
@@ -336,25 +348,28 @@ async fn side_by_side_reads_do_not_wait_for_each_other() {
 }
 
 async fn set_len_cuts_and_lengthens() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
-    std::fs::write(&path, "0123456789").unwrap();
+    outside::write(&path, "0123456789").await;
     let file = read_write().open(&path).await.unwrap();
     file.set_len(4).await.unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), b"0123");
+    assert_eq!(outside::read(&path).await, b"0123");
     file.set_len(6).await.unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), b"0123\0\0");
+    assert_eq!(outside::read(&path).await, b"0123\0\0");
     assert_eq!(file.set_len(u64::MAX).await.unwrap_err().kind(), ErrorKind::InvalidInput);
     let reading = File::open(&path).await.unwrap();
     assert_eq!(reading.set_len(1).await.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 async fn syncing_is_possible_for_files() {
-    let directory = directory();
+    let directory = directory().await;
     let file = File::create(directory.path().join("file")).await.unwrap();
     file.write_all("text").await.0.unwrap();
     file.sync_data().await.unwrap();
     file.sync_all().await.unwrap();
+}
+
+async fn syncing_a_pipe_is_an_error() {
     let (_reader, writer) = support::pipe::pipe();
     let pipe = File::from_std(writer);
     assert_eq!(pipe.sync_all().await.unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -378,7 +393,7 @@ fn assert_like_std(ours: &fs::Metadata, of_std: &std::fs::Metadata) {
 }
 
 async fn metadata_are_those_of_std() {
-    let directory = directory();
+    let directory = directory().await;
     let file = directory.path().join("file");
     std::fs::write(&file, bytes(5, 10_000)).unwrap();
     std::fs::hard_link(&file, directory.path().join("other name")).unwrap();
@@ -399,19 +414,20 @@ async fn metadata_are_those_of_std() {
 }
 
 async fn metadata_of_an_open_file_are_its_own() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
-    std::fs::write(&path, "text").unwrap();
+    outside::write(&path, "text").await;
     let file = File::open(&path).await.unwrap();
-    let of_std = std::fs::metadata(&path).unwrap();
-    std::fs::rename(&path, directory.path().join("elsewhere")).unwrap();
-    std::fs::write(&path, "another file").unwrap();
+    let by_name = fs::metadata(&path).await.unwrap();
+    outside::rename(&path, directory.path().join("elsewhere")).await;
+    outside::write(&path, "another file").await;
     let ours = file.metadata().await.unwrap();
-    assert_eq!((ours.ino(), ours.len()), (of_std.ino(), 4));
+    assert_eq!((ours.ino(), ours.len()), (by_name.ino(), 4));
+    assert_ne!(fs::metadata(&path).await.unwrap().ino(), ours.ino());
 }
 
 async fn a_symbolic_link_is_followed_or_seen() {
-    let directory = directory();
+    let directory = directory().await;
     let link = directory.path().join("link");
     std::os::unix::fs::symlink("nowhere", &link).unwrap();
     assert_eq!(fs::metadata(&link).await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -421,7 +437,7 @@ async fn a_symbolic_link_is_followed_or_seen() {
 }
 
 async fn whole_files_are_read_and_written() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
     for length in [0, 1, 4095, 4096, 4097, 100_000] {
         let (result, written) = fs::write(&path, bytes(length as u64, length)).await;
@@ -443,82 +459,146 @@ async fn files_that_say_no_length_are_read_whole() {
 }
 
 async fn a_file_that_grows_is_read_to_its_end() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
-    std::fs::write(&path, "").unwrap();
-    let mut growing = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-    let (reading, writing) = futures_util::join!(fs::read(&path), async move {
+    outside::write(&path, "").await;
+    let (reading, ()) = futures_util::join!(fs::read(&path), async {
         for _ in 0..50 {
-            growing.write_all(&[b'x'; 10_000]).unwrap();
+            outside::append(&path, &[b'x'; 10_000]).await;
             annulus::yield_now().await;
         }
-        growing
     });
     let got = reading.unwrap();
     assert!(got.iter().all(|byte| *byte == b'x') && got.len() % 10_000 == 0);
-    drop(writing);
     assert_eq!(fs::read(&path).await.unwrap().len(), 500_000);
 }
 
 async fn names_are_removed_and_changed() {
-    let directory = directory();
+    let directory = directory().await;
     let path = |name: &str| directory.path().join(name);
-    std::fs::write(path("a"), "of a").unwrap();
-    std::fs::write(path("b"), "of b").unwrap();
+    outside::write(path("a"), "of a").await;
+    outside::write(path("b"), "of b").await;
     fs::rename(path("a"), path("b")).await.unwrap();
-    assert!(!path("a").exists());
-    assert_eq!(std::fs::read(path("b")).unwrap(), b"of a");
+    assert!(!is_there(path("a")).await);
+    assert_eq!(outside::read(path("b")).await, b"of a");
     let open = File::open(path("b")).await.unwrap();
     fs::remove_file(path("b")).await.unwrap();
-    assert!(!path("b").exists());
+    assert!(!is_there(path("b")).await);
     assert_eq!(open.read(Vec::with_capacity(8)).await.1, b"of a", "an open file outlives its name");
 }
 
 async fn directories_are_made_and_removed() {
-    let directory = directory();
+    let directory = directory().await;
     let (outer, inner) = (directory.path().join("outer"), directory.path().join("outer/inner"));
     assert_eq!(fs::create_dir(&inner).await.unwrap_err().kind(), ErrorKind::NotFound);
     fs::create_dir(&outer).await.unwrap();
     fs::create_dir(&inner).await.unwrap();
-    std::fs::create_dir(directory.path().join("of std")).unwrap();
-    let mode_of = |path: PathBuf| std::fs::metadata(path).unwrap().mode();
-    assert_eq!(mode_of(outer.clone()), mode_of(directory.path().join("of std")));
+    assert!(fs::metadata(&inner).await.unwrap().is_dir());
     assert_eq!(fs::remove_dir(&outer).await.unwrap_err().kind(), ErrorKind::DirectoryNotEmpty);
     fs::remove_dir(&inner).await.unwrap();
     fs::remove_dir(&outer).await.unwrap();
-    assert!(!outer.exists());
+    assert!(!is_there(outer).await);
+}
+
+async fn a_directory_is_made_with_the_mode_of_std() {
+    let directory = directory().await;
+    let (ours, of_std) = (directory.path().join("ours"), directory.path().join("of std"));
+    fs::create_dir(&ours).await.unwrap();
+    std::fs::create_dir(&of_std).unwrap();
+    let mode_of = |path: PathBuf| std::fs::metadata(path).unwrap().mode();
+    assert_eq!(mode_of(ours), mode_of(of_std));
+}
+
+/// What fails: what was tried, in words, and what was told. There are a file, a directory, and nothing else.
+async fn attempts(at: &Path) -> Vec<(&'static str, Option<i32>)> {
+    let path = |name: &str| at.join(name);
+    let long = path(&"x".repeat(300));
+    fn code<T>(tried: std::io::Result<T>) -> Option<i32> {
+        tried.err().expect("an error was awaited").raw_os_error()
+    }
+    vec![
+        ("open none", code(File::open(path("none")).await)),
+        ("open nothing", code(File::open("").await)),
+        ("open what is too long", code(File::open(&long).await)),
+        ("open below a file", code(File::open(path("file/below")).await)),
+        ("create a directory's name", code(File::create(path("directory")).await)),
+        ("read a directory", code(fs::read(path("directory")).await)),
+        ("write below none", code(fs::write(path("none/file"), "").await.0)),
+        ("metadata of none", code(fs::metadata(path("none")).await)),
+        ("metadata of nothing", code(fs::metadata("").await)),
+        ("metadata of no link", code(fs::symlink_metadata("").await)),
+        ("remove none", code(fs::remove_file(path("none")).await)),
+        ("remove a directory as a file", code(fs::remove_file(path("directory")).await)),
+        ("remove a file as a directory", code(fs::remove_dir(path("file")).await)),
+        ("make what is there", code(fs::create_dir(path("file")).await)),
+        ("rename none", code(fs::rename(path("none"), path("new")).await)),
+        ("rename a file to a directory", code(fs::rename(path("file"), path("directory")).await)),
+    ]
+}
+
+async fn errors_are_those_of_the_system() {
+    let directory = directory().await;
+    outside::write(directory.path().join("file"), "text").await;
+    fs::create_dir(directory.path().join("directory")).await.unwrap();
+    let told = attempts(directory.path()).await;
+    // Linux says EISDIR where POSIX has EPERM.
+    let not_a_file = if cfg!(target_os = "linux") { libc::EISDIR } else { libc::EPERM };
+    let wanted = [
+        libc::ENOENT,
+        libc::ENOENT,
+        libc::ENAMETOOLONG,
+        libc::ENOTDIR,
+        libc::EISDIR,
+        libc::EISDIR,
+        libc::ENOENT,
+        libc::ENOENT,
+        libc::ENOENT,
+        libc::ENOENT,
+        libc::ENOENT,
+        not_a_file,
+        libc::ENOTDIR,
+        libc::EEXIST,
+        libc::ENOENT,
+        libc::EISDIR,
+    ];
+    for ((what, got), wanted) in told.iter().zip(wanted) {
+        assert_eq!(*got, Some(wanted), "{what}");
+    }
+    assert_eq!(told.len(), wanted.len());
 }
 
 async fn errors_are_those_of_std() {
-    let directory = directory();
+    let directory = directory().await;
     let path = |name: &str| directory.path().join(name);
     std::fs::write(path("file"), "text").unwrap();
     std::fs::create_dir(path("directory")).unwrap();
     let long = path(&"x".repeat(300));
-
-    #[track_caller]
-    fn same<T, U>(ours: std::io::Result<T>, of_std: std::io::Result<U>) {
-        let numbers =
-            (ours.err().map(|error| error.raw_os_error()), of_std.err().map(|error| error.raw_os_error()));
-        assert!(numbers.0.is_some(), "an error was awaited");
-        assert_eq!(numbers.0, numbers.1);
+    let ours = attempts(directory.path()).await;
+    fn code<T>(tried: std::io::Result<T>) -> Option<i32> {
+        tried.err().expect("an error was awaited").raw_os_error()
     }
-    same(File::open(path("none")).await, std::fs::File::open(path("none")));
-    same(File::open("").await, std::fs::File::open(""));
-    same(File::open(&long).await, std::fs::File::open(&long));
-    same(File::open(path("file/below")).await, std::fs::File::open(path("file/below")));
-    same(File::create(path("directory")).await, std::fs::File::create(path("directory")));
-    same(fs::read(path("directory")).await, std::fs::read(path("directory")));
-    same(fs::write(path("none/file"), "").await.0, std::fs::write(path("none/file"), ""));
-    same(fs::metadata(path("none")).await, std::fs::metadata(path("none")));
-    same(fs::metadata("").await, std::fs::metadata(""));
-    same(fs::symlink_metadata("").await, std::fs::symlink_metadata(""));
-    same(fs::remove_file(path("none")).await, std::fs::remove_file(path("none")));
-    same(fs::remove_file(path("directory")).await, std::fs::remove_file(path("directory")));
-    same(fs::remove_dir(path("file")).await, std::fs::remove_dir(path("file")));
-    same(fs::create_dir(path("file")).await, std::fs::create_dir(path("file")));
-    same(fs::rename(path("none"), path("new")).await, std::fs::rename(path("none"), path("new")));
-    same(fs::rename(path("file"), path("directory")).await, std::fs::rename(path("file"), path("directory")));
+    let of_std = [
+        code(std::fs::File::open(path("none"))),
+        code(std::fs::File::open("")),
+        code(std::fs::File::open(&long)),
+        code(std::fs::File::open(path("file/below"))),
+        code(std::fs::File::create(path("directory"))),
+        code(std::fs::read(path("directory"))),
+        code(std::fs::write(path("none/file"), "")),
+        code(std::fs::metadata(path("none"))),
+        code(std::fs::metadata("")),
+        code(std::fs::symlink_metadata("")),
+        code(std::fs::remove_file(path("none"))),
+        code(std::fs::remove_file(path("directory"))),
+        code(std::fs::remove_dir(path("file"))),
+        code(std::fs::create_dir(path("file"))),
+        code(std::fs::rename(path("none"), path("new"))),
+        code(std::fs::rename(path("file"), path("directory"))),
+    ];
+    for ((what, got), wanted) in ours.iter().zip(of_std) {
+        assert_eq!(*got, wanted, "{what}");
+    }
+    assert_eq!(ours.len(), of_std.len());
 }
 
 async fn a_path_with_a_nul_byte_is_refused() {
@@ -536,14 +616,14 @@ async fn a_path_with_a_nul_byte_is_refused() {
 }
 
 async fn a_path_that_is_no_text_works() {
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join(OsStr::from_bytes(b"\xff\xfe name"));
     match fs::write(&path, "text").await.0 {
         // Some file systems take text alone.
         Err(error) if error.raw_os_error() == Some(libc::EILSEQ) => {}
         written => {
             written.unwrap();
-            assert_eq!(std::fs::read(&path).unwrap(), b"text");
+            assert_eq!(outside::read(&path).await, b"text");
             fs::remove_file(&path).await.unwrap();
         }
     }
@@ -561,14 +641,14 @@ async fn a_full_disk_is_an_error() {
 }
 
 async fn closing_tells_how_it_went() {
-    let directory = directory();
+    let directory = directory().await;
     let file = File::create(directory.path().join("file")).await.unwrap();
     let late = file.write_at("late", 0);
     file.write_all("text").await.0.unwrap();
     file.close().await.unwrap();
     // What was made before and not begun is refused; the number may be another's by now.
     assert_eq!(late.await.0.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
-    assert_eq!(std::fs::read(directory.path().join("file")).unwrap(), b"text");
+    assert_eq!(outside::read(directory.path().join("file")).await, b"text");
 }
 
 async fn a_pipe_of_std_is_read_and_written() {
@@ -601,7 +681,7 @@ async fn a_read_of_an_empty_pipe_does_not_hold_up_the_loop() {
     let reader = File::from_std(reader);
     let reading = spawn(reader.read(Vec::with_capacity(8)));
     // Sixteen others are at work meanwhile.
-    let directory = directory();
+    let directory = directory().await;
     let path = directory.path().join("file");
     let others = async {
         for n in 0..16u8 {
@@ -616,11 +696,11 @@ async fn a_read_of_an_empty_pipe_does_not_hold_up_the_loop() {
 }
 
 async fn copying_a_file_moves_every_byte() {
-    let directory = directory();
+    let directory = directory().await;
     let (from, to) = (directory.path().join("from"), directory.path().join("to"));
-    std::fs::write(&from, bytes(7, 300_000)).unwrap();
+    outside::write(&from, bytes(7, 300_000)).await;
     let (mut source, mut sink) = (File::open(&from).await.unwrap(), File::create(&to).await.unwrap());
     assert_eq!(annulus::io::copy(&mut source, &mut sink).await.unwrap(), 300_000);
     sink.close().await.unwrap();
-    assert_same(&std::fs::read(&to).unwrap(), &bytes(7, 300_000));
+    assert_same(&outside::read(&to).await, &bytes(7, 300_000));
 }

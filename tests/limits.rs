@@ -17,13 +17,14 @@ use support::audit;
 use support::child::alone;
 use support::data::{assert_same, bytes};
 use support::limits::{is_root, lower};
-use support::on_every_driver;
+use support::on_real_drivers;
 
-on_every_driver! {
-    a_server_without_descriptors_waits_and_then_serves_all,
-    opening_without_descriptors_is_an_error_that_passes,
-    a_loop_is_made_with_next_to_no_locked_memory,
-    without_any_locked_memory_it_is_said_what_to_raise,
+on_real_drivers! {
+    because "limits are the machine's":
+        a_server_without_descriptors_waits_and_then_serves_all,
+        opening_without_descriptors_is_an_error_that_passes,
+        a_loop_is_made_with_next_to_no_locked_memory,
+        without_any_locked_memory_it_is_said_what_to_raise;
 }
 
 const EMFILE: Option<i32> = Some(libc::EMFILE);

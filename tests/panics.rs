@@ -21,8 +21,9 @@ use annulus::{Builder, spawn, yield_now};
 use support::audit;
 use support::child::alone;
 use support::guarded::{self, Guarded};
-use support::net::{pair, with_std_peer};
+use support::net::pair;
 use support::on_every_driver;
+use support::outside::{self, arrival, directory, with_peer};
 use support::quiet::{boom, quietly};
 use support::races::begin;
 
@@ -56,7 +57,7 @@ impl Wake for Explosive {
 
 /// Begins reads and writes with buffers and panics, in one of several places.
 async fn panics_amid_operations(path: PathBuf, n: usize) {
-    let (stream, _peer) = with_std_peer().await;
+    let (stream, _peer) = with_peer().await;
     let file = File::open(path).await.unwrap();
     let (mut read, mut queued) = (stream.read(Guarded::new(100)), stream.read(Guarded::new(100)));
     let mut readv = file.readv_at(vec![Guarded::new(4096), Guarded::new(4096)], 0);
@@ -92,9 +93,9 @@ fn tasks_that_panic_amid_operations_leave_buffers_and_descriptors_whole(builder:
     const TASKS: usize = 250;
     alone(|| {
         let runtime = builder.build().unwrap();
-        let directory = tempfile::tempdir().unwrap();
+        let directory = runtime.run(directory()).unwrap();
         let path = directory.path().join("file");
-        std::fs::write(&path, vec![7; 8192]).unwrap();
+        runtime.run(outside::write(&path, vec![7; 8192])).unwrap();
         let round = async || {
             let tasks: Vec<_> = (0..TASKS).map(|n| spawn(panics_amid_operations(path.clone(), n))).collect();
             let bystander = spawn(async {
@@ -188,7 +189,7 @@ fn a_buffer_that_panics_when_it_is_freed_leaves_its_stream_in_order(builder: Bui
                     assert!(begin(&mut read).is_pending() && begin(&mut queued).is_pending());
                     if place == 1 {
                         client.write_all("kept").await.0.unwrap();
-                        sleep(Duration::from_millis(5)).await;
+                        arrival().await;
                     }
                     if place == 2 {
                         assert!(quietly(AssertUnwindSafe(|| drop(queued))).is_err());

@@ -4,8 +4,8 @@
 mod support;
 
 use std::future::Future;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream as StdStream};
+use std::io::{self, ErrorKind};
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use support::audit;
 use support::child::alone;
 use support::data::{assert_same, bytes};
 use support::guarded::{self, Guarded};
-use support::net::{reset, with_std_peer};
 use support::on_every_driver;
+use support::outside::{Peer, elsewhere, with_peer};
 
 on_every_driver! {
     a_reset_ends_each_kind_of_future_that_waits,
@@ -40,11 +40,11 @@ const MUCH: usize = 16 << 20;
 type Ended<T> = Pin<Box<dyn Future<Output = io::Result<T>>>>;
 
 /// Begins what waits in a task, lets `happen` happen to it, and gives what it is told.
-async fn told<T: 'static>(waits: Ended<T>, happen: impl FnOnce()) -> io::Result<T> {
+async fn told<T: 'static>(waits: Ended<T>, happen: impl AsyncFnOnce()) -> io::Result<T> {
     let waiting = spawn(waits);
     sleep(Duration::from_millis(10)).await;
     assert!(!waiting.is_finished(), "it waits");
-    happen();
+    happen().await;
     timeout(SOON, waiting).await.expect("it is told").unwrap()
 }
 
@@ -84,21 +84,21 @@ fn a_reset_ends_each_kind_of_future_that_waits(builder: Builder) {
 
 async fn reset_amid_each_kind() {
     for n in 0..3 {
-        let (stream, peer) = with_std_peer().await;
+        let (stream, peer) = with_peer().await;
         let (kind, read) = reads_that_wait(&Rc::new(stream)).swap_remove(n);
-        let error = told(read, move || reset(peer)).await.unwrap_err();
+        let error = told(read, async move || peer.reset().await).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{kind}: {error}");
 
-        let (stream, peer) = with_std_peer().await;
+        let (stream, peer) = with_peer().await;
         let (kind, write) = writes_that_wait(&Rc::new(stream)).swap_remove(n);
-        let error = told(write, move || reset(peer)).await.unwrap_err();
+        let error = told(write, async move || peer.reset().await).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{kind}: {error}");
     }
     // To wait for readiness is not to be told: the transfer that follows is.
-    let (stream, peer) = with_std_peer().await;
+    let (stream, peer) = with_peer().await;
     let stream = Rc::new(stream);
     let own = Rc::clone(&stream);
-    told(Box::pin(async move { own.readable().await }), move || reset(peer)).await.unwrap();
+    told(Box::pin(async move { own.readable().await }), async move || peer.reset().await).await.unwrap();
     let error = stream.read(vec![0; 1]).await.0.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     assert_eq!(stream.write("x").await.0.unwrap_err().kind(), ErrorKind::BrokenPipe);
@@ -107,11 +107,11 @@ async fn reset_amid_each_kind() {
 }
 
 async fn a_reset_is_told_once_to_all_that_queue_for_a_direction() {
-    let (stream, peer) = with_std_peer().await;
+    let (stream, peer) = with_peer().await;
     let stream = Rc::new(stream);
     let reads: Vec<_> = reads_that_wait(&stream).into_iter().map(|(_, read)| spawn(read)).collect();
     sleep(Duration::from_millis(10)).await;
-    reset(peer);
+    peer.reset().await;
     let mut told = Vec::new();
     for read in reads {
         let result = timeout(SOON, read).await.expect("each is told something").unwrap();
@@ -125,9 +125,9 @@ async fn a_reset_is_told_once_to_all_that_queue_for_a_direction() {
 /// Who closes with data unread resets.
 async fn a_close_amid_a_write_is_an_error_to_the_writer() {
     for n in 0..3 {
-        let (stream, peer) = with_std_peer().await;
+        let (stream, peer) = with_peer().await;
         let (kind, write) = writes_that_wait(&Rc::new(stream)).swap_remove(n);
-        let error = told(write, move || drop(peer)).await.unwrap_err();
+        let error = told(write, async move || peer.close().await).await.unwrap_err();
         let known = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
         assert!(known.contains(&error.kind()), "{kind}: {error}");
     }
@@ -135,45 +135,38 @@ async fn a_close_amid_a_write_is_an_error_to_the_writer() {
 
 async fn the_end_of_one_direction_ends_what_waits_for_it_and_nothing_else() {
     for (n, expected) in [Ok(0), Ok(0), Err(ErrorKind::UnexpectedEof)].into_iter().enumerate() {
-        let (stream, mut peer) = with_std_peer().await;
+        let (stream, mut peer) = with_peer().await;
         let stream = Rc::new(stream);
         let write = spawn(writes_that_wait(&stream).swap_remove(2).1);
         let (kind, read) = reads_that_wait(&stream).swap_remove(n);
-        let halfway = peer.try_clone().unwrap();
-        let got = told(read, move || halfway.shutdown(Shutdown::Write).unwrap()).await;
+        let got = told(read, async || peer.end_writing().await).await;
         assert_eq!(got.map_err(|error| error.kind()), expected, "{kind}");
         // The other direction is what it was.
         assert!(!write.is_finished());
-        let drained = spawn_blocking(move || {
-            let mut all = vec![0; MUCH];
-            peer.read_exact(&mut all).map(|()| peer)
-        });
-        drained.await.unwrap().unwrap();
+        peer.read_exact(MUCH).await.unwrap();
         write.await.unwrap().unwrap();
     }
     // And ours: the peer sees the end, and still may write.
-    let (stream, mut peer) = with_std_peer().await;
+    let (stream, mut peer) = with_peer().await;
     let stream = Rc::new(stream);
     stream.shutdown(Shutdown::Write).await.unwrap();
     assert_eq!(stream.write("x").await.0.unwrap_err().kind(), ErrorKind::BrokenPipe);
-    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    assert_eq!(peer.read(1).await.unwrap(), b"");
     let (_, read) = reads_that_wait(&stream).swap_remove(2);
-    told(read, move || peer.write_all(&[7; 4096]).unwrap()).await.unwrap();
+    told(read, async move || peer.write_all(&[7; 4096]).await.unwrap()).await.unwrap();
 }
 
 /// A queue of connections that is full answers nothing at first; when its listener is gone, the next try is refused.
 async fn a_refusal_that_comes_late_ends_a_connect_that_waits() {
-    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let listener = TcpListener::bind_with_backlog("127.0.0.1:0", 0).await.unwrap();
+    let address = listener.local_addr().unwrap();
     let waiting: Vec<_> = (0..4).map(|_| spawn(TcpStream::connect(address))).collect();
     sleep(Duration::from_millis(50)).await;
     let pending = waiting.iter().filter(|connect| !connect.is_finished()).count();
     if pending == 0 {
         return support::skipped("a late refusal", "this system's queue of connections is never full");
     }
-    drop(listener);
+    listener.close().await.unwrap();
     let mut refused = 0;
     for connect in waiting {
         match timeout(SOON, connect).await.expect("it is told").unwrap() {
@@ -206,22 +199,19 @@ async fn serve(listener: TcpListener, stop: Arc<AtomicBool>) -> io::Result<TcpLi
 }
 
 /// Connects and is gone, without an end.
-fn come_and_go(address: SocketAddr) {
-    reset(StdStream::connect(address).unwrap());
+async fn come_and_go(address: SocketAddr) {
+    Peer::connect(address).await.unwrap().reset().await;
 }
 
 /// Someone who came for something gets it, and the server stops afterwards.
-fn is_served(address: SocketAddr, stop: &AtomicBool) {
-    let mut good = StdStream::connect(address).unwrap();
-    good.set_read_timeout(Some(SOON)).unwrap();
+async fn is_served(address: SocketAddr, stop: Arc<AtomicBool>) {
+    let mut good = Peer::connect(address).await.unwrap();
     let line = bytes(1, 500);
-    good.write_all(&line).unwrap();
-    let mut got = vec![0; 500];
-    good.read_exact(&mut got).unwrap();
-    assert_same(&got, &line);
+    good.write_all(&line).await.unwrap();
+    assert_same(&good.read_exact(500).await.unwrap(), &line);
     stop.store(true, Ordering::SeqCst);
     // For the accept that waits by now.
-    drop(StdStream::connect(address));
+    drop(Peer::connect(address).await);
 }
 
 fn a_thousand_peers_that_are_gone_when_they_are_accepted_end_no_server(builder: Builder) {
@@ -234,11 +224,11 @@ fn a_thousand_peers_that_are_gone_when_they_are_accepted_end_no_server(builder: 
                 spawn_blocking(|| ()).await.unwrap();
                 let before = audit::descriptors();
                 for _ in 0..1000 {
-                    come_and_go(address);
+                    come_and_go(address).await;
                 }
                 let stop = Arc::new(AtomicBool::new(false));
                 let served = spawn(serve(listener, Arc::clone(&stop)));
-                spawn_blocking(move || is_served(address, &stop)).await.unwrap();
+                elsewhere(move || is_served(address, stop)).await.unwrap();
                 let _listener = timeout(SOON, served).await.unwrap().unwrap().expect("the server goes on");
                 sleep(Duration::from_millis(20)).await;
                 audit::comes_back("descriptors", before, audit::descriptors);
@@ -260,16 +250,16 @@ fn peers_that_are_reset_while_they_are_accepted_end_no_server(builder: Builder) 
                 let before = audit::descriptors();
                 let stop = Arc::new(AtomicBool::new(false));
                 let served = spawn(serve(listener, Arc::clone(&stop)));
-                let coming_and_going = spawn_blocking(move || {
+                let coming_and_going = elsewhere(move || async move {
                     for n in 0..1000 {
-                        let mut peer = StdStream::connect(address).unwrap();
+                        let mut peer = Peer::connect(address).await.unwrap();
                         // Some have asked for something that they do not wait for.
                         if n % 3 == 0 {
-                            let _ = peer.write_all(b"never mind");
+                            let _ = peer.write_all(b"never mind").await;
                         }
-                        reset(peer);
+                        peer.reset().await;
                     }
-                    is_served(address, &stop);
+                    is_served(address, stop).await;
                 });
                 coming_and_going.await.unwrap();
                 let _listener = timeout(SOON, served).await.unwrap().unwrap().expect("the server goes on");
@@ -292,9 +282,9 @@ fn a_listener_that_closes_under_load_ends_all_accepts(builder: Builder) {
                     let listener = Rc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
                     let address = listener.local_addr().unwrap();
                     // Fewer come than are waited for, so some accepts get nobody.
-                    let load = spawn_blocking(move || {
+                    let load = elsewhere(move || async move {
                         for _ in 0..5 + round {
-                            drop(StdStream::connect(address));
+                            drop(Peer::connect(address).await);
                         }
                     });
                     // Accepts that outlive their listener: each holds only what it needs.

@@ -5,7 +5,6 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::io::{Read, Write};
-use std::net::TcpListener as StdListener;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,20 +21,14 @@ use support::audit;
 use support::child::{self, alone};
 use support::guarded::{self, Guarded, PATTERN};
 use support::net::{pair, with_std_peer};
-use support::on_every_driver;
+use support::outside::{Peer, arrival, directory, with_peer};
+use support::{on_every_driver, on_real_drivers};
 
 on_every_driver! {
     operations_of_every_kind_in_flight_do_not_hold_up_the_end,
-    buffers_in_flight_are_freed_at_the_end_and_untouched,
-    what_cannot_be_stopped_is_leaked_within_the_limit,
-    a_blocking_closure_that_does_not_return_does_not_hold_up_the_end,
-    a_blocking_closure_that_returns_in_time_is_waited_for,
     futures_held_outside_may_be_dropped_after_the_end,
     futures_held_outside_are_answered_after_the_end,
-    a_stream_that_outlives_its_runtime_closes,
-    a_listener_that_outlives_its_runtime_closes,
     a_file_that_outlives_its_runtime_closes,
-    what_was_written_arrives_though_the_runtime_ends,
     destructors_may_use_the_loop_while_it_ends,
     a_runtime_may_end_with_its_thread,
     a_process_may_exit_amid_operations,
@@ -43,25 +36,36 @@ on_every_driver! {
     hundreds_of_connections_end_with_their_runtime,
 }
 
+on_real_drivers! {
+    because "they end or close when the loop is gone, and somebody else looks on":
+        buffers_in_flight_are_freed_at_the_end_and_untouched,
+        a_stream_that_outlives_its_runtime_closes,
+        a_listener_that_outlives_its_runtime_closes,
+        what_was_written_arrives_though_the_runtime_ends;
+    because "a helper thread is not waited for":
+        what_cannot_be_stopped_is_leaked_within_the_limit,
+        a_blocking_closure_that_does_not_return_does_not_hold_up_the_end,
+        a_blocking_closure_that_returns_in_time_is_waited_for;
+}
+
 fn begin<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// An address that takes connection attempts and never answers: its queue is full.
-fn silent() -> (StdListener, Vec<socket2::Socket>) {
-    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    listener.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
-    listener.listen(0).unwrap();
+/// Begins to connect where nobody answers, for the queue is full: all but the first few connects wait.
+async fn connect_in_vain() {
+    let listener = TcpListener::bind_with_backlog("127.0.0.1:0", 0).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let filling = (0..8).map(|_| {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let _ = socket.connect(&address);
-        socket
-    });
-    let filling = filling.collect();
-    thread::sleep(Duration::from_millis(10));
-    (listener.into(), filling)
+    for _ in 0..8 {
+        drop(spawn(async move {
+            let _kept = TcpStream::connect(address).await;
+            pending::<()>().await;
+        }));
+    }
+    drop(spawn(async move {
+        let _kept = listener;
+        pending::<()>().await;
+    }));
 }
 
 /// Drops the runtime, and says how long that took.
@@ -72,14 +76,14 @@ fn end(runtime: Runtime) -> Duration {
 }
 
 /// Begins operations of every kind, in tasks, most of which would never end.
-async fn everything_at_once(silent: std::net::SocketAddr, keep: &mut Vec<std::net::TcpStream>) {
-    let directory = tempfile::tempdir().unwrap();
+async fn everything_at_once(keep: &mut Vec<Peer>) {
+    let directory = directory().await;
+    connect_in_vain().await;
     let listener = Rc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
     for _ in 0..3 {
         let listener = Rc::clone(&listener);
         drop(spawn(async move { listener.accept().await.map(drop) }));
-        drop(spawn(async move { TcpStream::connect(silent).await.map(drop) }));
-        let streams = [with_std_peer().await, with_std_peer().await];
+        let streams = [with_peer().await, with_peer().await];
         for (n, (stream, peer)) in streams.into_iter().enumerate() {
             let stream = Rc::new(stream);
             keep.push(peer);
@@ -130,14 +134,13 @@ async fn everything_at_once(silent: std::net::SocketAddr, keep: &mut Vec<std::ne
 
 fn operations_of_every_kind_in_flight_do_not_hold_up_the_end(builder: Builder) {
     alone(|| {
-        let (silent, _filling) = silent();
         for after in [0, 0, 1, 10] {
             let before = audit::descriptors();
             let mut keep = Vec::new();
             let runtime = builder.clone().build().unwrap();
             runtime
                 .run(async {
-                    everything_at_once(silent.local_addr().unwrap(), &mut keep).await;
+                    everything_at_once(&mut keep).await;
                     if after > 0 {
                         sleep(Duration::from_millis(after)).await;
                     }
@@ -297,7 +300,7 @@ fn futures_held_outside_are_answered_after_the_end(builder: Builder) {
             let mut ready = client.read(Vec::with_capacity(9));
             assert!(begin(&mut ready).is_pending());
             server.write_all("in time").await.0.unwrap();
-            sleep(Duration::from_millis(10)).await;
+            arrival().await;
             (read, queued, client.read(vec![0; 9]), ready)
         })
         .unwrap();
@@ -413,7 +416,7 @@ fn destructors_may_use_the_loop_while_it_ends(builder: Builder) {
         let used = Rc::new(Cell::new(false));
         let peer = runtime
             .run(async {
-                let (stream, peer) = with_std_peer().await;
+                let (stream, peer) = with_peer().await;
                 let meddles = Meddles(Rc::clone(&used), stream);
                 drop(spawn(async move {
                     let _kept = meddles;
@@ -465,15 +468,12 @@ fn a_runtime_may_end_with_its_thread(builder: Builder) {
 }
 
 fn a_process_may_exit_amid_operations(builder: Builder) {
-    let driver = builder.clone().build().unwrap().driver();
-    let test = format!("{driver}::a_process_may_exit_amid_operations");
-    let Some(output) = child::again(&test, |_| ()) else {
-        let (silent, _filling) = silent();
+    let Some(output) = child::again(&child::name(), |_| ()) else {
         let runtime = builder.build().unwrap();
         let mut keep = Vec::new();
         runtime
             .run(async {
-                everything_at_once(silent.local_addr().unwrap(), &mut keep).await;
+                everything_at_once(&mut keep).await;
                 std::process::exit(7);
             })
             .unwrap();

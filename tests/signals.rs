@@ -20,13 +20,14 @@ use annulus::{Builder, spawn, spawn_blocking};
 use support::child::{self, alone};
 use support::data::{Dice, assert_same, bytes};
 use support::limits::on_signal;
-use support::on_every_driver;
+use support::on_real_drivers;
 
-on_every_driver! {
-    a_thousand_alarms_a_second_disturb_nothing,
-    alarms_that_begin_calls_again_disturb_nothing,
-    children_that_end_disturb_nothing,
-    a_process_that_is_stopped_and_goes_on_has_lost_nothing,
+on_real_drivers! {
+    because "signals are the machine's":
+        a_thousand_alarms_a_second_disturb_nothing,
+        alarms_that_begin_calls_again_disturb_nothing,
+        children_that_end_disturb_nothing,
+        a_process_that_is_stopped_and_goes_on_has_lost_nothing;
 }
 
 /// Signals that the loop's thread handled, and that others did.
@@ -292,8 +293,7 @@ const PEER: &str = "ANNULUS_TEST_PEER";
 
 fn a_process_that_is_stopped_and_goes_on_has_lost_nothing(builder: Builder) {
     const LENGTH: usize = 1 << 20;
-    let driver = builder.clone().build().unwrap().driver();
-    let test = format!("{driver}::a_process_that_is_stopped_and_goes_on_has_lost_nothing");
+    let test = child::name();
     if child::is_child(&test) {
         return is_stopped(builder, std::env::var(PEER).unwrap().parse().unwrap());
     }

@@ -8,16 +8,17 @@ use std::net::Shutdown;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use annulus::fs::File;
 use annulus::io::{AsyncRead, AsyncWrite, Incomplete};
 use annulus::net::{TcpListener, TcpStream};
-use annulus::time::{sleep, timeout};
+use annulus::time::{now, sleep, timeout};
 use annulus::{CancelToken, spawn, yield_now};
 use support::data::{Dice, bytes};
 use support::net::{pair, read_to_end};
 use support::on_every_driver;
+use support::outside::{self, directory};
 
 on_every_driver! {
     a_read_whose_time_is_up_gives_its_buffer_back,
@@ -49,9 +50,9 @@ fn begin<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 
 async fn a_read_whose_time_is_up_gives_its_buffer_back() {
     let (client, server) = pair().await;
-    let start = Instant::now();
+    let start = now();
     let (result, buffer) = server.read(Vec::with_capacity(100)).timeout(SOON).await;
-    assert!(start.elapsed() >= SOON);
+    assert!(now() - start >= SOON);
     let error = result.unwrap_err();
     assert_eq!((error.kind(), error.raw_os_error()), (ErrorKind::TimedOut, Some(libc::ETIMEDOUT)));
     assert_eq!(buffer.capacity(), 100);
@@ -91,7 +92,7 @@ async fn the_time_of_an_operation_that_waits_for_its_turn_counts() {
 async fn a_time_out_that_is_past_lets_nothing_begin() {
     let (client, server) = pair().await;
     client.write_all("waits").await.0.unwrap();
-    let read = server.read(Vec::with_capacity(8)).timeout_at(Instant::now() - SOON);
+    let read = server.read(Vec::with_capacity(8)).timeout_at(now() - SOON);
     // The operation has the first word: what is answered at once is given. Otherwise it is stopped.
     if let (Err(error), _) = read.await {
         assert_eq!(error.kind(), ErrorKind::TimedOut);
@@ -326,7 +327,7 @@ async fn what_a_dropped_write_sent_can_be_asked_for() {
 
 async fn a_write_that_follows_a_dropped_one_wins() {
     const LENGTH: usize = 64 * 1024;
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory().await;
     let path = directory.path().join("file");
     for round in 0..200 {
         let file = File::create(&path).await.unwrap();
@@ -343,7 +344,7 @@ async fn a_write_that_follows_a_dropped_one_wins() {
         assert!(bytes.iter().all(|byte| *byte == b'b'), "overtaken in round {round}");
         file.close().await.unwrap();
         assert!(
-            std::fs::read(&path).unwrap().iter().all(|byte| *byte == b'b'),
+            outside::read(&path).await.iter().all(|byte| *byte == b'b'),
             "changed later, in round {round}"
         );
     }
@@ -380,9 +381,9 @@ impl<W: AsyncWrite> WriteAll for W {
 
 async fn an_interrupted_copy_says_how_far_it_came() {
     let (mut client, server) = pair().await;
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory().await;
     let path = directory.path().join("file");
-    std::fs::write(&path, bytes(3, 64 << 20)).unwrap();
+    outside::write(&path, bytes(3, 64 << 20)).await;
     let mut from = File::open(&path).await.unwrap();
     let peer = spawn(async move {
         server.read_exact(vec![0; 100_000].into_boxed_slice()).await.0.unwrap();

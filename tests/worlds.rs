@@ -108,6 +108,17 @@ fn an_hour_of_sleeps_takes_no_time() {
 }
 
 #[test]
+fn a_sleep_that_was_made_outside_takes_its_time_inside() {
+    let world = World::new(1);
+    let host = world.host("sleeper", sim::idle);
+    host.run(sleep(3600 * SECOND)).unwrap();
+    let before = world.now();
+    host.run(sleep(SECOND)).unwrap();
+    let slept = world.now() - before;
+    assert!(slept >= 999 * MILLI && slept < 2 * SECOND, "{slept:?}");
+}
+
+#[test]
 fn spinning_until_a_deadline_ends() {
     let world = World::new(1);
     let host = world.host("spinner", sim::idle);

@@ -9,7 +9,7 @@ use std::time::Instant;
 use annulus::buf::IoBuf;
 use annulus::fs::File;
 use annulus::net::TcpStream;
-use annulus::time::{timeout, timeout_at};
+use annulus::time::{now, timeout, timeout_at};
 
 use crate::files::{Content, Lookup};
 use crate::listing::encoded;
@@ -67,8 +67,8 @@ pub async fn serve(server: &Server, stream: &TcpStream, idle: &Cell<bool>) -> io
         // The time for a head is the time for all of it, however often a little of it comes.
         begun = match asked.len() {
             0 => None,
-            left if left < received => Some(Instant::now()),
-            _ => begun.or_else(|| Some(Instant::now())),
+            left if left < received => Some(now()),
+            _ => begun.or_else(|| Some(now())),
         };
         if asked.is_empty() && asked.capacity() > ROOM {
             asked = Vec::with_capacity(ROOM);
@@ -89,13 +89,13 @@ async fn receive(
     asked: &mut Vec<u8>,
     begun: Option<Instant>,
 ) -> io::Result<More> {
-    let arguments = &server.arguments;
+    let limits = &server.limits;
     if asked.len() == asked.capacity() {
         asked.reserve_exact(asked.capacity().max(ROOM));
     }
     let deadline = match begun {
-        Some(begun) => begun + arguments.header_timeout,
-        None => Instant::now() + arguments.idle_timeout,
+        Some(begun) => begun + limits.header_timeout,
+        None => now() + limits.idle_timeout,
     };
     let mut done = asked.len();
     loop {
@@ -245,7 +245,7 @@ async fn write(server: &Server, stream: &TcpStream, buffer: Vec<u8>) -> io::Resu
     let mut done = 0;
     while done < buffer.len() {
         let (result, slice) =
-            timeout(server.arguments.write_timeout, stream.write(buffer.slice(done..))).await?;
+            timeout(server.limits.write_timeout, stream.write(buffer.slice(done..))).await?;
         buffer = slice.into_inner();
         match result {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

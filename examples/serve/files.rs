@@ -11,8 +11,9 @@ use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
-use annulus::fs::{File, Metadata, OpenOptions};
+use annulus::fs::{File, Metadata, OpenOptions, metadata, symlink_metadata};
 use annulus::spawn_blocking;
+use annulus::time::now;
 
 use crate::listing;
 
@@ -57,31 +58,20 @@ pub enum Lookup {
 }
 
 impl Files {
-    pub fn new(root: &Path) -> io::Result<Files> {
-        let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", root.display()));
-        let root = root.canonicalize().map_err(told)?;
-        if !root.is_dir() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                format!("{} is no directory", root.display()),
-            ));
-        }
-        Ok(Files { root, remembered: RefCell::default() })
-    }
-
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// Of a directory, by its real path.
+    pub fn new(root: PathBuf) -> Files {
+        Files { root, remembered: RefCell::default() }
     }
 
     /// A small file, if it was looked up just now.
     pub fn remembered(&self, path: &str) -> Option<Rc<Found>> {
         let mut remembered = self.remembered.borrow_mut();
         let (when, found) = remembered.get_mut(path)?;
-        if when.elapsed() < FRESH {
+        if now() - *when < FRESH {
             return Some(Rc::clone(found));
         }
         // Whoever comes first looks again. The others go on with what there is, rather than all look at once.
-        *when = Instant::now();
+        *when = now();
         None
     }
 
@@ -102,7 +92,7 @@ impl Files {
                 if remembered.len() >= REMEMBERED_MAX {
                     remembered.clear();
                 }
-                remembered.insert(path.to_owned(), (Instant::now(), Rc::clone(found)));
+                remembered.insert(path.to_owned(), (now(), Rc::clone(found)));
             }
             _ => drop(remembered.remove(path)),
         }
@@ -110,21 +100,21 @@ impl Files {
 
     async fn find(&self, path: &str) -> io::Result<Lookup> {
         let Some(inside) = inside(path) else { return Ok(Lookup::Refused(403)) };
-        let Some(real) = self.real(self.root.join(inside)).await? else { return Ok(Lookup::Refused(403)) };
-        let metadata = annulus::fs::metadata(&real).await?;
-        if metadata.is_file() {
+        let Some(real) = self.real(&inside).await? else { return Ok(Lookup::Refused(403)) };
+        let found = metadata(&real).await?;
+        if found.is_file() {
             // A file is no directory, whatever its name says.
             return if path.ends_with('/') { Ok(Lookup::Refused(404)) } else { file(&real).await };
         }
-        if !metadata.is_dir() {
+        if !found.is_dir() {
             // Opening a pipe or a device may block, and reading one may never end.
             return Ok(Lookup::Refused(403));
         }
         if !path.ends_with('/') {
             return Ok(Lookup::AddSlash);
         }
-        if let Ok(Some(index)) = self.real(real.join("index.html")).await {
-            if annulus::fs::metadata(&index).await?.is_file() {
+        if let Ok(Some(index)) = self.real(&inside.join("index.html")).await {
+            if metadata(&index).await?.is_file() {
                 return file(&index).await;
             }
         }
@@ -132,10 +122,19 @@ impl Files {
         Ok(Lookup::Page(spawn_blocking(move || listing::page(&shown, &real)).await??))
     }
 
-    /// Where a path really leads; None if that is outside of the root.
-    async fn real(&self, path: PathBuf) -> io::Result<Option<PathBuf>> {
-        let real = spawn_blocking(move || path.canonicalize()).await??;
-        Ok(real.starts_with(&self.root).then_some(real))
+    /// Where a path under the root really leads; None if that is outside of it.
+    async fn real(&self, inside: &Path) -> io::Result<Option<PathBuf>> {
+        let mut real = self.root.clone();
+        for part in inside.components().filter(|part| *part != Component::CurDir) {
+            real.push(part);
+            if symlink_metadata(&real).await?.is_symlink() {
+                // Following links is a matter for std; most paths have none.
+                let path = self.root.join(inside);
+                let real = spawn_blocking(move || path.canonicalize()).await??;
+                return Ok(real.starts_with(&self.root).then_some(real));
+            }
+        }
+        Ok(Some(real))
     }
 }
 

@@ -26,15 +26,22 @@ mod status;
 mod stop;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
-use annulus::{Driver, Runtime};
+use annulus::net::TcpListener;
+use annulus::{Driver, Runtime, spawn};
 use clap::Parser;
 
+use files::Files;
+use server::Limits;
+use status::Status;
+use stop::Stop;
+
 /// Serves files over HTTP/1.1.
-#[derive(Parser, Clone)]
+#[derive(Parser)]
 struct Arguments {
     /// The directory to serve.
     #[arg(default_value = ".")]
@@ -79,5 +86,44 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> io::Result<()> {
     let runtime = Runtime::builder().driver(arguments.driver).build()?;
-    runtime.run(server::serve(arguments))?
+    runtime.run(serve(arguments))?
+}
+
+async fn serve(arguments: Arguments) -> io::Result<()> {
+    let root = real_directory(&arguments.directory)?;
+    let listener = TcpListener::bind(arguments.addr.as_str()).await?;
+    let stop = Stop::on_signal()?;
+    let driver = Runtime::try_current().expect("inside of the loop").driver();
+    status::say(&format!("serving {} at http://{} ({driver})", root.display(), listener.local_addr()?));
+
+    let status = Rc::new(Status::default());
+    let line = (!arguments.quiet).then(|| spawn(Rc::clone(&status).show()));
+    let limits = Limits {
+        connections_max: arguments.connections_max,
+        header_timeout: arguments.header_timeout,
+        idle_timeout: arguments.idle_timeout,
+        write_timeout: arguments.write_timeout,
+    };
+    let stopped = async {
+        stop.asked().await;
+        if let Some(line) = line {
+            line.abort();
+        }
+    };
+    server::serve(listener, Files::new(root), limits, Rc::clone(&status), stopped).await;
+    status::say(&format!("\n{}", status.summary()));
+    Ok(())
+}
+
+/// The directory's own path, without links.
+fn real_directory(directory: &Path) -> io::Result<PathBuf> {
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", directory.display()));
+    let root = directory.canonicalize().map_err(told)?;
+    if !root.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            format!("{} is no directory", root.display()),
+        ));
+    }
+    Ok(root)
 }

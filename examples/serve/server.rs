@@ -1,7 +1,11 @@
 //! Accepting connections, within limits, and ending them all.
+//!
+//! What comes from outside is handed in: the listener, the files, the word to stop. So the same server runs in a test,
+//! and in a simulated world.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
@@ -9,15 +13,13 @@ use std::time::{Duration, Instant};
 
 use annulus::net::{TcpListener, TcpStream};
 use annulus::task::AbortHandle;
-use annulus::{Runtime, spawn, time};
+use annulus::{spawn, time};
 use futures_util::future::select;
 
-use crate::Arguments;
 use crate::connection;
 use crate::files::Files;
 use crate::response;
 use crate::status::{self, Status};
-use crate::stop::Stop;
 
 /// How long busy connections may go on after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(5);
@@ -26,9 +28,22 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How long accepting must have gone well to say again that it does not.
 const CALM: Duration = Duration::from_secs(10);
 
+/// What a connection may take, and how many there may be.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Who comes beyond that many connections is told 503.
+    pub connections_max: usize,
+    /// How long a request's head may take.
+    pub header_timeout: Duration,
+    /// How long a connection may wait for its next request.
+    pub idle_timeout: Duration,
+    /// How long a peer may leave what it is sent unread.
+    pub write_timeout: Duration,
+}
+
 /// What all connections share.
 pub struct Server {
-    pub arguments: Arguments,
+    pub limits: Limits,
     pub files: Files,
     pub status: Rc<Status>,
     /// Set when the server ends: answers then say that the connection closes.
@@ -47,19 +62,16 @@ struct Open {
     idle: Rc<Cell<bool>>,
 }
 
-/// Serves until it is asked to stop.
-pub async fn serve(arguments: Arguments) -> io::Result<()> {
-    let files = Files::new(&arguments.directory)?;
-    let listener = TcpListener::bind(arguments.addr.as_str()).await?;
-    let stop = Stop::on_signal()?;
-    let driver = Runtime::try_current().expect("inside of the loop").driver();
-    let (root, address) = (files.root().display(), listener.local_addr()?);
-    status::say(&format!("serving {root} at http://{address} ({driver})"));
-
-    let status = Rc::new(Status::default());
-    let line = (!arguments.quiet).then(|| spawn(Rc::clone(&status).show()));
+/// Serves until `stop` comes, and returns when the last connection has ended.
+pub async fn serve(
+    listener: TcpListener,
+    files: Files,
+    limits: Limits,
+    status: Rc<Status>,
+    stop: impl Future<Output = ()>,
+) {
     let server = Rc::new(Server {
-        arguments,
+        limits,
         files,
         status,
         ending: Cell::new(false),
@@ -67,16 +79,9 @@ pub async fn serve(arguments: Arguments) -> io::Result<()> {
         open: RefCell::default(),
         leaving: Cell::new(0),
     });
-
-    let stopped = pin!(stop.asked());
-    select(pin!(accept_all(&server, &listener)), stopped).await;
+    select(pin!(accept_all(&server, &listener)), pin!(stop)).await;
     drop(listener);
-    if let Some(line) = line {
-        line.abort();
-    }
     server.end().await;
-    status::say(&format!("\n{}", server.status.summary()));
-    Ok(())
 }
 
 async fn accept_all(server: &Rc<Server>, listener: &TcpListener) {
@@ -103,12 +108,12 @@ struct Pause {
 impl Pause {
     async fn after(&mut self, error: &io::Error) {
         // One free place does not end an episode: it is taken, and then accepting fails again.
-        if self.failed.is_none_or(|at| at.elapsed() > CALM) {
+        if self.failed.is_none_or(|at| time::now() - at > CALM) {
             status::say(&format!(
                 "\nserve: no connection can be accepted for now ({error}); if this lasts, raise `ulimit -n`"
             ));
         }
-        self.failed = Some(Instant::now());
+        self.failed = Some(time::now());
         self.length = (self.length * 2).clamp(Duration::from_millis(50), Duration::from_secs(1));
         time::sleep(self.length).await;
     }
@@ -118,7 +123,7 @@ impl Server {
     fn receive(self: &Rc<Server>, id: u64, stream: TcpStream) {
         let server = Rc::clone(self);
         let count = &self.status.connections;
-        if count.get() >= self.arguments.connections_max {
+        if count.get() >= self.limits.connections_max {
             Status::add(&self.status.refused, 1);
             drop(spawn(async move { server.dismiss(&stream, response::refusal(503)).await }));
             return;
@@ -144,7 +149,7 @@ impl Server {
     /// Says the last words to a peer. Its connection has no place among the others any more.
     async fn dismiss(&self, stream: &TcpStream, words: Vec<u8>) {
         // As many at once as there are connections at most; beyond that, closing is the answer.
-        if self.leaving.get() < self.arguments.connections_max {
+        if self.leaving.get() < self.limits.connections_max {
             self.leaving.set(self.leaving.get() + 1);
             let _leaving = Counted(&self.leaving);
             // What the peer makes of it is not our concern any more.

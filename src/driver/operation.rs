@@ -45,6 +45,11 @@ pub trait Operation: 'static {
         None
     }
 
+    /// Where it waits when it cannot be done at once.
+    fn wait(&self) -> Wait {
+        Self::form().wait
+    }
+
     /// Looks at an answer first: whether there is more to do before the operation is complete, in the same turn of
     /// its direction.
     fn goes_on(&mut self, _answer: Completion) -> bool {
@@ -113,7 +118,7 @@ pub(crate) struct RingForm {
 
 /// Where an operation waits that could not be done at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
+pub enum Wait {
     /// It never has to.
     Never,
     /// Until the descriptor is readable.

@@ -54,6 +54,11 @@ impl<B: IoBufMut> Operation for Read<B> {
         FORM
     }
 
+    #[inline]
+    fn wait(&self) -> Wait {
+        self.form.wait
+    }
+
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.fill();
         let offset = self.rest.offset(self.offset);

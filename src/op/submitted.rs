@@ -289,7 +289,7 @@ impl<O: Operation> Submitted<O> {
     #[inline]
     fn is_not_ready(&self, answer: Completion) -> bool {
         answer.result == -libc::EAGAIN
-            && matches!(O::form().wait, Wait::Readable | Wait::Writable)
+            && matches!(self.operation().wait(), Wait::Readable | Wait::Writable)
             && !self.is_to_stop()
     }
 

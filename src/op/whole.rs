@@ -7,7 +7,7 @@ use std::error;
 use std::fmt;
 use std::io;
 
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Wait, Way};
 
 /// A transfer of one buffer, of which the kernel may do a part at a time.
 pub trait Transfer: Operation<Output = (io::Result<usize>, Self::Buffer)> {
@@ -40,6 +40,11 @@ impl<T: Transfer> Operation for Whole<T> {
 
     fn form() -> &'static Form {
         T::form()
+    }
+
+    #[inline]
+    fn wait(&self) -> Wait {
+        self.transfer.wait()
     }
 
     #[inline]

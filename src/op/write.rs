@@ -50,6 +50,11 @@ impl<B: IoBuf> Operation for Write<B> {
         FORM
     }
 
+    #[inline]
+    fn wait(&self) -> Wait {
+        self.form.wait
+    }
+
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.send();
         let offset = self.rest.offset(self.offset);

@@ -74,6 +74,6 @@ fn chrome(event: &sim::Event) -> String {
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.events().try_for_each(|event| writeln!(f, "{event}"))
+        self.0.fmt(f)
     }
 }

@@ -32,7 +32,8 @@ use crate::wheel::Key;
 /// # }
 /// ```
 pub fn sleep(span: Duration) -> Sleep {
-    sleep_until(super::after(span))
+    let is_foreign = with_current(|_| ()).is_none();
+    Sleep { deadline: super::after(span), timer: None, is_foreign }
 }
 
 /// Waits until `deadline`; for one that is past, until the next turn of the loop.
@@ -43,7 +44,7 @@ pub fn sleep(span: Duration) -> Sleep {
 /// # Panics
 /// When polled outside of a running loop.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { deadline, timer: None }
+    Sleep { deadline, timer: None, is_foreign: false }
 }
 
 /// The future of [`sleep`] and [`sleep_until`].
@@ -54,6 +55,8 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 pub struct Sleep {
     deadline: Instant,
     timer: Option<(RuntimeId, Key)>,
+    /// The deadline is by the system's clock: it was made outside of a loop, whose clock may be another.
+    is_foreign: bool,
 }
 
 impl Sleep {
@@ -66,6 +69,7 @@ impl Sleep {
     pub fn reset(&mut self, deadline: Instant) {
         self.disarm();
         self.deadline = deadline;
+        self.is_foreign = false;
     }
 
     fn disarm(&mut self) {
@@ -86,6 +90,10 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         expect_current("a sleep", |engine| match self.timer {
             None => {
+                if std::mem::take(&mut self.is_foreign) {
+                    let left = self.deadline.saturating_duration_since(Instant::now());
+                    self.deadline = engine.now().checked_add(left).unwrap_or(self.deadline);
+                }
                 let key = engine.arm(self.deadline, cx.waker());
                 self.timer = Some((engine.executor.id(), key));
                 Poll::Pending

@@ -1,11 +1,17 @@
 //! What the process holds: descriptors, memory, threads. Meaningful only in a process of its own: see
-//! [`child::alone`](super::child::alone).
+//! [`child::alone`](super::child::alone). Of a simulated world, which has nothing of the machine but memory, nothing is
+//! told.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// How many descriptors are open. None where the system does not tell.
+use super::is_simulated;
+
+/// How many descriptors are open. None where nobody tells.
 pub(crate) fn descriptors() -> Option<usize> {
+    if is_simulated() {
+        return None;
+    }
     // One of them is the listing's own.
     let listing = fs::read_dir("/proc/self/fd").or_else(|_| fs::read_dir("/dev/fd")).ok()?;
     Some(listing.count() - 1)
@@ -21,14 +27,20 @@ pub(crate) fn descriptor_names() -> Vec<String> {
     listing.flatten().filter_map(name).collect()
 }
 
-/// Resident memory in bytes. None where the system does not tell.
+/// Resident memory in bytes. None where nobody tells.
 pub(crate) fn resident() -> Option<usize> {
+    if is_simulated() {
+        return None;
+    }
     let pages: usize = fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
     Some(pages * 4096)
 }
 
-/// How many threads there are. None where the system does not tell.
+/// How many threads there are. None where nobody tells.
 pub(crate) fn threads() -> Option<usize> {
+    if is_simulated() {
+        return None;
+    }
     Some(fs::read_dir("/proc/self/task").ok()?.count())
 }
 

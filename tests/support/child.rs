@@ -29,9 +29,14 @@ impl Drop for Named {
     }
 }
 
+/// The name of the test that this thread is in.
+pub(crate) fn name() -> String {
+    NAME.with_borrow(Clone::clone)
+}
+
 /// Runs the rest of the test that this thread is in with no other test in the same process.
 pub(crate) fn alone(body: impl FnOnce()) {
-    let test = NAME.with_borrow(Clone::clone);
+    let test = name();
     let output = match again(&test, |_| ()) {
         None => return body(),
         Some(output) => output,

@@ -4,12 +4,19 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// Another number each time, for what is left to chance. It is printed: `ANNULUS_SEED` sets it, to have the same again.
+/// In a simulated world it is the world's.
 pub(crate) fn seed() -> u64 {
-    let asked =
-        std::env::var("ANNULUS_SEED").ok().map(|seed| seed.parse().expect("ANNULUS_SEED is a number"));
-    let seed = asked.unwrap_or_else(|| RandomState::new().hash_one(0) >> 32);
+    if super::is_simulated() {
+        return super::sim_seed();
+    }
+    let seed = asked_seed().unwrap_or_else(|| RandomState::new().hash_one(0) >> 32);
     println!("ANNULUS_SEED={seed}");
     seed
+}
+
+/// What `ANNULUS_SEED` says.
+pub(crate) fn asked_seed() -> Option<u64> {
+    std::env::var("ANNULUS_SEED").ok().map(|seed| seed.parse().expect("ANNULUS_SEED is a number"))
 }
 
 /// A generator of numbers (xorshift64*), from a seed that is part of the test.
@@ -58,6 +65,10 @@ pub(crate) fn bytes(seed: u64, length: usize) -> Vec<u8> {
 /// Where two runs of bytes differ first, instead of megabytes of both.
 #[track_caller]
 pub(crate) fn assert_same(got: &[u8], wanted: &[u8]) {
+    // A build for tests takes long to look at each byte.
+    if got == wanted {
+        return;
+    }
     let first = got.iter().zip(wanted).position(|(a, b)| a != b);
     assert_eq!(first, None, "they differ first at that byte");
     assert_eq!(got.len(), wanted.len(), "lengths");

@@ -259,6 +259,7 @@ impl<'a> Kernel<'a> {
     /// Of a path, or of the descriptor where the path is empty. An error is negated.
     pub(crate) fn stat(&mut self, number: i32, path: &CStr, flags: i32) -> Result<Stat, i32> {
         let found = match path.is_empty() {
+            true if number < 0 => Err(libc::ENOENT),
             false => {
                 let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
                 self.world.host_of(self.process).disk.stat_path(path.to_bytes(), follow)

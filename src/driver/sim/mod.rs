@@ -51,6 +51,8 @@ pub(crate) struct Sim {
     process: ProcessId,
     /// Of a process that has a world to itself, and moves its time. Elsewhere the world is moved from outside.
     alone: Option<Arc<Bell>>,
+    /// Nobody else will be asked what happened in it.
+    is_own_world: bool,
 }
 
 /// What another thread of the machine ends the sleep of a simulated process by.
@@ -91,13 +93,13 @@ impl Sim {
         let bell = Arc::new(Bell::default());
         inbox.set_doorbell(Some(Arc::clone(&bell) as Arc<dyn Doorbell>));
         let process = world.start(host, settings);
-        Sim { world: Rc::new(RefCell::new(world)), process, alone: Some(bell) }
+        Sim { world: Rc::new(RefCell::new(world)), process, alone: Some(bell), is_own_world: true }
     }
 
     /// In a world that others live in as well.
     pub(crate) fn within(world: &Rc<RefCell<World>>, host: HostId, settings: &Settings) -> Sim {
         let process = world.borrow_mut().start(host, settings);
-        Sim { world: Rc::clone(world), process, alone: None }
+        Sim { world: Rc::clone(world), process, alone: None, is_own_world: false }
     }
 
     /// From now on it moves the time itself.
@@ -201,8 +203,20 @@ impl Drop for Sim {
     /// The process is over; the system closes what it left open.
     fn drop(&mut self) {
         // Not while a panic goes through the world itself.
-        if let Ok(mut world) = self.world.try_borrow_mut() {
-            world.exit(self.process);
+        let Ok(mut world) = self.world.try_borrow_mut() else { return };
+        world.exit(self.process);
+        if self.is_own_world {
+            tell(world.trace());
         }
+    }
+}
+
+/// Adds the trace of a world to the file that ANNULUS_TRACE names.
+fn tell(trace: &Trace) {
+    let Some(path) = std::env::var_os("ANNULUS_TRACE") else { return };
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    let text = format!("{trace}hash {:016x} of {} events\n", trace.hash(), trace.count());
+    if let Err(error) = file.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes())) {
+        eprintln!("annulus: ANNULUS_TRACE: {error}");
     }
 }

@@ -70,3 +70,9 @@ impl fmt::Display for Event {
         write!(f, "{seconds:>6}.{rest:09}  p{process:<3} {what:<9} {name:<10} {number:>8} {answer:>8}")
     }
 }
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.events.iter().try_for_each(|event| writeln!(f, "{event}"))
+    }
+}

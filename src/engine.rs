@@ -192,10 +192,14 @@ impl Engine {
     }
 
     /// Fires the timers that are due. No clock is read when there are none.
+    #[inline]
     pub(crate) fn fire_timers(&self) {
-        if self.wheel.borrow().is_empty() {
-            return;
+        if !self.wheel.borrow().is_empty() {
+            self.fire_due();
         }
+    }
+
+    fn fire_due(&self) {
         let now = self.nanoseconds(self.now());
         let mut foreign = Vec::new();
         let mut fired = 0;

@@ -267,7 +267,14 @@ impl<'a> Kernel<'a> {
             true => match self.world.file(self.process, number) {
                 Ok((file, disk)) => Ok(disk.stat_open(file)),
                 // A socket or a pipe: there is nothing to know but its kind.
-                Err(libc::EINVAL) => Ok(Stat { mode: libc::S_IFSOCK | 0o777, links: 1, ..Stat::default() }),
+                Err(libc::EINVAL) => {
+                    #[allow(
+                        clippy::unnecessary_cast,
+                        reason = "its width differs from one system to the next"
+                    )]
+                    let mode = libc::S_IFSOCK as u32 | 0o777;
+                    Ok(Stat { mode, links: 1, ..Stat::default() })
+                }
                 Err(error) => Err(error),
             },
         };

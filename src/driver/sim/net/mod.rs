@@ -37,6 +37,18 @@ use self::udp::Udp;
 use self::unix::{Names, Unix};
 use crate::dice::Dice;
 
+/// POLLRDHUP, which Apple's systems do not have: nothing more will come.
+#[cfg(not(target_vendor = "apple"))]
+const HALF_HANG_UP: i16 = libc::POLLRDHUP;
+#[cfg(target_vendor = "apple")]
+const HALF_HANG_UP: i16 = 0;
+
+/// What socket(2) may be told besides the type, where it can: nothing here waits, or starts another program.
+#[cfg(not(target_vendor = "apple"))]
+const SOCKET_FLAGS: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+#[cfg(target_vendor = "apple")]
+const SOCKET_FLAGS: i32 = 0;
+
 /// What Linux would answer; an error is an `errno`, positive.
 pub(crate) type Answer<T> = Result<T, i32>;
 

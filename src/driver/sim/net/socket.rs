@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::SOCKET_FLAGS;
 use super::address::{plain, shaped};
 use super::pipe::Pipe;
 use super::tcp::Tcp;
@@ -54,7 +55,7 @@ pub(super) fn internet(domain: i32, address: &Address) -> Answer<SocketAddr> {
 
 impl Network {
     pub(crate) fn socket(&mut self, host: HostId, domain: i32, kind: i32, protocol: i32) -> Answer<SocketId> {
-        let kind = kind & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+        let kind = kind & !SOCKET_FLAGS;
         let socket = match domain {
             libc::AF_INET | libc::AF_INET6 => match (kind, protocol) {
                 (_, protocol) if !(0..PROTOCOL_END).contains(&protocol) => return Err(libc::EINVAL),

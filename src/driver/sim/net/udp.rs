@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::HALF_HANG_UP;
 use super::address::{Transport, anywhere, claim, plain, shaped};
 use super::calendar::Event;
 use super::socket::internet;
@@ -49,7 +50,7 @@ impl Udp {
             bits |= libc::POLLERR;
         }
         if self.base.shut_read {
-            bits |= libc::POLLIN | libc::POLLRDHUP;
+            bits |= libc::POLLIN | HALF_HANG_UP;
         }
         if self.base.shut_read && self.base.shut_write {
             bits |= libc::POLLHUP;

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 
 use self::flow::Flow;
 use self::listener::Listener;
+use super::HALF_HANG_UP;
 use super::address::{Transport, anywhere, claim, shaped};
 use super::calendar::Entry;
 use super::socket::internet;
@@ -126,7 +127,7 @@ impl Tcp {
             _ => {}
         }
         if base.shut_read {
-            bits |= libc::POLLIN | libc::POLLRDHUP;
+            bits |= libc::POLLIN | HALF_HANG_UP;
         }
         if !matches!(self.state, State::Asking | State::Asked) {
             if !self.received.is_empty() {

@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use self::message::Message;
 pub(super) use self::name::Names;
+use super::HALF_HANG_UP;
 #[cfg(test)]
 use super::HostId;
 use super::{Address, Answer, Base, Moment, Network, Options, Socket, SocketId, UnixName};
@@ -263,7 +264,7 @@ impl Network {
             bits |= libc::POLLHUP;
         }
         if base.shut_read {
-            bits |= libc::POLLIN | libc::POLLRDHUP;
+            bits |= libc::POLLIN | HALF_HANG_UP;
         }
         let has_ready = matches!(&unix.state, State::Listening { ready, .. } if !ready.is_empty());
         if has_ready || !unix.received.is_empty() {

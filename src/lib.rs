@@ -34,6 +34,11 @@
 //! the next one. To stop an operation and have its buffer back: [`Submitted::timeout`], [`Submitted::cancel_on`] with
 //! a [`CancelToken`]. What is promised, and which test shows it, is in docs/soundness.md.
 //!
+//! # A bad day is a number
+//! The third driver is a world in memory in which a seed decides what happens, and when: see `sim`. Programs that use
+//! this crate can be tested by it as the crate itself is, with several hosts, links that fail, and disks that lose what was
+//! not synced. docs/testing.md has an example.
+//!
 //! # What is not there yet
 //! UDP, Unix sockets, leased buffers, multishot operations, signals, processes, and more than one core. The
 //! changelog says what came when.

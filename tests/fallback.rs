@@ -106,6 +106,10 @@ async fn every_operation() {
     let error = File::open(path("none")).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 
+    let (reader, writer) = annulus::io::pipe().await.unwrap();
+    writer.write_all("water").await.0.unwrap();
+    assert_eq!(reader.read_exact(vec![0; 5]).await.1, b"water");
+
     annulus::nop().await.unwrap();
     assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);
 }

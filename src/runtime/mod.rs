@@ -134,7 +134,7 @@ impl Runtime {
         })
     }
 
-    /// Which driver serves: `"uring"` or `"readiness"`.
+    /// Which driver serves: `"uring"`, `"readiness"` or `"sim"`.
     pub fn driver(&self) -> &'static str {
         self.engine.port.driver_name()
     }
@@ -240,7 +240,7 @@ pub struct Current {
 }
 
 impl Current {
-    /// Which driver serves: `"uring"` or `"readiness"`.
+    /// Which driver serves: `"uring"`, `"readiness"` or `"sim"`.
     ///
     /// # Panics
     /// When used after the run in which it was made.

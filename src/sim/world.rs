@@ -23,7 +23,7 @@ use crate::driver::{Faults, sim};
 ///
 /// let world = World::new(7);
 /// let host = world.host("alone", sim::idle);
-/// host.run(annulus::time::sleep(Duration::from_secs(3600)))?;
+/// host.run(async { annulus::time::sleep(Duration::from_secs(3600)).await })?;
 /// assert!(world.now() >= Duration::from_secs(3600));
 /// # Ok::<(), annulus::sim::Stuck>(())
 /// ```

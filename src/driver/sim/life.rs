@@ -24,7 +24,6 @@ impl World {
     pub(crate) fn submit(&mut self, id: ProcessId, token: Token, request: &Request, begin: Begin) {
         self.note(id, "submit", (request.form.name, token.0), request.fd, request.length.into());
         let pattern = self.dice.next() as u8;
-        // SAFETY (of the driver's contract): the operation was just submitted, so it is in flight until it is answered.
         // SAFETY: the operation was just submitted, so it is in flight until it is answered, and the memory goes with
         // the answer.
         let memory = unsafe { Memory::lent_by(request, pattern) };
@@ -56,13 +55,19 @@ impl World {
     /// A queue that is full is entered, as often as it takes.
     fn queue(&mut self, id: ProcessId, entry: Entry) {
         while self.process(id).queue.len() >= self.process(id).entries_max {
-            let _ = self.enter(id);
+            self.enter(id);
         }
         self.process(id).queue.push_back(entry);
     }
 
+    pub(crate) fn has_entries(&self, process: ProcessId) -> bool {
+        !self.process_ref(process).queue.is_empty()
+    }
+
+    /// What waits for the next enter: entries, and answers that the completion queue had no room for.
     pub(crate) fn queued(&self, process: ProcessId) -> usize {
-        self.process_ref(process).queue.len()
+        let process = self.process_ref(process);
+        process.queue.len() + process.overflow.len()
     }
 
     pub(crate) fn closing(&self, process: ProcessId) -> usize {
@@ -74,12 +79,12 @@ impl World {
     }
 
     /// The system takes what is queued, unless it has no room for it now.
-    pub(crate) fn enter(&mut self, id: ProcessId) -> std::io::Result<()> {
+    pub(crate) fn enter(&mut self, id: ProcessId) {
         let process = &mut self.processes[usize::from(id.0)];
         process.counters.enters += 1;
         if !process.queue.is_empty() && self.dice.happens(process.faults.enter) {
             process.counters.refusals += 1;
-            return Ok(());
+            return;
         }
         while process.answers.len() < process.completions_max {
             let Some(answer) = process.overflow.pop_front() else { break };
@@ -96,7 +101,6 @@ impl World {
                 Entry::Close(number) => self.after(soon, Event::Close(id, number)),
             }
         }
-        Ok(())
     }
 
     /// At once, or nearly.
@@ -114,6 +118,25 @@ impl World {
     }
 
     // What becomes of them.
+
+    /// A number is closed that nothing names (I4).
+    pub(super) fn close_number(&mut self, id: ProcessId, number: i32) {
+        self.note(id, "close", ("", 0), number, 0);
+        let process = self.process(id);
+        process.closing = process.closing.saturating_sub(1);
+        // What is done names it no more, though its answer is on its way: a close, of the number's last user.
+        let names =
+            |running: &&Running| running.request.fd == number && !matches!(running.stage, Stage::Answered(_));
+        let named = process.running.values().find(names);
+        let named = named.map(|running| running.request.form.name);
+        assert!(
+            named.is_none(),
+            "the descriptor {number} is closed under a {} that names it (I4)",
+            named.unwrap_or("")
+        );
+        let closed = process.remove(number);
+        closed.into_iter().for_each(|opened| self.release(id, opened));
+    }
 
     /// The system does what is asked, or finds that it would have to wait.
     pub(super) fn attempt(&mut self, id: ProcessId, token: Token) {

@@ -162,7 +162,7 @@ impl Sim {
     pub(crate) fn flush(&mut self, due: bool) -> io::Result<()> {
         let mut world = self.world.borrow_mut();
         if due || world.queued(self.process) > 0 {
-            world.enter(self.process)?;
+            world.enter(self.process);
             if self.alone.is_some() {
                 world.pass();
             }
@@ -173,11 +173,11 @@ impl Sim {
     /// Lets time pass until there is an answer, somebody rings, or the limit has come.
     pub(crate) fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
         let mut world = self.world.borrow_mut();
-        world.enter(self.process)?;
+        world.enter(self.process);
         let Some(bell) = &self.alone else { return Ok(()) };
         // Refused for now: nobody else would come back to it.
-        while world.queued(self.process) > 0 {
-            world.enter(self.process)?;
+        while world.has_entries(self.process) {
+            world.enter(self.process);
         }
         let limit = limit.map(|limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
         let end = limit.map(|limit| world.now().saturating_add(limit));

@@ -274,13 +274,7 @@ impl World {
             Event::Cancel(process, token) => self.stop(process, token),
             Event::Answer(process, token) => self.deliver(process, token),
             Event::Repeat(process, token, answer) => self.process(process).answer(token, answer),
-            Event::Close(process, number) => {
-                self.note(process, "close", ("", 0), number, 0);
-                let closed = self.process(process).remove(number);
-                closed.into_iter().for_each(|opened| self.release(process, opened));
-                let closing = &mut self.process(process).closing;
-                *closing = closing.saturating_sub(1);
-            }
+            Event::Close(process, number) => self.close_number(process, number),
         }
     }
 

@@ -3,6 +3,7 @@
 //! It never goes back. Whoever needs the time asks here, and not the system, so that all of a loop agrees.
 
 use std::cell::Cell;
+#[cfg(feature = "sim")]
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,8 +13,6 @@ pub(crate) struct Clock {
     stopped: Cell<Option<Stopped>>,
     /// How far the hands are from the system's since they were last let go: behind where negative, in nanoseconds.
     ahead: Cell<i64>,
-    /// What keeps stopped hands from being moved on by an idle loop.
-    holds: Rc<Cell<u32>>,
     #[cfg(feature = "sim")]
     world: Option<Rc<WorldClock>>,
 }
@@ -96,26 +95,6 @@ impl Clock {
             wall: before.wall.checked_add(span).unwrap_or(before.wall),
         });
         self.stopped.set(moved);
-    }
-
-    /// While there is a hold, an idle loop waits really: something is at work outside of it.
-    pub(crate) fn hold(&self) -> ClockHold {
-        self.holds.set(self.holds.get() + 1);
-        ClockHold(Rc::clone(&self.holds))
-    }
-
-    /// Whether an idle loop moves the hands on to the next deadline, instead of waiting for it.
-    pub(crate) fn jumps(&self) -> bool {
-        self.is_stopped() && self.holds.get() == 0
-    }
-}
-
-/// See [`Clock::hold`].
-pub(crate) struct ClockHold(Rc<Cell<u32>>);
-
-impl Drop for ClockHold {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }
 

@@ -14,6 +14,7 @@ support::on_every_driver! {
     a_day_of_sleeps_takes_no_time,
     timers_fire_in_their_order,
     what_completes_comes_before_what_is_far_off,
+    what_another_thread_is_at_comes_before_what_is_far_off,
     a_time_out_of_what_never_comes_ends_at_once,
     advancing_fires_what_is_due_and_nothing_else,
     a_blocking_closure_holds_the_clock,
@@ -70,6 +71,15 @@ async fn what_completes_comes_before_what_is_far_off() {
         heard.expect("the answer is on its way, and the hour is not over").0.unwrap();
     }
     echo.await.unwrap();
+}
+
+async fn what_another_thread_is_at_comes_before_what_is_far_off() {
+    pause();
+    for _ in 0..50 {
+        // Done by a thread of the kernel's, or by a helper.
+        let asked = timeout(HOUR, annulus::fs::metadata("/tmp")).await;
+        assert!(asked.expect("the hour is not over").unwrap().is_dir());
+    }
 }
 
 async fn a_time_out_of_what_never_comes_ends_at_once() {

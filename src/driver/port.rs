@@ -16,7 +16,7 @@ use super::control::{Control, Reply};
 use super::descriptor::Hold;
 use super::fork;
 use super::lent::Lent;
-use super::operation::{Begin, Completion, Request};
+use super::operation::{Begin, Completion, Request, Wait};
 use super::slots::{Found, LastLook, Orphan, Slots, Token};
 use super::{Counters, Driver};
 use crate::clock::Clock;
@@ -99,7 +99,8 @@ impl Port {
     pub(crate) fn submit(&self, request: &Request, begin: Begin, waiter: Waiter) -> Token {
         self.given.set(true);
         let mut pair = self.pair.borrow_mut();
-        let token = pair.slots.insert(waiter, request.fd, Lent::by(request));
+        let ends_by_itself = request.form.wait == Wait::Helper;
+        let token = pair.slots.insert(waiter, request.fd, ends_by_itself, Lent::by(request));
         pair.driver.push(token, request, begin);
         token
     }
@@ -378,6 +379,11 @@ impl Port {
 
     pub(crate) fn orphans(&self) -> usize {
         self.pair.borrow().slots.orphans()
+    }
+
+    /// Whether a helper, or a thread of the kernel's, is at something.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.pair.borrow().slots.some_end_by_themselves()
     }
 
     /// Completions that found no slot.

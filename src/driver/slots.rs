@@ -74,6 +74,8 @@ struct Slot {
     /// No submission's, while the slot is free.
     token: Token,
     fd: i32,
+    /// A thread of the kernel's or a helper is at it: it ends without anybody's doing.
+    ends_by_itself: bool,
     lent: Lent,
     state: State,
 }
@@ -134,7 +136,7 @@ impl Default for Slots {
 
 impl Slots {
     #[inline]
-    pub(crate) fn insert(&mut self, waiter: Waiter, fd: i32, lent: Lent) -> Token {
+    pub(crate) fn insert(&mut self, waiter: Waiter, fd: i32, ends_by_itself: bool, lent: Lent) -> Token {
         let index = match self.slots.get(self.free as usize) {
             Some(Slot { state: State::Free { next }, .. }) => std::mem::replace(&mut self.free, *next),
             _ => self.grow(),
@@ -144,6 +146,7 @@ impl Slots {
         let slot = &mut self.slots[index as usize];
         slot.token = token;
         slot.fd = fd;
+        slot.ends_by_itself = ends_by_itself;
         slot.lent = lent;
         slot.set(State::Waiting(waiter));
         self.in_flight += 1;
@@ -157,6 +160,7 @@ impl Slots {
         self.slots.push(Slot {
             token: NO_TOKEN,
             fd: -1,
+            ends_by_itself: false,
             lent: Lent::default(),
             state: State::Free { next: NONE },
         });
@@ -184,6 +188,11 @@ impl Slots {
     pub(crate) fn tokens(&self, fd: Option<i32>) -> Vec<Token> {
         let wanted = |slot: &&Slot| slot.is_in_flight() && fd.is_none_or(|fd| fd == slot.fd);
         self.slots.iter().filter(wanted).map(|slot| slot.token).collect()
+    }
+
+    /// Whether anything in flight ends without anybody's doing.
+    pub(crate) fn some_end_by_themselves(&self) -> bool {
+        self.slots.iter().any(|slot| slot.is_in_flight() && slot.ends_by_itself)
     }
 
     /// Whether a submission has no completion yet.
@@ -284,7 +293,7 @@ mod tests {
     #[test]
     fn a_completion_that_comes_twice_finds_nothing() {
         let mut slots = Slots::default();
-        let token = slots.insert(waiter(), -1, Lent::default());
+        let token = slots.insert(waiter(), -1, false, Lent::default());
         assert!(matches!(slots.complete(token, Completion::of(1)), Found::Foreign(_)));
         assert!(matches!(slots.complete(token, Completion::of(2)), Found::Nothing));
         assert_eq!(slots.answer(token), Some(Completion::of(1)));
@@ -293,10 +302,10 @@ mod tests {
     #[test]
     fn a_late_completion_does_not_touch_the_next_user_of_its_slot() {
         let mut slots = Slots::default();
-        let first = slots.insert(waiter(), -1, Lent::default());
+        let first = slots.insert(waiter(), -1, false, Lent::default());
         slots.complete(first, Completion::of(1));
         assert!(slots.answer(first).is_some());
-        let second = slots.insert(waiter(), -1, Lent::default());
+        let second = slots.insert(waiter(), -1, false, Lent::default());
         assert_eq!(first.index(), second.index(), "the slot is used again");
         assert!(matches!(slots.complete(first, Completion::of(7)), Found::Nothing));
         assert_eq!(slots.answer(second), None);
@@ -306,8 +315,8 @@ mod tests {
     #[test]
     fn only_what_is_in_flight_is_listed() {
         let mut slots = Slots::default();
-        let first = slots.insert(waiter(), 7, Lent::default());
-        let second = slots.insert(waiter(), 7, Lent::default());
+        let first = slots.insert(waiter(), 7, false, Lent::default());
+        let second = slots.insert(waiter(), 7, false, Lent::default());
         slots.complete(first, Completion::of(1));
         assert_eq!(slots.tokens(Some(7)), [second], "answered");
         assert!(slots.answer(first).is_some());

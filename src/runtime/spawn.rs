@@ -61,9 +61,7 @@ pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
 pub fn spawn_blocking<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let mut running = Submitted::new(Blocking::new(closure));
     running.start();
-    let at_work = expect_current("annulus::spawn_blocking", |engine| engine.clock.hold());
     spawn(async move {
-        let _at_work = at_work;
         match running.await {
             Ok(Ok(value)) => value,
             Ok(Err(panic)) => resume_unwind(panic),

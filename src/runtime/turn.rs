@@ -73,7 +73,8 @@ fn run_batch(engine: &Engine) -> bool {
 fn sleep(engine: &Engine) -> io::Result<()> {
     engine.flushed();
     let limit = engine.next_deadline().map(|deadline| deadline.saturating_duration_since(engine.now()));
-    let stands_still = limit.filter(|limit| !limit.is_zero() && engine.clock.jumps());
+    let stands_still =
+        limit.filter(|limit| !limit.is_zero() && engine.clock.is_stopped() && !engine.port.is_at_work());
     let limit = match stands_still {
         // What is in flight gets a chance to come first.
         Some(_) => Some(if engine.port.in_flight() > 0 { STILL } else { Duration::ZERO }),

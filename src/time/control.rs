@@ -16,9 +16,9 @@ pub fn wall_clock() -> SystemTime {
 /// Stops the loop's clock: [`now`](super::now) stands still until [`advance`] or [`resume`].
 ///
 /// A loop that has nothing to do but to wait for a timer moves the clock on to it at once, so that an hour of sleeps
-/// takes no time. Before that, whatever is in flight gets a millisecond of real time to complete; while a
-/// [`spawn_blocking`](crate::spawn_blocking) is at work the clock is not moved. For tests: a real peer does not know that
-/// time stands still.
+/// takes no time. Not while a file operation or a [`spawn_blocking`](crate::spawn_blocking) is at work, which end by themselves; and
+/// what else is in flight gets a millisecond of real time first. For tests: a real peer does not know that time stands
+/// still.
 ///
 /// In a simulated world time is virtual anyway, and does the same by itself: there this does nothing.
 ///

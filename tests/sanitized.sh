@@ -23,5 +23,6 @@ measures=(--skip a_million_tasks --skip a_thousand_runtimes --skip memory_flat)
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitized"
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="${RUSTFLAGS:-} -Zsanitizer=address" ASAN_OPTIONS=detect_leaks=1
 exec cargo test --target "$target" --lib --test lossless --test faults --test panics --test stop --test tcp --test time \
-    --test cancel --test fs --test task --test queues --test handles --test shutdown --test fallback \
+    --test cancel --test fs --test task --test queues --test handles --test shutdown --test fallback --test programs \
+    --test worlds --test pipe \
     -- "${on_purpose[@]}" "${measures[@]}"

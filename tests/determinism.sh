@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 hash_of() {
-    cargo test "$@" --test worlds the_same_seed -- --nocapture 2>/dev/null | grep -o 'the hash of 100 worlds: .*'
+    cargo test "$@" --test worlds the_same_seed -- --nocapture | grep -o 'the hash of 100 worlds: .*'
 }
 
 debug=$(hash_of)

@@ -276,6 +276,22 @@ fn what_a_host_runs_may_crash_it() {
 }
 
 #[test]
+fn what_a_host_runs_may_kill_it_and_what_it_wrote_stays() {
+    sim::check(20, |world| {
+        let host = world.host("fragile", sim::idle);
+        let itself = host.clone();
+        let ended = host.run(async move {
+            fs::write("/note", "not synced").await.0.unwrap();
+            itself.kill();
+            sleep(SECOND).await;
+        });
+        assert!(ended.unwrap_err().to_string().contains("crashed") && !host.is_up());
+        host.restart();
+        assert_eq!(host.run(fs::read("/note")).unwrap().unwrap(), b"not synced");
+    });
+}
+
+#[test]
 fn main_runs_again_after_each_restart() {
     let world = World::new(5);
     let starts = Rc::new(Cell::new(0));

@@ -38,9 +38,16 @@ struct Inside {
     main: Main,
     life: RefCell<Option<Life>>,
     faults: RefCell<Option<Faults>>,
-    /// While it turns, what it runs may not crash it: the crash comes after the turn.
+    /// While it turns, what it runs may not end it: the end comes after the turn.
     is_turning: Cell<bool>,
-    is_to_crash: Cell<bool>,
+    is_to_end: Cell<Option<End>>,
+}
+
+/// How a life ends before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Crash,
+    Kill,
 }
 
 /// From a start to a crash.
@@ -61,7 +68,7 @@ impl Host {
             life: RefCell::new(None),
             faults: RefCell::new(None),
             is_turning: Cell::new(false),
-            is_to_crash: Cell::new(false),
+            is_to_end: Cell::new(None),
         }))
     }
 
@@ -142,26 +149,31 @@ impl Host {
     ///
     /// Called by what the host itself runs, it happens at the end of the turn.
     pub fn crash(&self) {
-        if self.0.is_turning.get() {
-            self.0.is_to_crash.set(true);
-            return;
-        }
-        let Some(life) = self.0.life.take() else { return };
-        self.0.inner.borrow_mut().crash(self.0.id);
-        // What its tasks do when they are dropped reaches nobody.
-        drop(life);
+        self.end(End::Crash);
     }
 
     /// Ends what the host runs, as SIGKILL does: its tasks are gone, and the system closes what it had open. What it
     /// has written stays written.
     ///
-    /// Called by what the host itself runs, it is a [`crash`](Self::crash).
+    /// Called by what the host itself runs, it happens at the end of the turn.
     pub fn kill(&self) {
+        self.end(End::Kill);
+    }
+
+    fn end(&self, end: End) {
         if self.0.is_turning.get() {
-            return self.crash();
+            // A crash is the worse of the two.
+            let worse = self.0.is_to_end.take().filter(|before| *before == End::Crash).unwrap_or(end);
+            return self.0.is_to_end.set(Some(worse));
         }
         let Some(life) = self.0.life.take() else { return };
-        self.0.inner.borrow_mut().kill(self.0.id);
+        let mut world = self.0.inner.borrow_mut();
+        match end {
+            End::Crash => world.crash(self.0.id),
+            End::Kill => world.kill(self.0.id),
+        }
+        drop(world);
+        // What its tasks do when they are dropped reaches nobody.
         drop(life);
     }
 
@@ -254,8 +266,8 @@ impl Host {
         self.0.is_turning.set(false);
         drop(runtime);
         turned.expect("a simulated driver refuses for now, and never for good");
-        if self.0.is_to_crash.take() {
-            return self.crash();
+        if let Some(end) = self.0.is_to_end.take() {
+            return self.end(end);
         }
         let finished = self.0.life.borrow_mut().as_mut().and_then(|life| {
             let main = life.main.take_if(|main| main.is_finished());

@@ -55,9 +55,10 @@ impl fmt::Display for Stuck {
                 "at {when} nothing can happen any more: no answer is under way and no timer is armed"
             )?,
             Why::TooLong => write!(f, "at {when} patience ended (World::set_patience)")?,
-            Why::Crashed(host) => {
-                write!(f, "at {when} the host {host:?} had crashed before the future was ready")?
-            }
+            Why::Crashed(host) => write!(
+                f,
+                "at {when} the host {host:?} had crashed, or was killed, before the future was ready"
+            )?,
         }
         write!(f, "; seed {}", self.seed)?;
         for (name, is_up, tasks) in &self.hosts {

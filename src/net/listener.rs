@@ -1,79 +1,36 @@
-//! Listening for TCP connections.
+//! Listening for connections.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::addresses::{ToSocketAddrs, resolve};
-use super::{TcpStream, socket};
+use super::family::{Family, Inet};
+use super::socket;
+use super::stream::Stream;
 use crate::cancel::{CancelToken, Cancelled};
 #[cfg(feature = "sim")]
 use crate::driver::Faults;
-use crate::driver::{Descriptor, Hold, Property, Setting};
+use crate::driver::{Descriptor, Hold};
 use crate::op::{self, CancelWhen, Cancellable, Stop, Submitted};
 use crate::time::{Sleep, sleep};
 
-/// How many connections may wait to be accepted, unless asked for otherwise. The system's own limit
-/// (net.core.somaxconn) holds as well.
-const BACKLOG: u32 = 1024;
-
-/// Listens for TCP connections.
-///
-/// # Examples
-/// ```
-/// # fn main() -> std::io::Result<()> {
-/// use annulus::net::{TcpListener, TcpStream};
-///
-/// annulus::run(async {
-///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-///     let address = listener.local_addr()?;
-///     let client = annulus::spawn(TcpStream::connect(address));
-///     let (stream, peer) = listener.accept().await?;
-///     assert_eq!(stream.peer_addr()?, peer);
-///     client.await??;
-///     Ok(())
-/// })?
-/// # }
-/// ```
-pub struct TcpListener {
+/// Listens for connections: a [`TcpListener`](super::TcpListener) is one.
+pub struct Listener<F> {
     socket: Descriptor,
+    family: PhantomData<F>,
 }
 
-impl TcpListener {
-    /// Listens at the first of the addresses that can be bound. Port 0 lets the system choose; ask
-    /// [`local_addr`](Self::local_addr).
-    ///
-    /// SO_REUSEADDR is set, so that a server can be started again at once.
-    ///
-    /// # Errors
-    /// Those of bind(2) and listen(2), with the remedy in the text where there is one; those of resolving a name.
-    ///
-    /// # Cancel safety
-    /// Dropping it closes what was opened.
-    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        TcpListener::bind_with_backlog(address, BACKLOG).await
+impl<F: Family> Listener<F> {
+    pub(super) fn new(socket: Descriptor) -> Listener<F> {
+        Listener { socket, family: PhantomData }
     }
 
-    /// As [`bind`](Self::bind), with a length of the queue of connections that wait to be accepted.
-    ///
-    /// # Errors
-    /// As [`bind`](Self::bind).
-    ///
-    /// # Cancel safety
-    /// As [`bind`](Self::bind).
-    pub async fn bind_with_backlog(address: impl ToSocketAddrs, backlog: u32) -> io::Result<TcpListener> {
-        let mut last = None;
-        for address in resolve(address).await? {
-            match listen(address, backlog).await {
-                Ok(socket) => return Ok(TcpListener { socket }),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.expect("resolving gives at least one address"))
+    pub(super) fn socket(&self) -> &Descriptor {
+        &self.socket
     }
 
     /// Waits for a connection: its stream, and who connected.
@@ -84,32 +41,20 @@ impl TcpListener {
     /// # Errors
     /// Those of accept(2). EMFILE and ENFILE mean that descriptors are used up: wait a little and go on, the
     /// connection waits as well.
-    pub fn accept(&self) -> Accept {
-        Accept { accept: Submitted::new(op::Accept::new(self.socket.hold())), listener: self.socket.hold() }
+    pub fn accept(&self) -> Accept<F> {
+        Accept {
+            accept: Submitted::new(op::Accept::new(self.socket.hold())),
+            listener: self.socket.hold(),
+            family: PhantomData,
+        }
     }
 
     /// Where it listens.
     ///
     /// # Errors
     /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        socket::local_name(&self.socket)
-    }
-
-    /// Sets the time to live of packets, in hops, also of connections that are accepted.
-    ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
-        socket::set(&self.socket, Setting::Ttl(hops))
-    }
-
-    /// The time to live of packets, in hops.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn ttl(&self) -> io::Result<u32> {
-        Ok(socket::number(&self.socket, Property::Ttl)? as u32)
+    pub fn local_addr(&self) -> io::Result<F::Address> {
+        F::address(socket::local_name(&self.socket)?)
     }
 
     /// What may go wrong with this listener in a simulation from now on, and how often, instead of what may go wrong on its
@@ -135,71 +80,67 @@ impl TcpListener {
     }
 }
 
-async fn listen(address: SocketAddr, backlog: u32) -> io::Result<Descriptor> {
-    let socket = socket::tcp(&address).await?;
-    socket::set(&socket, Setting::ReuseAddress(true))?;
-    socket::bind(&socket, address)?;
-    socket::listen(&socket, backlog)?;
-    Ok(socket)
-}
-
-impl fmt::Debug for TcpListener {
+impl<F: Family> fmt::Debug for Listener<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpListener").field("local_addr", &self.local_addr().ok()).finish()
+        f.debug_struct(F::LISTENER).field("local_addr", &self.local_addr().ok()).finish()
     }
 }
 
-/// The future of [`TcpListener::accept`].
+/// The future of [`Listener::accept`].
 ///
 /// # Cancel safety
 /// Nothing is lost by dropping it: a connection that is accepted all the same is given to the next accept.
 #[must_use = "an accept does nothing until it is awaited"]
-pub struct Accept {
+pub struct Accept<F = Inet> {
     accept: Submitted<op::Accept>,
     /// To ask again. Not a handle: an accept that waits ends when the listener is dropped.
     listener: Hold,
+    family: PhantomData<F>,
 }
 
-impl fmt::Debug for Accept {
+/// The family is only a name.
+impl<F> Unpin for Accept<F> {}
+
+impl<F> fmt::Debug for Accept<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.accept.fmt(f)
     }
 }
 
-impl Accept {
+impl<F: Family> Accept<F> {
     /// Asks the kernel to stop; await the future afterwards. See [`Submitted::cancel`].
     pub fn cancel(&mut self) {
         self.accept.cancel();
     }
 
     /// Asks the kernel to stop when `signal` is ready. See [`Submitted::cancel_when`].
-    pub fn cancel_when<F: Future>(self, signal: F) -> CancelWhen<Accept, F> {
+    pub fn cancel_when<S: Future>(self, signal: S) -> CancelWhen<Self, S> {
         CancelWhen::new(self, Stop::Cancelled, signal)
     }
 
     /// Asks the kernel to stop when the token is cancelled. See [`Submitted::cancel_on`].
-    pub fn cancel_on(self, token: &CancelToken) -> CancelWhen<Accept, Cancelled> {
+    pub fn cancel_on(self, token: &CancelToken) -> CancelWhen<Self, Cancelled> {
         self.cancel_when(token.cancelled())
     }
 
     /// Asks the kernel to stop when `span` is over. See [`Submitted::timeout`].
-    pub fn timeout(self, span: Duration) -> CancelWhen<Accept, Sleep> {
+    pub fn timeout(self, span: Duration) -> CancelWhen<Self, Sleep> {
         CancelWhen::new(self, Stop::TimedOut, sleep(span))
     }
 }
 
-impl Cancellable for Accept {
+impl<F: Family> Cancellable for Accept<F> {
     fn stop(&mut self, why: Stop) {
         self.accept.stop(why);
     }
 }
 
-impl Future for Accept {
-    type Output = io::Result<(TcpStream, SocketAddr)>;
+impl<F: Family> Future for Accept<F> {
+    type Output = io::Result<(Stream<F>, F::Address)>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let stream = TcpStream::new(ready!(Pin::new(&mut self.accept).poll(cx))?);
+            let stream = Stream::new(ready!(Pin::new(&mut self.accept).poll(cx))?);
             match stream.peer_addr() {
                 Ok(peer) => return Poll::Ready(Ok((stream, peer))),
                 // It was reset before anybody could look at it: there is nobody to talk to. An error here would end

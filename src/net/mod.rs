@@ -1,12 +1,16 @@
 //! Sockets.
 
 mod addresses;
+mod family;
 mod listener;
 mod socket;
 mod split;
 mod stream;
+mod tcp;
 
 pub use addresses::ToSocketAddrs;
-pub use listener::{Accept, TcpListener};
+pub use family::{Family, Inet};
+pub use listener::{Accept, Listener};
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
-pub use stream::TcpStream;
+pub use stream::Stream;
+pub use tcp::{TcpListener, TcpStream};

@@ -50,17 +50,17 @@ pub(super) fn plan_faults(socket: &Descriptor, faults: &Faults) -> io::Result<()
     control(socket, Control::Plan(faults)).map(drop)
 }
 
-pub(super) fn local_name(socket: &Descriptor) -> io::Result<SocketAddr> {
+pub(super) fn local_name(socket: &Descriptor) -> io::Result<SockAddr> {
     name(control(socket, Control::LocalName)?)
 }
 
-pub(super) fn peer_name(socket: &Descriptor) -> io::Result<SocketAddr> {
+pub(super) fn peer_name(socket: &Descriptor) -> io::Result<SockAddr> {
     name(control(socket, Control::PeerName)?)
 }
 
-fn name(reply: Reply) -> io::Result<SocketAddr> {
+fn name(reply: Reply) -> io::Result<SockAddr> {
     match reply {
-        Reply::Name(name) => name.as_socket().ok_or_else(|| unexpected("not an internet address")),
+        Reply::Name(name) => Ok(name),
         other => Err(unexpected(&format!("{other:?}"))),
     }
 }

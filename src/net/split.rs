@@ -6,41 +6,43 @@ use std::io;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::TcpStream;
+use super::family::Family;
+use super::stream::Stream;
+use super::tcp::TcpStream;
 use crate::buf::{IoBuf, IoBufMut};
 use crate::io::{AsyncRead, AsyncWrite};
 
 /// The reading half of a borrowed stream. All that the stream can do with `&self` can be done by it.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadHalf<'a>(&'a TcpStream);
+#[derive(Debug)]
+pub struct ReadHalf<'a, S = TcpStream>(&'a S);
 
 /// The writing half of a borrowed stream. All that the stream can do with `&self` can be done by it.
-#[derive(Clone, Copy, Debug)]
-pub struct WriteHalf<'a>(&'a TcpStream);
+#[derive(Debug)]
+pub struct WriteHalf<'a, S = TcpStream>(&'a S);
 
 /// The reading half of a stream that two tasks own.
 #[derive(Debug)]
-pub struct OwnedReadHalf(Rc<TcpStream>);
+pub struct OwnedReadHalf<S = TcpStream>(Rc<S>);
 
 /// The writing half of a stream that two tasks own.
 #[derive(Debug)]
-pub struct OwnedWriteHalf(Rc<TcpStream>);
+pub struct OwnedWriteHalf<S = TcpStream>(Rc<S>);
 
-pub(super) fn borrowed(stream: &TcpStream) -> (ReadHalf<'_>, WriteHalf<'_>) {
+pub(super) fn borrowed<S>(stream: &S) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
     (ReadHalf(stream), WriteHalf(stream))
 }
 
-pub(super) fn owned(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+pub(super) fn owned<S>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
     let stream = Rc::new(stream);
     (OwnedReadHalf(Rc::clone(&stream)), OwnedWriteHalf(stream))
 }
 
-impl OwnedReadHalf {
+impl<F: Family> OwnedReadHalf<Stream<F>> {
     /// Makes the stream whole again.
     ///
     /// # Errors
     /// [`ReuniteError`], with both halves, if they are not of the same stream.
-    pub fn reunite(self, other: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, other: OwnedWriteHalf<Stream<F>>) -> Result<Stream<F>, ReuniteError<Stream<F>>> {
         if !self.0.is(&other.0) {
             return Err(ReuniteError(self, other));
         }
@@ -49,81 +51,95 @@ impl OwnedReadHalf {
     }
 }
 
-impl OwnedWriteHalf {
+impl<F: Family> OwnedWriteHalf<Stream<F>> {
     /// Makes the stream whole again.
     ///
     /// # Errors
     /// [`ReuniteError`], with both halves, if they are not of the same stream.
-    pub fn reunite(self, other: OwnedReadHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, other: OwnedReadHalf<Stream<F>>) -> Result<Stream<F>, ReuniteError<Stream<F>>> {
         other.reunite(self)
     }
 }
 
 /// Two halves that are not of the same stream, given back.
 #[derive(Debug)]
-pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+pub struct ReuniteError<S = TcpStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
-impl fmt::Display for ReuniteError {
+impl<S> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the two halves are not of the same stream")
     }
 }
 
-impl std::error::Error for ReuniteError {}
+impl<S: fmt::Debug> std::error::Error for ReuniteError<S> {}
+
+impl<S> Clone for ReadHalf<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for ReadHalf<'_, S> {}
+
+impl<S> Clone for WriteHalf<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for WriteHalf<'_, S> {}
 
 macro_rules! half {
-    ($half:ty) => {
-        impl Deref for $half {
-            type Target = TcpStream;
+    ($(<$life:lifetime>)? $half:ident) => {
+        impl<S> Deref for $half<$($life,)? S> {
+            type Target = S;
 
-            fn deref(&self) -> &TcpStream {
+            fn deref(&self) -> &S {
                 &self.0
             }
         }
     };
 }
 
-half!(ReadHalf<'_>);
-half!(WriteHalf<'_>);
+half!(<'_> ReadHalf);
+half!(<'_> WriteHalf);
 half!(OwnedReadHalf);
 half!(OwnedWriteHalf);
 
-impl AsyncRead for ReadHalf<'_> {
-    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        self.0.read(buffer)
-    }
+macro_rules! reads {
+    ($half:ty) => {
+        impl<F: Family> AsyncRead for $half {
+            fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+                Stream::read(self, buffer)
+            }
 
-    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        self.0.read_exact(buffer)
-    }
+            fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+                Stream::read_exact(self, buffer)
+            }
+        }
+    };
 }
 
-impl AsyncWrite for WriteHalf<'_> {
-    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        self.0.write(buffer)
-    }
+macro_rules! writes {
+    ($half:ty) => {
+        impl<F: Family> AsyncWrite for $half {
+            fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
+                Stream::write(self, buffer)
+            }
 
-    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        self.0.write_all(buffer)
-    }
+            fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
+                Stream::write_all(self, buffer)
+            }
+        }
+    };
 }
 
-impl AsyncRead for OwnedReadHalf {
-    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        self.0.read(buffer)
-    }
+reads!(Stream<F>);
+reads!(&Stream<F>);
+reads!(ReadHalf<'_, Stream<F>>);
+reads!(OwnedReadHalf<Stream<F>>);
 
-    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        self.0.read_exact(buffer)
-    }
-}
-
-impl AsyncWrite for OwnedWriteHalf {
-    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        self.0.write(buffer)
-    }
-
-    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        self.0.write_all(buffer)
-    }
-}
+writes!(Stream<F>);
+writes!(&Stream<F>);
+writes!(WriteHalf<'_, Stream<F>>);
+writes!(OwnedWriteHalf<Stream<F>>);

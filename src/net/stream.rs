@@ -1,73 +1,36 @@
-//! TCP connections.
+//! Connections: two directions of bytes, whatever the family of the addresses.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
-use std::time::Duration;
+use std::marker::PhantomData;
+use std::net::Shutdown;
 
-use socket2::SockAddr;
-
-use super::addresses::{ToSocketAddrs, resolve};
+use super::family::Family;
 use super::socket;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::buf::{IoBuf, IoBufMut};
 #[cfg(feature = "sim")]
 use crate::driver::Faults;
 use crate::driver::{Descriptor, Property, Setting};
-use crate::io::{AsyncRead, AsyncWrite};
-use crate::op::{self, Connect, Recv, Recvmsg, Send, Sendmsg, Settle, Submitted, Whole};
+use crate::op::{self, Recv, Recvmsg, Send, Sendmsg, Settle, Submitted, Whole};
 
-/// A TCP connection.
+/// A connection: a [`TcpStream`](super::TcpStream) is one.
 ///
 /// Reading and writing take `&self`: each direction lets one operation at a time through, first come first
 /// served, and the two directions do not wait for each other. Dropping the stream ends what is in flight on it
 /// and closes it, without waiting; the peer then sees the end.
-///
-/// # Examples
-/// ```
-/// # fn main() -> std::io::Result<()> {
-/// use annulus::net::{TcpListener, TcpStream};
-///
-/// annulus::run(async {
-///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-///     let client = TcpStream::connect(listener.local_addr()?).await?;
-///     let (server, _) = listener.accept().await?;
-///
-///     client.write_all("hello").await.0?;
-///     let (result, buffer) = server.read(Vec::with_capacity(64)).await;
-///     assert_eq!(result?, 5);
-///     assert_eq!(buffer, b"hello");
-///     Ok(())
-/// })?
-/// # }
-/// ```
-pub struct TcpStream {
+pub struct Stream<F> {
     socket: Descriptor,
+    family: PhantomData<F>,
 }
 
-impl TcpStream {
-    pub(super) fn new(socket: Descriptor) -> TcpStream {
-        TcpStream { socket }
+impl<F: Family> Stream<F> {
+    pub(super) fn new(socket: Descriptor) -> Stream<F> {
+        Stream { socket, family: PhantomData }
     }
 
-    /// Connects to the first of the addresses that answers.
-    ///
-    /// # Errors
-    /// Those of connect(2), of the last address that was tried; those of resolving a name.
-    ///
-    /// # Cancel safety
-    /// Dropping it closes what was opened.
-    pub async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        let mut last = None;
-        for address in resolve(address).await? {
-            let socket = socket::tcp(&address).await?;
-            match Submitted::new(Connect::new(socket.hold(), SockAddr::from(address))).await {
-                Ok(()) => return Ok(TcpStream { socket }),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.expect("resolving gives at least one address"))
+    pub(super) fn socket(&self) -> &Descriptor {
+        &self.socket
     }
 
     /// Reads some bytes into the buffer, from its beginning up to all the room that it has, and sets its length to
@@ -225,13 +188,13 @@ impl TcpStream {
     }
 
     /// Two halves that borrow the stream, for reading and writing in one task.
-    pub fn split(&self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    pub fn split(&self) -> (ReadHalf<'_, Self>, WriteHalf<'_, Self>) {
         split::borrowed(self)
     }
 
     /// Two halves that own the stream together, for reading and writing in two tasks. When both are dropped the
     /// stream is closed; dropping one does nothing to its direction: say [`shutdown`](Self::shutdown).
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+    pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
         split::owned(self)
     }
 
@@ -239,80 +202,16 @@ impl TcpStream {
     ///
     /// # Errors
     /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        socket::local_name(&self.socket)
+    pub fn local_addr(&self) -> io::Result<F::Address> {
+        F::address(socket::local_name(&self.socket)?)
     }
 
     /// The address of the other end.
     ///
     /// # Errors
     /// Those of getpeername(2).
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        socket::peer_name(&self.socket)
-    }
-
-    /// Sends small writes at once instead of gathering them (Nagle's algorithm off).
-    ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        socket::set(&self.socket, Setting::Nodelay(on))
-    }
-
-    /// Whether small writes are sent at once.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn nodelay(&self) -> io::Result<bool> {
-        socket::flag(&self.socket, Property::Nodelay)
-    }
-
-    /// Lets the system find out by itself that a silent peer is gone.
-    ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_keepalive(&self, on: bool) -> io::Result<()> {
-        socket::set(&self.socket, Setting::Keepalive(on))
-    }
-
-    /// Whether the system looks after a silent peer.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn keepalive(&self) -> io::Result<bool> {
-        socket::flag(&self.socket, Property::Keepalive)
-    }
-
-    /// How long closing may take to send what was written; zero resets the connection instead.
-    ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_linger(&self, span: Option<Duration>) -> io::Result<()> {
-        socket::set(&self.socket, Setting::Linger(span))
-    }
-
-    /// How long closing may take to send what was written.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn linger(&self) -> io::Result<Option<Duration>> {
-        socket::span(&self.socket, Property::Linger)
-    }
-
-    /// Sets the time to live of packets, in hops.
-    ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
-        socket::set(&self.socket, Setting::Ttl(hops))
-    }
-
-    /// The time to live of packets, in hops.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn ttl(&self) -> io::Result<u32> {
-        Ok(socket::number(&self.socket, Property::Ttl)? as u32)
+    pub fn peer_addr(&self) -> io::Result<F::Address> {
+        F::address(socket::peer_name(&self.socket)?)
     }
 
     /// Asks for a receive buffer of so many bytes in the kernel, which doubles the number for itself.
@@ -355,7 +254,6 @@ impl TcpStream {
         socket::take_error(&self.socket)
     }
 
-    /// Whether two are the same.
     /// What may go wrong with this connection in a simulation from now on, and how often, instead of what may go wrong on its
     /// host.
     ///
@@ -367,54 +265,15 @@ impl TcpStream {
         socket::plan_faults(&self.socket, faults)
     }
 
-    pub(super) fn is(&self, other: &TcpStream) -> bool {
+    /// Whether two are the same.
+    pub(super) fn is(&self, other: &Stream<F>) -> bool {
         self.socket.is(&other.socket)
     }
 }
 
-impl AsyncRead for TcpStream {
-    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        TcpStream::read(self, buffer)
-    }
-
-    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        TcpStream::read_exact(self, buffer)
-    }
-}
-
-impl AsyncWrite for TcpStream {
-    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        TcpStream::write(self, buffer)
-    }
-
-    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        TcpStream::write_all(self, buffer)
-    }
-}
-
-impl AsyncRead for &TcpStream {
-    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        TcpStream::read(self, buffer)
-    }
-
-    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        TcpStream::read_exact(self, buffer)
-    }
-}
-
-impl AsyncWrite for &TcpStream {
-    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        TcpStream::write(self, buffer)
-    }
-
-    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        TcpStream::write_all(self, buffer)
-    }
-}
-
-impl fmt::Debug for TcpStream {
+impl<F: Family> fmt::Debug for Stream<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpStream")
+        f.debug_struct(F::STREAM)
             .field("local_addr", &self.local_addr().ok())
             .field("peer_addr", &self.peer_addr().ok())
             .finish()

@@ -83,7 +83,9 @@ impl Faulty {
 
     fn hold(&mut self, token: Token, answer: Completion) {
         let span = if self.plan.happens(|faults| faults.late) { self.plan.dice.below(4) } else { 0 };
-        self.held.push((self.reaps + span, token, answer));
+        // Several answers of one submission keep their order.
+        let before = self.held.iter().filter(|held| held.1 == token).map(|held| held.0).max();
+        self.held.push(((self.reaps + span).max(before.unwrap_or(0)), token, answer));
     }
 
     pub(crate) fn cancel(&mut self, token: Token, fd: i32) {
@@ -112,6 +114,7 @@ impl Faulty {
         while !due.is_empty() {
             let any = self.plan.happens(|faults| faults.late);
             let next = if any { self.plan.dice.below(due.len() as u64) as usize } else { 0 };
+            let next = due.iter().position(|other| other.1 == due[next].1).unwrap_or(next);
             let (_, token, answer) = due.remove(next);
             found(token, answer);
         }

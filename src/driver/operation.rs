@@ -75,6 +75,11 @@ pub trait Operation: 'static {
     {
         drop(self.complete(answer));
     }
+
+    /// The same of an answer that is not the last, if there are several.
+    fn salvage_one(&mut self, _answer: Completion) {
+        debug_assert!(false, "{} is answered once", Self::form().name);
+    }
 }
 
 /// How one kind of operation is done. One static a kind, written by [`form!`](crate::driver::form).
@@ -245,6 +250,9 @@ pub(crate) enum Begin {
     WhenReady,
 }
 
+/// A completion's flag: there is more to come of the same submission. `IORING_CQE_F_MORE`
+pub(crate) const MORE: u32 = 1 << 1;
+
 /// The answer to a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completion {
@@ -262,6 +270,12 @@ impl Completion {
 
     pub(crate) fn cancelled() -> Completion {
         Completion::of(-libc::ECANCELED)
+    }
+
+    /// One of several, and not the last.
+    #[inline]
+    pub(crate) fn has_more(self) -> bool {
+        self.flags & MORE != 0
     }
 
     #[inline]

@@ -6,6 +6,7 @@
 //! may still touch is never freed.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -50,6 +51,7 @@ enum Later {
     /// The kernel has answered all that names the descriptor.
     Close(Hold),
     Retire(Box<dyn Orphan>, Completion),
+    RetireMany(Box<dyn Orphan>, VecDeque<Completion>),
 }
 
 impl Port {
@@ -184,6 +186,11 @@ impl Port {
         let found = self.pair.borrow_mut().slots.abandon(token, &mut orphan);
         match found {
             LastLook::Answered(answer) => orphan.into_iter().for_each(|orphan| orphan.retire(answer)),
+            LastLook::AnsweredOften(answers) => {
+                if let Some(orphan) = orphan {
+                    retire_many(orphan, answers);
+                }
+            }
             LastLook::Orphaned(waiter) => {
                 // After the end nobody can be asked. The slot keeps it, leaked: the kernel may still write (I6).
                 self.cancel(token);
@@ -233,12 +240,23 @@ impl Port {
         }
         let Pair { driver, slots } = &mut *self.pair.borrow_mut();
         let mut later = self.later.borrow_mut();
+        let mut crowded = Vec::new();
         driver.reap(|token, answer| match slots.complete(token, answer) {
             Found::Task => {}
             Found::Foreign(waker) => later.push(Later::Wake(waker)),
             Found::Orphan(orphan) => later.push(Later::Retire(orphan, answer)),
+            Found::OrphanOfMany(orphan, answers) => later.push(Later::RetireMany(orphan, answers)),
+            Found::One { foreign, too_many } => {
+                later.extend(foreign.map(Later::Wake));
+                crowded.extend(too_many.then_some(token));
+            }
             Found::Nothing => self.stray.set(self.stray.get() + 1),
         });
+        // Nobody takes their answers: they are asked to end, and begin again when somebody does.
+        for token in crowded {
+            let fd = slots.fd(token).expect("it is in flight");
+            driver.cancel(token, fd);
+        }
         let mut closing = self.closing.borrow_mut();
         if !closing.is_empty() {
             closing.retain_mut(|(hold, tokens)| {
@@ -273,6 +291,7 @@ impl Port {
                 Later::Wake(waker) => waker.wake(),
                 Later::Close(hold) => hold.is_named_no_more(),
                 Later::Retire(orphan, answer) => orphan.retire(answer),
+                Later::RetireMany(orphan, answers) => retire_many(orphan, answers),
             }));
         }
     }
@@ -395,4 +414,11 @@ impl Port {
     pub(crate) fn with_driver<T>(&self, ask: impl FnOnce(&mut Driver) -> T) -> T {
         ask(&mut self.pair.borrow_mut().driver)
     }
+}
+
+/// Several answers that nobody waits for.
+fn retire_many(mut orphan: Box<dyn Orphan>, mut answers: VecDeque<Completion>) {
+    let last = answers.pop_back();
+    answers.into_iter().for_each(|answer| orphan.keep(answer));
+    orphan.retire(last.expect("what has ended was answered"));
 }

@@ -7,9 +7,13 @@
 //!              v
 //!           Orphaned --completion--> (free), the operation is handed on to be retired
 //! ```
+//! A submission that is answered several times (a completion that says MORE is not its last) is `Repeated` from the
+//! first of these on: its answers wait in a queue. Left behind by its future, it keeps them until the last has come.
+//!
 //! A token is never used twice, so a completion that comes late or twice finds nothing (pitfall 3).
 #![allow(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::task::Waker;
 
@@ -37,6 +41,10 @@ impl Token {
 
 /// An operation that its future has left behind, until its completion comes.
 pub(crate) trait Orphan {
+    /// Takes an answer that is not the last.
+    fn keep(&mut self, answer: Completion);
+
+    /// Takes the last answer.
     fn retire(self: Box<Self>, answer: Completion);
 }
 
@@ -45,6 +53,11 @@ pub(crate) trait Orphan {
 struct Abandoned<O>(MaybeUninit<O>);
 
 impl<O: Operation> Orphan for Abandoned<O> {
+    fn keep(&mut self, answer: Completion) {
+        // SAFETY: present until it is retired. The kernel may go on writing only to what it has not yet answered.
+        unsafe { self.0.assume_init_mut() }.salvage_one(answer);
+    }
+
     /// The direction is left, and the descriptor let go of, only after something may have been left behind.
     fn retire(self: Box<Self>, answer: Completion) {
         // SAFETY: present since `orphan`, and taken once: retiring consumes it. The kernel has answered, so it is
@@ -67,8 +80,30 @@ enum State {
     Waiting(Waiter),
     Done(Completion),
     Orphaned(Box<dyn Orphan>),
+    Repeated(Box<Repeated>),
     Free { next: u32 },
 }
+
+/// What is answered several times.
+struct Repeated {
+    /// The answers that nobody has taken yet.
+    answers: VecDeque<Completion>,
+    /// Whether the last one has come.
+    has_ended: bool,
+    /// It was asked to end because nobody takes its answers.
+    is_held_back: bool,
+    owner: Owner,
+}
+
+enum Owner {
+    /// Whom to wake, if they asked since they were last woken.
+    Future(Option<Waiter>),
+    Slot(Box<dyn Orphan>),
+}
+
+/// How many answers of one submission wait to be taken before it is asked to end: the kernel's own patience with one
+/// is twice 32.
+const ANSWERS_MAX: usize = 64;
 
 struct Slot {
     /// No submission's, while the slot is free.
@@ -83,7 +118,29 @@ struct Slot {
 impl Slot {
     #[inline]
     fn is_in_flight(&self) -> bool {
-        matches!(self.state, State::Waiting(_) | State::Orphaned(_))
+        match &self.state {
+            State::Waiting(_) | State::Orphaned(_) => true,
+            State::Repeated(repeated) => !repeated.has_ended,
+            State::Done(_) | State::Free { .. } => false,
+        }
+    }
+
+    /// From its first answer of several on.
+    fn repeated(&mut self) -> &mut Repeated {
+        if !matches!(self.state, State::Repeated(_)) {
+            let owner = match std::mem::replace(&mut self.state, State::Free { next: NONE }) {
+                State::Waiting(waiter) => Owner::Future(Some(waiter)),
+                State::Orphaned(orphan) => Owner::Slot(orphan),
+                _ => unreachable!("only what is in flight is answered"),
+            };
+            let answers = VecDeque::new();
+            let repeated = Repeated { answers, has_ended: false, is_held_back: false, owner };
+            self.state = State::Repeated(Box::new(repeated));
+        }
+        match &mut self.state {
+            State::Repeated(repeated) => repeated,
+            _ => unreachable!("just made one"),
+        }
     }
 
     /// Changes a state that owns nothing, which need not be dropped.
@@ -106,6 +163,10 @@ pub(crate) enum Found {
     Foreign(Waker),
     /// An operation that nobody waits for.
     Orphan(Box<dyn Orphan>),
+    /// One answer of several. Whom to wake, if that is somebody else's waker; whether too many wait now.
+    One { foreign: Option<Waker>, too_many: bool },
+    /// The last of several, of an operation that nobody waits for, and the others.
+    OrphanOfMany(Box<dyn Orphan>, VecDeque<Completion>),
     /// Nothing: it came late, or twice.
     Nothing,
 }
@@ -114,8 +175,10 @@ pub(crate) enum Found {
 pub(crate) enum LastLook {
     /// The answer had come; nobody else knows of it.
     Answered(Completion),
+    /// All of several answers had come.
+    AnsweredOften(VecDeque<Completion>),
     /// The slot owns the operation now. This was the future's waiter.
-    Orphaned(Waiter),
+    Orphaned(Option<Waiter>),
 }
 
 pub(crate) struct Slots {
@@ -219,6 +282,9 @@ impl Slots {
     #[inline]
     pub(crate) fn complete(&mut self, token: Token, answer: Completion) -> Found {
         let Some(slot) = self.get(token) else { return Found::Nothing };
+        if answer.has_more() {
+            return self.complete_one(token, answer);
+        }
         if slot.is_in_flight() {
             slot.lent.touch();
         }
@@ -236,6 +302,10 @@ impl Slots {
                 self.orphans -= 1;
                 Found::Orphan(orphan)
             }
+            State::Repeated(repeated) => {
+                slot.state = State::Repeated(repeated);
+                self.complete_one(token, answer)
+            }
             before => {
                 slot.state = before;
                 Found::Nothing
@@ -243,18 +313,74 @@ impl Slots {
         }
     }
 
-    /// The answer, if it has come; the slot is then free.
+    /// One answer of several has come.
+    #[cold]
+    fn complete_one(&mut self, token: Token, answer: Completion) -> Found {
+        let Some(slot) = self.get(token).filter(|slot| slot.is_in_flight()) else { return Found::Nothing };
+        slot.lent.touch();
+        let repeated = slot.repeated();
+        repeated.answers.push_back(answer);
+        repeated.has_ended = !answer.has_more();
+        let crowded = answer.has_more() && repeated.answers.len() >= ANSWERS_MAX;
+        let too_many = crowded && !std::mem::replace(&mut repeated.is_held_back, crowded);
+        let foreign = match &mut repeated.owner {
+            Owner::Future(waiter) => waiter.take().and_then(Waiter::resume_own),
+            Owner::Slot(_) if repeated.has_ended => {
+                self.in_flight -= 1;
+                return self.retire_many(token);
+            }
+            Owner::Slot(_) => None,
+        };
+        self.in_flight -= usize::from(!answer.has_more());
+        Found::One { foreign, too_many }
+    }
+
+    fn retire_many(&mut self, token: Token) -> Found {
+        let slot = self.expect(token);
+        let State::Repeated(repeated) = std::mem::replace(&mut slot.state, State::Free { next: NONE }) else {
+            unreachable!("it was looked at")
+        };
+        self.release(token);
+        let Repeated { answers, owner, .. } = *repeated;
+        let Owner::Slot(orphan) = owner else { unreachable!("it was looked at") };
+        self.orphans -= 1;
+        Found::OrphanOfMany(orphan, answers)
+    }
+
+    /// An answer, if one has come; the slot is free after the last.
     #[inline]
     pub(crate) fn answer(&mut self, token: Token) -> Option<Completion> {
-        let State::Done(answer) = self.expect(token).state else { return None };
-        self.release(token);
+        match self.expect(token).state {
+            State::Done(answer) => {
+                self.release(token);
+                Some(answer)
+            }
+            State::Repeated(_) => self.next_answer(token),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn next_answer(&mut self, token: Token) -> Option<Completion> {
+        let slot = self.expect(token);
+        let answer = slot.repeated().answers.pop_front()?;
+        if !answer.has_more() {
+            drop(std::mem::replace(&mut slot.state, State::Free { next: NONE }));
+            self.release(token);
+        }
         Some(answer)
     }
 
     /// Whether waking the slot's waiter is waking `waker`.
     pub(crate) fn is_waited_for_by(&self, token: Token, waker: &Waker) -> bool {
         let slot = self.slots.get(token.index()).filter(|slot| slot.token == token);
-        matches!(slot, Some(Slot { state: State::Waiting(waiter), .. }) if waiter.is(waker))
+        match slot.map(|slot| &slot.state) {
+            Some(State::Waiting(waiter)) => waiter.is(waker),
+            Some(State::Repeated(repeated)) => {
+                matches!(&repeated.owner, Owner::Future(Some(waiter)) if waiter.is(waker))
+            }
+            _ => false,
+        }
     }
 
     /// Changes whom to wake; gives back whom it was before.
@@ -262,6 +388,10 @@ impl Slots {
         let state = &mut self.expect(token).state;
         match state {
             State::Waiting(before) => Some(std::mem::replace(before, waiter)),
+            State::Repeated(repeated) => match &mut repeated.owner {
+                Owner::Future(before) => before.replace(waiter),
+                Owner::Slot(_) => Some(waiter),
+            },
             _ => Some(waiter),
         }
     }
@@ -273,12 +403,27 @@ impl Slots {
             self.release(token);
             return LastLook::Answered(answer);
         }
+        if let State::Repeated(repeated) = &mut slot.state {
+            if repeated.has_ended {
+                let answers = std::mem::take(&mut repeated.answers);
+                drop(std::mem::replace(&mut slot.state, State::Free { next: NONE }));
+                self.release(token);
+                return LastLook::AnsweredOften(answers);
+            }
+        }
         let orphan = orphan.take().expect("the slot takes it once");
+        self.orphans += 1;
+        let slot = self.expect(token);
+        if let State::Repeated(repeated) = &mut slot.state {
+            let Owner::Future(waiter) = std::mem::replace(&mut repeated.owner, Owner::Slot(orphan)) else {
+                unreachable!("a future is dropped once")
+            };
+            return LastLook::Orphaned(waiter);
+        }
         let State::Waiting(waiter) = std::mem::replace(&mut slot.state, State::Orphaned(orphan)) else {
             unreachable!("a future is dropped once")
         };
-        self.orphans += 1;
-        LastLook::Orphaned(waiter)
+        LastLook::Orphaned(Some(waiter))
     }
 }
 
@@ -321,6 +466,39 @@ mod tests {
         assert_eq!(slots.tokens(Some(7)), [second], "answered");
         assert!(slots.answer(first).is_some());
         assert_eq!(slots.tokens(None), [second], "and free");
+    }
+
+    fn more(result: i32) -> Completion {
+        Completion { result, flags: crate::driver::operation::MORE }
+    }
+
+    #[test]
+    fn several_answers_are_taken_in_their_order_and_the_last_frees_the_slot() {
+        let mut slots = Slots::default();
+        let token = slots.insert(waiter(), 7, false, Lent::default());
+        assert!(matches!(slots.complete(token, more(1)), Found::One { foreign: Some(_), .. }));
+        assert_eq!(slots.answer(token), Some(more(1)));
+        assert_eq!(slots.answer(token), None);
+        assert!(slots.set_waiter(token, waiter()).is_none(), "who was woken waits no more");
+        assert!(slots.is_in_flight(token));
+        assert!(matches!(slots.complete(token, more(2)), Found::One { foreign: Some(_), .. }));
+        assert!(matches!(slots.complete(token, Completion::of(3)), Found::One { foreign: None, .. }));
+        assert!(matches!(slots.complete(token, Completion::of(4)), Found::Nothing), "after the last");
+        assert_eq!((slots.in_flight(), slots.tokens(None)), (0, Vec::new()));
+        assert_eq!(slots.answer(token), Some(more(2)));
+        assert_eq!(slots.answer(token), Some(Completion::of(3)));
+        let next = slots.insert(waiter(), 7, false, Lent::default());
+        assert_eq!(next.index(), token.index(), "the slot is free");
+    }
+
+    #[test]
+    fn answers_that_nobody_takes_are_held_back_once() {
+        let mut slots = Slots::default();
+        let token = slots.insert(waiter(), 7, false, Lent::default());
+        let told = (0..2 * ANSWERS_MAX as i32)
+            .filter(|n| matches!(slots.complete(token, more(*n)), Found::One { too_many: true, .. }))
+            .collect::<Vec<_>>();
+        assert_eq!(told, [ANSWERS_MAX as i32 - 1]);
     }
 
     #[test]

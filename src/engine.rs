@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
 
+use crate::buf::PoolSize;
 use crate::clock::Clock;
 use crate::dice::Dice;
 use crate::driver::{Driver, Port};
@@ -85,10 +86,10 @@ pub(crate) fn current_port() -> Rc<Port> {
 }
 
 impl Engine {
-    pub(crate) fn new(executor: Executor, driver: Driver) -> Engine {
+    pub(crate) fn new(executor: Executor, driver: Driver, pool: PoolSize) -> Engine {
         let (clock, seed) = (driver.clock(), driver.seed());
         Engine {
-            port: Port::new(executor.id(), executor.inbox(), driver),
+            port: Port::new(executor.id(), executor.inbox(), driver, pool),
             executor,
             wheel: RefCell::new(Wheel::new()),
             epoch: clock.now(),

@@ -16,11 +16,15 @@
 //! and reports 0 bytes, as at the end of a stream.
 #![allow(unsafe_code)]
 
+mod lease;
 mod owned;
+mod pool;
 mod slice;
 
 use std::ops::RangeBounds;
 
+pub use lease::Lease;
+pub(crate) use pool::{BufferId, Pool, PoolNumbers, PoolSize};
 pub use slice::Slice;
 
 /// Bytes that the kernel may read while somebody else holds, moves or forgets their handle.

@@ -237,8 +237,10 @@ impl Shared {
         // A connection that was accepted for nobody is nobody's now. Not only when all is gone: a future that is never
         // polled may outlive its listener for long.
         for direction in [&self.read, &self.write] {
-            if let Some(Leftover::Descriptor(number)) = direction.take_leftover() {
-                self.port.close(number);
+            while let Some(leftover) = direction.take_leftover() {
+                if let Leftover::Descriptor(number) = leftover {
+                    self.port.close(number);
+                }
             }
         }
         if self.operations.get() == 0 {

@@ -46,7 +46,8 @@ struct Rare {
     tickets: u64,
     /// Whose turn it is; the direction stays busy in their name until they come.
     called: Option<Ticket>,
-    leftover: Option<Leftover>,
+    /// In the order in which they came.
+    leftovers: VecDeque<Leftover>,
     /// How many bytes dropped writes wrote after all.
     written: usize,
     /// Who waits until dropped writes are settled.
@@ -145,12 +146,16 @@ impl Direction {
         self.word.get() & LEFTOVER != 0
     }
 
-    /// Leaves something for the next operation. There is at most one operation at a time, and it takes what is
-    /// left before it is submitted; so nothing is overwritten.
+    /// Leaves something for the next operation, behind what was left before.
     pub(crate) fn leave_behind(&self, leftover: Leftover) {
         self.word.set(self.word.get() | LEFTOVER);
-        let before = self.rare.borrow_mut().get_or_insert_default().leftover.replace(leftover);
-        debug_assert!(before.is_none(), "{before:?} would be lost");
+        self.rare.borrow_mut().get_or_insert_default().leftovers.push_back(leftover);
+    }
+
+    /// Puts back what was not taken of the first that was left.
+    pub(crate) fn put_back(&self, leftover: Leftover) {
+        self.word.set(self.word.get() | LEFTOVER);
+        self.rare.borrow_mut().get_or_insert_default().leftovers.push_front(leftover);
     }
 
     /// Remembers what became of a dropped write. Of several errors the first is told.
@@ -161,7 +166,9 @@ impl Direction {
         rare.written += written;
         if let Some(errno) = errno {
             self.word.set(self.word.get() | LEFTOVER);
-            rare.leftover.get_or_insert(Leftover::Error(errno));
+            if rare.leftovers.is_empty() {
+                rare.leftovers.push_back(Leftover::Error(errno));
+            }
         }
     }
 
@@ -192,14 +199,19 @@ impl Direction {
         self.rare.borrow_mut().as_mut().map_or(0, |rare| std::mem::take(&mut rare.written))
     }
 
-    /// Takes what was left.
+    /// Takes the first that was left.
     #[inline]
     pub(crate) fn take_leftover(&self) -> Option<Leftover> {
         if !self.has_leftover() {
             return None;
         }
-        self.word.set(self.word.get() & !LEFTOVER);
-        self.rare.borrow_mut().as_mut()?.leftover.take()
+        let mut rare = self.rare.borrow_mut();
+        let leftovers = &mut rare.as_mut()?.leftovers;
+        let first = leftovers.pop_front();
+        if leftovers.is_empty() {
+            self.word.set(self.word.get() & !LEFTOVER);
+        }
+        first
     }
 }
 

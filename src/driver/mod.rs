@@ -40,7 +40,7 @@ pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
 pub(crate) use descriptor::{Departure, Descriptor, Hold, Way};
 pub(crate) use direction::{Direction, Leftover, Ticket};
-pub(crate) use operation::{Begin, Completion, Form, Lends, Operation, Request, Wait, form};
+pub(crate) use operation::{Begin, Completion, Form, Lends, Operation, Request, Wait, ability, form};
 #[cfg(any(annulus_faults, feature = "sim"))]
 pub use plan::Faults;
 pub(crate) use port::Port;
@@ -50,9 +50,15 @@ pub(crate) use slots::{Token, orphan};
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
+use crate::buf::Pool;
 use crate::clock::Clock;
+
+/// The ring's one group of buffers.
+#[cfg(annulus_uring)]
+pub(crate) const GROUP: u16 = 0;
 
 /// The drivers, matched at each call: no table of functions, and no type parameter for users to carry.
 pub(crate) enum Driver {
@@ -132,6 +138,23 @@ impl Driver {
             #[cfg(annulus_faults)]
             Driver::Faulty(faulty) => faulty.forget(number),
             _ => {}
+        }
+    }
+
+    /// Takes buffers to pick from, for operations that ask for that.
+    fn lend(&mut self, pool: &Rc<Pool>) {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.lend(pool),
+            #[cfg(annulus_readiness)]
+            Driver::Readiness(driver) => driver.lend(pool),
+            #[cfg(feature = "sim")]
+            Driver::Sim(driver) => driver.lend(pool),
+            #[cfg(test)]
+            Driver::Scripted(_) => {}
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.lend(pool),
+            Driver::Ended { .. } => {}
         }
     }
 

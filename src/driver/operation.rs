@@ -12,6 +12,7 @@ use std::ffi::CStr;
 use super::descriptor::{Hold, Way};
 #[cfg(feature = "sim")]
 use super::sim::Kernel;
+use crate::buf::{BufferId, Pool};
 
 /// Everything that the kernel may touch on behalf of one submission, and what to make of the answer.
 ///
@@ -90,6 +91,11 @@ pub struct Form {
     pub(crate) wait: Wait,
     /// Which memory of the operation is lent while it is in flight.
     pub(crate) lends: Lends,
+    /// It is answered into a buffer of the pool, which the answer names.
+    pub(crate) picks: bool,
+    /// It may be answered several times. Where that cannot be had it is answered once, and so it must be ready for both.
+    #[cfg_attr(not(feature = "sim"), allow(dead_code, reason = "the ring's entry says so by itself"))]
+    pub(crate) repeats: bool,
     #[cfg(annulus_uring)]
     pub(crate) entry: Option<RingForm>,
     /// One system call that does it, or says -EAGAIN.
@@ -188,6 +194,21 @@ impl Request {
         }
     }
 
+    /// Makes the one system call, into a buffer of the pool if that is asked for.
+    ///
+    /// # Safety
+    /// As `attempt`.
+    pub(crate) unsafe fn attempt_with(&self, pool: Option<&Pool>) -> Completion {
+        match pool.filter(|_| self.form.picks) {
+            // SAFETY: passed on to the caller.
+            None => Completion::of(unsafe { self.attempt() }),
+            Some(pool) => Completion::into_buffer(pool.receive(|pointer, length| {
+                // SAFETY: as above, and the buffer is nobody else's until the pool says so.
+                unsafe { Request { pointer, length: length as u32, ..*self }.attempt() }
+            })),
+        }
+    }
+
     /// Does what a helper would have to do, if that needs no waiting.
     ///
     /// # Safety
@@ -241,6 +262,17 @@ impl Request {
     }
 }
 
+/// Codes of our own, above all of the ring's: for forms of which the opcode alone does not say whether the ring does
+/// them.
+pub(crate) mod ability {
+    /// Picks a buffer for what it receives or reads.
+    pub(crate) const PICK: u8 = 240;
+    /// The same again and again.
+    pub(crate) const PICK_OFTEN: u8 = 241;
+    /// Accepts again and again.
+    pub(crate) const ACCEPT_OFTEN: u8 = 242;
+}
+
 /// When a submission is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begin {
@@ -252,6 +284,9 @@ pub(crate) enum Begin {
 
 /// A completion's flag: there is more to come of the same submission. `IORING_CQE_F_MORE`
 pub(crate) const MORE: u32 = 1 << 1;
+
+/// A completion's flag: the upper half of the flags names the buffer that was picked. `IORING_CQE_F_BUFFER`
+pub(crate) const BUFFER: u32 = 1;
 
 /// The answer to a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,6 +301,23 @@ impl Completion {
     #[inline]
     pub(crate) fn of(result: i32) -> Completion {
         Completion { result, flags: 0 }
+    }
+
+    /// An answer that names a buffer, if there is one.
+    pub(crate) fn into_buffer((result, buffer): (i32, Option<BufferId>)) -> Completion {
+        Completion { result, flags: buffer.map_or(0, |id| u32::from(id) << 16 | BUFFER) }
+    }
+
+    /// The buffer that it names.
+    #[inline]
+    pub(crate) fn buffer(self) -> Option<BufferId> {
+        (self.flags & BUFFER != 0).then_some((self.flags >> 16) as BufferId)
+    }
+
+    /// The same answer about another buffer, or about none.
+    pub(crate) fn with_buffer(self, buffer: Option<BufferId>) -> Completion {
+        let flags = self.flags & (0xffff & !BUFFER);
+        Completion { result: self.result, flags: flags | buffer.map_or(0, |id| u32::from(id) << 16 | BUFFER) }
     }
 
     pub(crate) fn cancelled() -> Completion {
@@ -293,6 +345,22 @@ impl Completion {
 macro_rules! form {
     (name: $name:literal, wait: $wait:ident, entry: none, $($calls:tt)*) => {
         $crate::driver::operation::form!(@written $name, $wait, None, $($calls)*)
+    };
+    (
+        name: $name:literal, wait: $wait:ident, code: $code:ident,
+        entry: |$a:ident| $entry:expr, flags: $flags:ident, $($calls:tt)*
+    ) => {
+        $crate::driver::operation::form!(
+            @written $name, $wait,
+            {
+                use io_uring::{opcode, types};
+                fn entry($a: &$crate::driver::Request) -> io_uring::squeue::Entry {
+                    $entry.build().flags(io_uring::squeue::Flags::$flags)
+                }
+                Some($crate::driver::operation::RingForm { code: opcode::$code::CODE, entry })
+            },
+            $($calls)*
+        )
     };
     (name: $name:literal, wait: $wait:ident, code: $code:ident, entry: |$a:ident| $entry:expr, $($calls:tt)*) => {
         $crate::driver::operation::form!(
@@ -364,6 +432,8 @@ impl Form {
             name,
             wait,
             lends: Lends::Nothing,
+            picks: false,
+            repeats: false,
             #[cfg(annulus_uring)]
             entry,
             attempt,
@@ -383,6 +453,27 @@ impl Form {
     pub(crate) const fn waiting(mut self, wait: Wait) -> Form {
         self.wait = wait;
         self.attempt_at_once = None;
+        self
+    }
+
+    /// Of an operation that is answered into a buffer of the pool. `code` says of it whether the ring can do that.
+    pub(crate) const fn picking(mut self, code: u8) -> Form {
+        self.picks = true;
+        self.known_by(code)
+    }
+
+    /// Of an operation that may be answered several times. `code` says of it whether the ring can do that.
+    pub(crate) const fn repeating(mut self, code: u8) -> Form {
+        self.repeats = true;
+        self.known_by(code)
+    }
+
+    #[cfg_attr(not(annulus_uring), allow(unused_mut, unused_variables, reason = "only a ring knows codes"))]
+    const fn known_by(mut self, code: u8) -> Form {
+        #[cfg(annulus_uring)]
+        if let Some(ring) = &mut self.entry {
+            ring.code = code;
+        }
         self
     }
 

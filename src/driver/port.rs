@@ -5,7 +5,7 @@
 //! only a completion retires it; I5, nothing is borrowed while somebody else's code runs; I6, what the kernel
 //! may still touch is never freed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +20,7 @@ use super::lent::Lent;
 use super::operation::{Begin, Completion, Request, Wait};
 use super::slots::{Found, LastLook, Orphan, Slots, Token};
 use super::{Counters, Driver};
+use crate::buf::{BufferId, Pool, PoolNumbers, PoolSize};
 use crate::clock::Clock;
 use crate::executor::{Inbox, RuntimeId, Waiter};
 
@@ -28,6 +29,9 @@ pub struct Port {
     runtime: RuntimeId,
     inbox: &'static Inbox,
     pair: RefCell<Pair>,
+    /// What leases are of, made when the first is asked for.
+    pool: OnceCell<Rc<Pool>>,
+    pool_size: PoolSize,
     /// Other people's code that completions ask for, run when nothing is borrowed.
     later: RefCell<Vec<Later>>,
     /// Descriptors that are being closed, and what the kernel has not answered on each.
@@ -55,11 +59,18 @@ enum Later {
 }
 
 impl Port {
-    pub(crate) fn new(runtime: RuntimeId, inbox: &'static Inbox, driver: Driver) -> Rc<Port> {
+    pub(crate) fn new(
+        runtime: RuntimeId,
+        inbox: &'static Inbox,
+        driver: Driver,
+        pool_size: PoolSize,
+    ) -> Rc<Port> {
         let port = Rc::new(Port {
             runtime,
             inbox,
             pair: RefCell::new(Pair { driver, slots: Slots::default() }),
+            pool: OnceCell::new(),
+            pool_size,
             later: RefCell::default(),
             closing: RefCell::default(),
             given: Cell::new(false),
@@ -105,6 +116,22 @@ impl Port {
         let token = pair.slots.insert(waiter, request.fd, ends_by_itself, Lent::by(request));
         pair.driver.push(token, request, begin);
         token
+    }
+
+    /// What leases are of.
+    pub(crate) fn pool(&self) -> &Rc<Pool> {
+        self.pool.get_or_init(|| {
+            let pool = Rc::new(Pool::new(self.pool_size));
+            if !self.has_ended() {
+                self.pair.borrow_mut().driver.lend(&pool);
+            }
+            pool
+        })
+    }
+
+    /// How that is doing.
+    pub(crate) fn pool_numbers(&self) -> PoolNumbers {
+        self.pool.get().map(|pool| pool.numbers()).unwrap_or_default()
     }
 
     /// Asks for the answer; where there is none yet, `waker` is who waits from now on.
@@ -241,16 +268,24 @@ impl Port {
         let Pair { driver, slots } = &mut *self.pair.borrow_mut();
         let mut later = self.later.borrow_mut();
         let mut crowded = Vec::new();
-        driver.reap(|token, answer| match slots.complete(token, answer) {
-            Found::Task => {}
-            Found::Foreign(waker) => later.push(Later::Wake(waker)),
-            Found::Orphan(orphan) => later.push(Later::Retire(orphan, answer)),
-            Found::OrphanOfMany(orphan, answers) => later.push(Later::RetireMany(orphan, answers)),
-            Found::One { foreign, too_many } => {
-                later.extend(foreign.map(Later::Wake));
-                crowded.extend(too_many.then_some(token));
+        let pool = self.pool.get();
+        driver.reap(|token, answer| {
+            let answer = arrived(pool, answer);
+            match slots.complete(token, answer) {
+                Found::Task => {}
+                Found::Foreign(waker) => later.push(Later::Wake(waker)),
+                Found::Orphan(orphan) => later.push(Later::Retire(orphan, answer)),
+                Found::OrphanOfMany(orphan, answers) => later.push(Later::RetireMany(orphan, answers)),
+                Found::One { foreign, too_many } => {
+                    later.extend(foreign.map(Later::Wake));
+                    crowded.extend(too_many.then_some(token));
+                }
+                Found::Nothing => {
+                    self.stray.set(self.stray.get() + 1);
+                    let unwanted = answer.buffer().zip(pool);
+                    unwanted.into_iter().for_each(|(id, pool)| pool.recycle(id));
+                }
             }
-            Found::Nothing => self.stray.set(self.stray.get() + 1),
         });
         // Nobody takes their answers: they are asked to end, and begin again when somebody does.
         for token in crowded {
@@ -413,6 +448,26 @@ impl Port {
     #[cfg(test)]
     pub(crate) fn with_driver<T>(&self, ask: impl FnOnce(&mut Driver) -> T) -> T {
         ask(&mut self.pair.borrow_mut().driver)
+    }
+}
+
+/// Looks at the buffer of an answer, if there is one. An answer that brought nothing brings no buffer, either (pitfall 9).
+#[inline]
+fn arrived(pool: Option<&Rc<Pool>>, answer: Completion) -> Completion {
+    match (answer.buffer(), pool) {
+        (Some(id), Some(pool)) => arrived_in(pool, id, answer),
+        _ => answer,
+    }
+}
+
+#[inline(never)]
+fn arrived_in(pool: &Pool, id: BufferId, answer: Completion) -> Completion {
+    match answer.result {
+        count if count > 0 => answer.with_buffer(Some(pool.arrived(id, count as usize))),
+        _ => {
+            pool.recycle(id);
+            answer.with_buffer(None)
+        }
     }
 }
 

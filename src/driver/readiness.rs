@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::helpers::Helpers;
 use super::operation::{Begin, Completion, Request, Wait};
 use super::slots::Token;
 use super::{Counters, Settings};
+use crate::buf::Pool;
 use crate::executor::{Doorbell, Inbox};
 use crate::sys;
 
@@ -33,6 +35,8 @@ pub(crate) struct Readiness {
     helpers: Option<Helpers>,
     helpers_max: usize,
     inbox: &'static Inbox,
+    /// What is received into, where that is asked for.
+    pool: Option<Rc<Pool>>,
     counters: Counters,
 }
 
@@ -69,6 +73,7 @@ impl Readiness {
             helpers: None,
             helpers_max: settings.helpers_max,
             inbox,
+            pool: None,
             counters: Counters::default(),
         })
     }
@@ -84,6 +89,10 @@ impl Readiness {
             _ if begin == Begin::WhenReady || self.knows_not_ready(request) => self.wait_for(token, request),
             _ => self.attempt(token, request),
         }
+    }
+
+    pub(crate) fn lend(&mut self, pool: &Rc<Pool>) {
+        self.pool = Some(Rc::clone(pool));
     }
 
     fn help(&mut self, token: Token, request: &Request) {
@@ -102,11 +111,12 @@ impl Readiness {
 
     fn attempt(&mut self, token: Token, request: &Request) {
         // SAFETY: the request was just pushed, or has waited: its operation is in flight.
-        match unsafe { request.attempt() } {
+        let answer = unsafe { request.attempt_with(self.pool.as_deref()) };
+        match answer.result {
             again if again == -libc::EAGAIN && request.poll_events().is_some() => {
                 self.wait_for(token, request);
             }
-            answer => self.answers.push_back((token, Completion::of(answer))),
+            _ => self.answers.push_back((token, answer)),
         }
     }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::family::{Family, Inet};
+use super::incoming::Incoming;
 use super::socket;
 use super::stream::Stream;
 use crate::cancel::{CancelToken, Cancelled};
@@ -47,6 +48,35 @@ impl<F: Family> Listener<F> {
             listener: self.socket.hold(),
             family: PhantomData,
         }
+    }
+
+    /// Connections as they come. Where the kernel can do so, it is asked once and answers as often as somebody has connected.
+    /// As long as this is there, other accepts wait.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it: connections that were accepted and not taken are given to the next accept.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::{TcpListener, TcpStream};
+    ///
+    /// annulus::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let mut incoming = listener.incoming();
+    ///     while let Some(connection) = incoming.next().await {
+    ///         let (stream, peer) = connection?;
+    ///         assert_eq!(peer, client.local_addr()?);
+    /// #       drop(stream);
+    ///         break;
+    ///     }
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn incoming(&self) -> Incoming<F> {
+        Incoming::new(&self.socket)
     }
 
     /// Where it listens.
@@ -141,14 +171,20 @@ impl<F: Family> Future for Accept<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let stream = Stream::new(ready!(Pin::new(&mut self.accept).poll(cx))?);
-            match stream.peer_addr() {
-                Ok(peer) => return Poll::Ready(Ok((stream, peer))),
-                // It was reset before anybody could look at it: there is nobody to talk to. An error here would end
-                // servers that stop at the first one, at any peer's whim.
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
-                Err(error) => return Poll::Ready(Err(error)),
+            if let Some(connection) = accepted(stream) {
+                return Poll::Ready(connection);
             }
             self.accept = Submitted::new(op::Accept::new(self.listener.clone()));
         }
+    }
+}
+
+/// A connection with its peer's name. None if it was reset before anybody could look at it: there is nobody to talk to, and
+/// an error would end servers that stop at the first one, at any peer's whim.
+pub(super) fn accepted<F: Family>(stream: Stream<F>) -> Option<io::Result<(Stream<F>, F::Address)>> {
+    match stream.peer_addr() {
+        Ok(peer) => Some(Ok((stream, peer))),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
+        Err(error) => Some(Err(error)),
     }
 }

@@ -2,7 +2,9 @@
 
 mod addresses;
 mod family;
+mod incoming;
 mod listener;
+mod recv_stream;
 mod socket;
 mod split;
 mod stream;
@@ -10,7 +12,9 @@ mod tcp;
 
 pub use addresses::ToSocketAddrs;
 pub use family::{Family, Inet};
+pub use incoming::Incoming;
 pub use listener::{Accept, Listener};
+pub use recv_stream::RecvStream;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::Stream;
 pub use tcp::{TcpListener, TcpStream};

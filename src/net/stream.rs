@@ -6,13 +6,14 @@ use std::marker::PhantomData;
 use std::net::Shutdown;
 
 use super::family::Family;
+use super::recv_stream::RecvStream;
 use super::socket;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::buf::{IoBuf, IoBufMut};
 #[cfg(feature = "sim")]
 use crate::driver::Faults;
 use crate::driver::{Descriptor, Property, Setting};
-use crate::op::{self, Recv, Recvmsg, Send, Sendmsg, Settle, Submitted, Whole};
+use crate::op::{self, Recv, RecvLease, Recvmsg, Send, Sendmsg, Settle, Submitted, Whole};
 
 /// A connection: a [`TcpStream`](super::TcpStream) is one.
 ///
@@ -44,6 +45,53 @@ impl<F: Family> Stream<F> {
     /// Those of recv(2).
     pub fn read<B: IoBufMut>(&self, buffer: B) -> Submitted<Recv<B>> {
         Submitted::new(Recv::new(self.socket.hold(), buffer))
+    }
+
+    /// Waits for bytes, and gives them in a buffer of the runtime's: see [`Lease`]. An empty one is the end. While it waits it
+    /// holds no buffer, so an idle connection costs none.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it: bytes that come all the same are given to the next read.
+    ///
+    /// # Errors
+    /// Those of recv(2).
+    pub fn recv(&self) -> Submitted<RecvLease> {
+        Submitted::new(RecvLease::new(self.socket.hold()))
+    }
+
+    /// All that comes, in leases, until the end. Where the kernel can do so, it is asked once and answers as often as
+    /// something has come. As long as the stream of leases is there the reading direction is its own: other reads wait.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it: what has come and was not taken is given to the next read.
+    ///
+    /// # Errors
+    /// An item that is an error is one of recv(2)'s; the next item says whether there is more.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::{TcpListener, TcpStream};
+    ///
+    /// annulus::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (server, _) = listener.accept().await?;
+    ///     client.write_all("all that comes").await.0?;
+    ///     drop(client);
+    ///
+    ///     let mut came = Vec::new();
+    ///     let mut leases = server.recv_stream();
+    ///     while let Some(lease) = leases.next().await {
+    ///         came.extend_from_slice(&lease?);
+    ///     }
+    ///     assert_eq!(came, b"all that comes");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn recv_stream(&self) -> RecvStream {
+        RecvStream::new(&self.socket)
     }
 
     /// Reads some bytes into several buffers, filling one after the other; each one's length is set to what it got.

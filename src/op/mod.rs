@@ -8,6 +8,7 @@ mod orphan;
 pub(crate) mod path;
 #[cfg(test)]
 mod races;
+mod repeated;
 mod rest;
 mod settle;
 
@@ -20,6 +21,7 @@ pub use nop::nop;
 // Not in the list below: it never goes to the driver, so there is no doing without it.
 pub(crate) use cancel_when::Stop;
 pub use cancel_when::{CancelWhen, Cancellable};
+pub use repeated::Repeat;
 pub use settle::Settle;
 pub use submitted::Submitted;
 pub(crate) use whole::incomplete;
@@ -40,6 +42,7 @@ use crate::driver::{Form, Operation};
 
 operations! {
     accept: Accept,
+    accept_often: AcceptOften,
     blocking: Blocking<()>,
     close: Close,
     connect: Connect,
@@ -53,6 +56,8 @@ operations! {
     read: Read<Vec<u8>>,
     readv: Readv<Vec<u8>>,
     recv: Recv<Vec<u8>>,
+    recv_lease: RecvLease,
+    recv_often: RecvOften,
     recvmsg: Recvmsg<Vec<u8>>,
     rename: Rename,
     send: Send<Vec<u8>>,

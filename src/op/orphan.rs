@@ -6,7 +6,9 @@
 
 use super::rest::Rest;
 use super::vectors::Vectors;
-use crate::buf::IoBufMut;
+use std::io;
+
+use crate::buf::{IoBufMut, Lease};
 use crate::driver::{Completion, Hold, Leftover, Way};
 use crate::sys;
 
@@ -96,6 +98,38 @@ pub(super) fn take_scattered(direction: &Direction, vectors: &mut Vectors) -> Op
     take(direction, |bytes| vectors.scatter(bytes))
 }
 
+/// Keeps what was received into a lease. Its bytes are copied, so that its buffer serves somebody else meanwhile.
+pub(super) fn leave_lease(hold: &Hold, answer: Completion) {
+    match leased(hold, answer) {
+        Ok(lease) if lease.is_empty() => {}
+        Ok(lease) => leave(hold, Way::Read, (&*lease).into(), None),
+        Err(_) => leave_error(hold, Way::Read, answer),
+    }
+}
+
+/// What an answer has brought, as a lease. An empty one is the end.
+pub(super) fn leased(hold: &Hold, answer: Completion) -> io::Result<Lease> {
+    let pool = hold.port().pool();
+    let count = answer.checked()? as usize;
+    let id = answer.buffer().unwrap_or_else(|| pool.adopt(Box::default()));
+    Ok(pool.take(id, count))
+}
+
+/// What was left, as the answer of a receive that gives a lease.
+pub(super) fn take_lease(hold: &Hold) -> Option<Completion> {
+    let direction = hold.direction(Way::Read);
+    if !direction.has_leftover() {
+        return None;
+    }
+    let mut found: Box<[u8]> = Box::default();
+    let limit = hold.port().pool().bytes();
+    let answer = take(direction, |bytes| {
+        found = bytes[..bytes.len().min(limit)].into();
+        found.len()
+    })?;
+    Some(if answer.result > 0 { answer.with_buffer(Some(hold.port().pool().adopt(found))) } else { answer })
+}
+
 /// Hands out what was left; what there is no room for stays.
 #[cold]
 fn take(direction: &Direction, hand_out: impl FnOnce(&[u8]) -> usize) -> Option<Completion> {
@@ -104,9 +138,9 @@ fn take(direction: &Direction, hand_out: impl FnOnce(&[u8]) -> usize) -> Option<
             let given = hand_out(&bytes[taken..]);
             let taken = taken + given;
             if taken < bytes.len() {
-                direction.leave_behind(Leftover::Bytes { bytes, taken, then });
+                direction.put_back(Leftover::Bytes { bytes, taken, then });
             } else if let Some(errno) = then {
-                direction.leave_behind(Leftover::Error(errno));
+                direction.put_back(Leftover::Error(errno));
             }
             Some(Completion::of(given as i32))
         }

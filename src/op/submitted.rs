@@ -39,14 +39,14 @@ pub struct Submitted<O: Operation> {
     /// Present but in `Finished`. Without the compiler's assumption that what it owns is touched by nobody
     /// else: the kernel writes to the buffers while this is moved about.
     operation: MaybeUninit<O>,
-    stage: Stage,
+    pub(super) stage: Stage,
     stop: Stop,
     /// Where it went out. None for an operation of a descriptor, which knows.
     port: Option<Rc<Port>>,
 }
 
 #[derive(Clone, Copy)]
-enum Stage {
+pub(super) enum Stage {
     Idle,
     /// In the queue of a busy direction.
     Queued(Ticket),
@@ -57,7 +57,7 @@ enum Stage {
 }
 
 /// What became of the attempt to begin.
-enum Begun {
+pub(super) enum Begun {
     InTurn,
     Waiting,
     /// It was asked to stop before, or its runtime has ended.
@@ -142,7 +142,7 @@ impl<O: Operation> Submitted<O> {
     }
 
     #[inline]
-    fn operation_mut(&mut self) -> &mut O {
+    pub(super) fn operation_mut(&mut self) -> &mut O {
         debug_assert!(!matches!(self.stage, Stage::Finished));
         // SAFETY: as above.
         unsafe { self.operation.assume_init_mut() }
@@ -150,7 +150,7 @@ impl<O: Operation> Submitted<O> {
 
     /// Moves the operation out.
     #[inline]
-    fn finish(&mut self) -> O {
+    pub(super) fn finish(&mut self) -> O {
         debug_assert!(!matches!(self.stage, Stage::Finished));
         self.stage = Stage::Finished;
         // SAFETY: it was present, and from now on the stage says that it is not.
@@ -159,7 +159,7 @@ impl<O: Operation> Submitted<O> {
 
     /// Where the operation goes out, from `begin` on.
     #[inline]
-    fn port(&self) -> &Rc<Port> {
+    pub(super) fn port(&self) -> &Rc<Port> {
         let own = self.port.as_ref();
         own.or_else(|| self.operation().descriptor().map(Hold::port))
             .expect("an operation that began has a port")
@@ -167,7 +167,7 @@ impl<O: Operation> Submitted<O> {
 
     /// The first step, and the next ones while others have the direction.
     #[inline]
-    fn begin(&mut self, cx: &mut Context<'_>) -> Begun {
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>) -> Begun {
         let current = engine::with_current(|engine| (engine.executor.id(), engine.has_budget(cx.waker())));
         if let Some((_, false)) = current {
             return Begun::Waiting;
@@ -213,11 +213,7 @@ impl<O: Operation> Submitted<O> {
     #[inline]
     fn set_out(&mut self, cx: &mut Context<'_>) -> Option<Completion> {
         loop {
-            let at_hand = match self.is_to_stop() {
-                true => Some(Completion::cancelled()),
-                false => self.operation_mut().answer_at_hand(),
-            };
-            let Some(answer) = at_hand else {
+            let Some(answer) = self.answer_at_hand() else {
                 self.submit(Begin::Now, cx.waker());
                 return None;
             };
@@ -228,15 +224,24 @@ impl<O: Operation> Submitted<O> {
         }
     }
 
+    /// What needs no trip to the driver.
     #[inline]
-    fn is_to_stop(&self) -> bool {
+    pub(super) fn answer_at_hand(&mut self) -> Option<Completion> {
+        match self.is_to_stop() {
+            true => Some(Completion::cancelled()),
+            false => self.operation_mut().answer_at_hand(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_to_stop(&self) -> bool {
         self.stop != Stop::Not
             || self.operation().descriptor().is_some_and(Hold::is_closing)
             || self.port().has_ended()
     }
 
     #[inline]
-    fn submit(&mut self, begin: Begin, waker: &Waker) {
+    pub(super) fn submit(&mut self, begin: Begin, waker: &Waker) {
         // Both run user code (a buffer's, a waker's): before the port is borrowed.
         let request = self.operation_mut().request();
         let waiter = Waiter::of(waker);
@@ -274,7 +279,7 @@ impl<O: Operation> Submitted<O> {
 
     /// What an answer says that came after the request to stop: whatever the kernel calls it that it did so.
     #[cold]
-    fn stopped(&self, answer: Completion) -> Completion {
+    pub(super) fn stopped(&self, answer: Completion) -> Completion {
         match -answer.result {
             libc::ECANCELED | libc::EAGAIN | libc::EINTR if self.stop == Stop::TimedOut => {
                 Completion::of(-libc::ETIMEDOUT)
@@ -284,13 +289,19 @@ impl<O: Operation> Submitted<O> {
         }
     }
 
-    /// Whether the kernel said that the descriptor is not ready, which it does for one that is non-blocking in a way
-    /// that its own waiting does not cover.
+    /// Whether it is to be submitted again: because the kernel said that the descriptor is not ready, which it does for one
+    /// that is non-blocking in a way that its own waiting does not cover; or that there was no buffer to pick, while all
+    /// were named by answers that have been seen meanwhile.
     #[inline]
-    fn is_not_ready(&self, answer: Completion) -> bool {
-        answer.result == -libc::EAGAIN
-            && matches!(self.operation().wait(), Wait::Readable | Wait::Writable)
-            && !self.is_to_stop()
+    fn begins_again(&self, answer: Completion) -> Option<Begin> {
+        let begin = match -answer.result {
+            libc::EAGAIN if matches!(self.operation().wait(), Wait::Readable | Wait::Writable) => {
+                Begin::WhenReady
+            }
+            libc::ENOBUFS if O::form().picks => Begin::Now,
+            _ => return None,
+        };
+        (!self.is_to_stop()).then_some(begin)
     }
 
     /// It is dropped before it has resolved.
@@ -328,7 +339,7 @@ impl<O: Operation> Submitted<O> {
     }
 
     /// Gives a place in the queue of a busy direction back.
-    fn leave_queue(&mut self) {
+    pub(super) fn leave_queue(&mut self) {
         let Stage::Queued(ticket) = self.stage else { return };
         if let (Some(hold), Some(way)) = (self.operation().descriptor(), self.operation().way()) {
             hold.direction(way).give_up(ticket);
@@ -363,8 +374,8 @@ impl<O: Operation> Future for Submitted<O> {
                 let Poll::Ready(answer) = this.port().poll(token, cx.waker()) else { return Poll::Pending };
                 // Retired: from here the operation is as it was before it was submitted.
                 this.stage = Stage::Entered;
-                if this.is_not_ready(answer) {
-                    this.submit(Begin::WhenReady, cx.waker());
+                if let Some(begin) = this.begins_again(answer) {
+                    this.submit(begin, cx.waker());
                     return Poll::Pending;
                 }
                 if !this.operation_mut().goes_on(answer) {

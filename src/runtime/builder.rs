@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Error, Runtime};
+use crate::buf::PoolSize;
 use crate::driver::{Choice, Driver, Refusal, Settings};
 use crate::engine::Engine;
 use crate::executor::{Executor, Inbox};
@@ -29,6 +30,7 @@ pub struct Builder {
     helpers_max: usize,
     shutdown_limit: Duration,
     masked: Vec<String>,
+    leases: PoolSize,
 }
 
 impl Default for Builder {
@@ -47,6 +49,7 @@ impl Builder {
             helpers_max: 512,
             shutdown_limit: Duration::from_secs(5),
             masked: Vec::new(),
+            leases: PoolSize { bytes: 16 << 10, first: 64, max: 1024 },
         }
     }
 
@@ -89,6 +92,39 @@ impl Builder {
         self
     }
 
+    /// The size of the buffers that [leases](crate::buf::Lease) are of, in bytes: what one receive gives at most. By
+    /// default 16 KiB.
+    ///
+    /// # Panics
+    /// If it is zero.
+    pub fn lease_size(mut self, bytes: usize) -> Builder {
+        assert!(bytes > 0, "a buffer of no bytes receives nothing");
+        self.leases.bytes = bytes;
+        self
+    }
+
+    /// How many such buffers there are at first: made when one is first asked for, and doubled when less than a quarter
+    /// is left. By default 64. Their memory is taken from the system when they are first used.
+    ///
+    /// # Panics
+    /// If it is zero.
+    pub fn leases(mut self, count: usize) -> Builder {
+        assert!(count > 0, "without a buffer nothing is received");
+        self.leases.first = count;
+        self
+    }
+
+    /// How many such buffers there may be, at most 32,768. By default 1,024. When less than a quarter of so many is left,
+    /// what comes is copied into memory of its own, so that leases that are kept starve nobody.
+    ///
+    /// # Panics
+    /// If it is zero.
+    pub fn leases_max(mut self, count: usize) -> Builder {
+        assert!(count > 0, "without a buffer nothing is received");
+        self.leases.max = count;
+        self
+    }
+
     /// Does one kind of operation as if the kernel's ring did not know it: by a system call and a wait, or by a
     /// helper thread. For tests, and for kernels with a bug in that operation. The names are the kernel's, in lower
     /// case: `"recv"`, `"accept"`, `"openat"`.
@@ -124,7 +160,7 @@ impl Builder {
         let executor = Executor::new();
         let driver = open(&settings, executor.inbox())?;
         Ok(Runtime {
-            engine: Rc::new(Engine::new(executor, driver)),
+            engine: Rc::new(Engine::new(executor, driver, self.leases)),
             shutdown_limit: self.shutdown_limit,
             broken: Cell::new(None),
         })

@@ -47,11 +47,19 @@ pub struct Metrics {
     pub overflows: u64,
     /// Completions of nothing that is known; a kernel's mistake or ours.
     pub stray: u64,
+    /// Buffers for [leases](crate::buf::Lease) that there are, now.
+    pub lease_buffers: usize,
+    /// Those of them that leases or answers have, now.
+    pub leases_out: usize,
+    /// Times that bytes were copied because too few buffers were left: see
+    /// [`Builder::leases_max`](crate::Builder::leases_max).
+    pub leases_copied: u64,
 }
 
 impl Metrics {
     pub(super) fn of(engine: &Engine) -> Metrics {
         let counters = engine.port.counters();
+        let leases = engine.port.pool_numbers();
         Metrics {
             turns: engine.turns.get(),
             polls: engine.executor.polls.get(),
@@ -70,6 +78,9 @@ impl Metrics {
             refusals: counters.refusals,
             overflows: counters.overflows,
             stray: engine.port.stray(),
+            lease_buffers: leases.buffers,
+            leases_out: leases.out,
+            leases_copied: leases.copied,
         }
     }
 }

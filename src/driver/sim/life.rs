@@ -7,12 +7,15 @@
 //! ```
 #![allow(unsafe_code)]
 
+use std::rc::Rc;
+
 use super::Nanos;
 use super::kernel::Kernel;
 use super::memory::Memory;
 use super::process::{Entry, ProcessId, Running, Stage};
 use super::world::{Event, MICRO, World};
-use crate::driver::operation::{Begin, Completion, Request};
+use crate::buf::Pool;
+use crate::driver::operation::{Begin, Completion, MORE, Request};
 use crate::driver::slots::Token;
 use crate::driver::{Counters, Wait};
 
@@ -35,6 +38,10 @@ impl World {
             return self.finish(id, token, Completion::cancelled(), 0);
         }
         self.queue(id, Entry::Start(token));
+    }
+
+    pub(crate) fn lend(&mut self, id: ProcessId, pool: &Rc<Pool>) {
+        self.process(id).pool = Some(Rc::clone(pool));
     }
 
     pub(crate) fn cancel(&mut self, id: ProcessId, token: Token) {
@@ -157,11 +164,16 @@ impl World {
             }
             false => {
                 running.assert_untouched();
-                Kernel::of(self, id, &mut running.memory).call(&request)
+                self.call(id, &mut running)
             }
         };
-        let waits = answer == -libc::EAGAIN && request.form.wait != Wait::Never && !running.is_to_stop;
-        let answer = if answer == -libc::EAGAIN && running.is_to_stop { -libc::ECANCELED } else { answer };
+        let would_wait = answer.result == -libc::EAGAIN;
+        let waits = would_wait && request.form.wait != Wait::Never && !running.is_to_stop;
+        let answer = if would_wait && running.is_to_stop { Completion::cancelled() } else { answer };
+        let goes_on = request.form.repeats && answer.result > 0 && !running.is_to_stop;
+        if goes_on && !self.dice.one_in(8) {
+            return self.answer_and_go_on(id, token, running, answer);
+        }
         running.stage = if waits { Stage::Waiting } else { Stage::Starting };
         let process = self.process(id);
         process.running.insert(token.0, running);
@@ -169,9 +181,41 @@ impl World {
             true => process.waiting.entry(request.fd).or_default().push_back(token),
             false => {
                 let late = self.lateness(id, request.fd);
-                self.finish(id, token, Completion::of(answer), late);
+                self.finish(id, token, answer, late);
             }
         }
+    }
+
+    /// Makes the call, into a buffer that the system picks if that is asked for.
+    fn call(&mut self, id: ProcessId, running: &mut Running) -> Completion {
+        let request = running.request;
+        let pool = self.process(id).pool.clone();
+        let Some(pool) = pool.filter(|_| request.form.picks) else {
+            return Completion::of(Kernel::of(self, id, &mut running.memory).call(&request));
+        };
+        let rate = self.processes[usize::from(id.0)].faults_at(request.fd).buffers;
+        if self.dice.happens(rate) {
+            // There is none to pick: all of them are in answers that nobody has seen.
+            return Completion::of(-libc::ENOBUFS);
+        }
+        Completion::into_buffer(pool.receive(|pointer, length| {
+            // SAFETY: the pool's, and nobody else's until it says so.
+            let mut memory = unsafe { Memory::picked(pointer, length) };
+            Kernel::of(self, id, &mut memory).call(&request)
+        }))
+    }
+
+    /// One answer of several: the others come when there is more.
+    fn answer_and_go_on(&mut self, id: ProcessId, token: Token, mut running: Running, answer: Completion) {
+        let request = running.request;
+        self.note(id, "answer", (request.form.name, token.0), request.fd, answer.result.into());
+        running.stage = Stage::Starting;
+        running.begin = Begin::WhenReady;
+        let process = self.process(id);
+        process.running.insert(token.0, running);
+        process.answer(token, Completion { flags: answer.flags | MORE, ..answer });
+        let soon = self.soon();
+        self.after(soon, Event::Start(id, token));
     }
 
     /// How long an answer is on its way.
@@ -202,7 +246,8 @@ impl World {
         running.assert_untouched();
         running.memory.give_back();
         let repeated = self.process(id).faults.repeated;
-        if self.dice.happens(repeated) {
+        // A buffer is never named twice.
+        if self.dice.happens(repeated) && answer.buffer().is_none() {
             let span = self.dice.below(MILLI);
             self.after(span, Event::Repeat(id, token, answer));
         }

@@ -64,6 +64,15 @@ impl Memory {
         memory
     }
 
+    /// A buffer that the system has picked, for one call.
+    ///
+    /// # Safety
+    /// There are that many bytes, and they are nobody else's until the memory is dropped.
+    pub(in crate::driver::sim) unsafe fn picked(pointer: *mut u8, length: usize) -> Memory {
+        let part = Part { pointer, length, before: Vec::new(), written: 0, sum: 0 };
+        Memory { parts: vec![part], is_written: true }
+    }
+
     /// Of a call that lends none.
     pub(in crate::driver::sim) fn none() -> Memory {
         Memory { parts: Vec::new(), is_written: false }

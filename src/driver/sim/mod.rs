@@ -36,6 +36,7 @@ use super::control::{Control, Reply};
 use super::operation::{Begin, Completion, Request};
 use super::slots::Token;
 use super::{Counters, Faults, Settings};
+use crate::buf::Pool;
 use crate::clock::Clock;
 use crate::executor::{Doorbell, Inbox};
 
@@ -121,6 +122,10 @@ impl Sim {
 
     pub(crate) fn push(&mut self, token: Token, request: &Request, begin: Begin) {
         self.world.borrow_mut().submit(self.process, token, request, begin);
+    }
+
+    pub(crate) fn lend(&mut self, pool: &Rc<Pool>) {
+        self.world.borrow_mut().lend(self.process, pool);
     }
 
     pub(crate) fn cancel(&mut self, token: Token, _fd: i32) {

@@ -4,11 +4,13 @@
 //! queues have their length.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
 use super::disk::OpenFile;
 use super::memory::Memory;
 use super::net::SocketId;
 use super::world::HostId;
+use crate::buf::Pool;
 use crate::driver::operation::{Begin, Completion, Request};
 use crate::driver::slots::Token;
 use crate::driver::{Counters, Faults, Settings};
@@ -31,6 +33,8 @@ pub(super) struct Process {
     /// Answers that the completion queue had no room for.
     pub(super) overflow: VecDeque<(Token, Completion)>,
     pub(super) closing: usize,
+    /// What is received into, where that is asked for.
+    pub(super) pool: Option<Rc<Pool>>,
     pub(super) entries_max: usize,
     pub(super) completions_max: usize,
     pub(super) counters: Counters,
@@ -83,6 +87,7 @@ impl Process {
             answers: VecDeque::new(),
             overflow: VecDeque::new(),
             closing: 0,
+            pool: None,
             entries_max: settings.entries.clamp(1, 32_768) as usize,
             completions_max: settings.completions.clamp(1, 65_536) as usize,
             counters: Counters::default(),

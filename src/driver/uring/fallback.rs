@@ -57,9 +57,10 @@ impl Ring {
     /// Tries; waits where that says that it has to.
     fn attempt(&mut self, token: Token, request: &Request) {
         // SAFETY: the request was just pushed, so its operation is in flight.
-        match unsafe { request.attempt() } {
-            again if must_wait(again, request) => self.wait_for(token, request),
-            answer => self.answers.push_back((token, Completion::of(answer))),
+        let answer = unsafe { request.attempt_with(self.pool()) };
+        match must_wait(answer, request) {
+            true => self.wait_for(token, request),
+            false => self.answers.push_back((token, answer)),
         }
     }
 
@@ -82,17 +83,18 @@ impl Ring {
             return Some(waited);
         }
         // SAFETY: the request waited here, so its operation is in flight.
-        match unsafe { request.attempt() } {
-            again if must_wait(again, &request) && cancelled => Some(Completion::cancelled()),
-            again if must_wait(again, &request) => {
+        let answer = unsafe { request.attempt_with(self.pool()) };
+        match must_wait(answer, &request) {
+            true if cancelled => Some(Completion::cancelled()),
+            true => {
                 self.wait_for(token, &request);
                 None
             }
-            answer => Some(Completion::of(answer)),
+            false => Some(answer),
         }
     }
 }
 
-fn must_wait(answer: i32, request: &Request) -> bool {
-    answer == -libc::EAGAIN && request.poll_events().is_some()
+fn must_wait(answer: Completion, request: &Request) -> bool {
+    answer.result == -libc::EAGAIN && request.poll_events().is_some()
 }

@@ -8,24 +8,28 @@
 #![allow(unsafe_code)]
 
 mod bell;
+mod buffers;
 mod fallback;
 mod setup;
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::time::Duration;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
 use super::helpers::Helpers;
-use super::operation::{Begin, Completion, Request};
+use super::operation::{BUFFER, Begin, Completion, Request, ability};
 use super::slots::Token;
 use super::{Counters, Refusal, Settings};
+use crate::buf::Pool;
 use crate::executor::Inbox;
 use crate::sys::{self, uring::RingName};
 
 use bell::Bell;
+use buffers::Buffers;
 use fallback::Waits;
 
 /// What an entry is for, in the top four bits of its `user_data`. An operation's own is zero: a plain token.
@@ -59,6 +63,8 @@ pub(crate) struct Ring {
     helpers: Option<Helpers>,
     helpers_max: usize,
     inbox: &'static Inbox,
+    /// What the kernel picks from, once somebody asks for that.
+    buffers: Option<Buffers>,
     /// Answers that wait for the next reap.
     answers: VecDeque<(Token, Completion)>,
     closing: usize,
@@ -83,6 +89,7 @@ impl Ring {
             helpers: None,
             helpers_max: settings.helpers_max,
             inbox,
+            buffers: None,
             answers: VecDeque::new(),
             closing: 0,
             taken: setup::ENTRIES_TRIED,
@@ -115,6 +122,19 @@ impl Ring {
         if let Err(errno) = self.queue(&entry) {
             self.answers.push_back((token, Completion::of(-errno)));
         }
+    }
+
+    /// Offers buffers to the kernel. Where it takes none, what asks for one is done in its other form.
+    pub(crate) fn lend(&mut self, pool: &Rc<Pool>) {
+        let buffers = Buffers::offer(&self.ring, pool);
+        for code in [ability::PICK, ability::PICK_OFTEN] {
+            self.known[usize::from(code)] &= buffers.is_offered();
+        }
+        self.buffers = Some(buffers);
+    }
+
+    fn pool(&self) -> Option<&Pool> {
+        self.buffers.as_ref().map(Buffers::pool)
     }
 
     pub(crate) fn cancel(&mut self, token: Token, _fd: i32) {
@@ -232,6 +252,9 @@ impl Ring {
         let mut ready = Vec::new();
         for entry in self.ring.completion() {
             let answer = Completion { result: entry.result(), flags: entry.flags() };
+            if answer.flags & BUFFER != 0 {
+                self.buffers.as_ref().inspect(|buffers| buffers.pool().picked());
+            }
             match entry.user_data() >> KIND_SHIFT {
                 kind if kind == Kind::Operation as u64 => found(Token(entry.user_data()), answer),
                 kind if kind == Kind::Wait as u64 => {
@@ -282,6 +305,9 @@ impl Ring {
             return Err(io::Error::from_raw_os_error(errno));
         }
         self.counters.enters += 1;
+        if let Some(buffers) = &mut self.buffers {
+            buffers.offer_again();
+        }
         match -self.ask(wait_for, get_events, limit) {
             taken if taken <= 0 => {
                 self.taken = self.taken.wrapping_add(taken.unsigned_abs());
@@ -343,6 +369,9 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
+        if let Some(buffers) = self.buffers.take() {
+            buffers.withdraw(&self.ring);
+        }
         self.name.unregister(self.ring.as_raw_fd());
     }
 }

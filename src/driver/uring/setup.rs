@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use io_uring::{IoUring, Probe, opcode};
 
-use crate::driver::{Refusal, Settings};
+use crate::driver::{Refusal, Settings, ability};
 use crate::sys::uring::RingName;
 
 use std::os::fd::AsRawFd;
@@ -180,6 +180,11 @@ fn probe(ring: &IoUring, settings: &Settings) -> Result<[bool; 256], Refusal> {
     for code in 0..=u8::MAX {
         known[usize::from(code)] = probe.is_supported(code);
     }
+    // Which the probe does not tell by themselves: they came with these. Registering buffers says whether they can be
+    // picked.
+    known[usize::from(ability::ACCEPT_OFTEN)] = probe.is_supported(opcode::Socket::CODE);
+    known[usize::from(ability::PICK)] = true;
+    known[usize::from(ability::PICK_OFTEN)] = probe.is_supported(opcode::SendZc::CODE);
     for masked in &settings.masked {
         known[usize::from(*masked)] = false;
     }

@@ -1,0 +1,440 @@
+//! The memory that leases are of: buffers of one size, of which a runtime has as many as it turned out to need.
+//!
+//! A buffer is *free*, *offered* to the kernel, which picks one when bytes have come, or *out*: named by an answer that
+//! nobody has taken yet, or behind leases. When less than a quarter is left, the pool grows; when it may not grow, what comes
+//! is copied into memory of its own and its buffer given back at once. So leases that a program keeps, however many,
+//! never starve the rest of it.
+//!
+//! The pool is its thread's alone. Only a buffer's count is everybody's, and the list of those that other threads have
+//! let go of.
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+
+use slab::Slab;
+
+use super::lease::Lease;
+use crate::sys::sync::Mutex;
+use crate::sys::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// How many buffers there are, and how large they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PoolSize {
+    /// Of each buffer, in bytes.
+    pub(crate) bytes: usize,
+    /// How many there are at first.
+    pub(crate) first: usize,
+    /// How many there may be.
+    pub(crate) max: usize,
+}
+
+/// What an answer calls a buffer: below `BUFFERS_MAX` one of the pool's, from there on memory of its own.
+pub(crate) type BufferId = u16;
+
+/// The kernel's limit for a ring of buffers.
+pub(crate) const BUFFERS_MAX: usize = 1 << 15;
+
+/// What is known of each buffer.
+pub(super) struct Block {
+    /// How many leases are of it.
+    leases: AtomicUsize,
+    bytes: *mut u8,
+    /// Null, of memory that belongs to no pool.
+    pool: *const Shared,
+    id: BufferId,
+}
+
+/// Memory that belongs to no pool.
+#[repr(C)]
+struct Own {
+    block: Block,
+    /// Never touched through here while a lease is about: a box says that nobody else does.
+    bytes: NonNull<[u8]>,
+}
+
+/// Everything of a pool. Freed when the pool is gone, and all leases of its buffers are.
+struct Shared {
+    size: PoolSize,
+    /// The thread that it is of, as `here` says; 0 when the pool is gone.
+    home: AtomicUsize,
+    /// Only for that thread, and for nobody while a function of somebody else's runs.
+    local: UnsafeCell<Local>,
+    away: Mutex<Away>,
+}
+
+struct Local {
+    /// By their ids. What they point to goes with `chunks`.
+    blocks: Vec<NonNull<Block>>,
+    chunks: Vec<(NonNull<[Block]>, NonNull<[u8]>)>,
+    free: Vec<BufferId>,
+    /// How many the kernel may pick from.
+    offered: usize,
+    /// Memory of its own that is named by an answer, by its id.
+    own: Slab<Box<Own>>,
+    copied: u64,
+}
+
+#[derive(Default)]
+struct Away {
+    /// Let go of on other threads.
+    returned: Vec<BufferId>,
+    /// When the pool is gone: how many buffers are still out.
+    left: Option<usize>,
+}
+
+/// A runtime's buffers.
+pub(crate) struct Pool {
+    shared: NonNull<Shared>,
+}
+
+/// How a pool is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PoolNumbers {
+    pub(crate) buffers: usize,
+    pub(crate) out: usize,
+    pub(crate) copied: u64,
+}
+
+/// What tells threads apart: an address of each one's own.
+#[inline]
+fn here() -> usize {
+    thread_local!(static PLACE: u8 = const { 0 });
+    PLACE.with(|place| std::ptr::from_ref(place) as usize)
+}
+
+impl Pool {
+    pub(crate) fn new(size: PoolSize) -> Pool {
+        let max = size.max.clamp(1, BUFFERS_MAX);
+        let size = PoolSize { bytes: size.bytes.max(1), first: size.first.clamp(1, max), max };
+        let local = Local {
+            blocks: Vec::new(),
+            chunks: Vec::new(),
+            free: Vec::new(),
+            offered: 0,
+            own: Slab::new(),
+            copied: 0,
+        };
+        let shared = NonNull::from(Box::leak(Box::new(Shared {
+            size,
+            home: AtomicUsize::new(here()),
+            local: UnsafeCell::new(local),
+            away: Mutex::default(),
+        })));
+        let pool = Pool { shared };
+        pool.local(|local| local.grow(shared, size.first));
+        pool
+    }
+
+    fn shared(&self) -> &Shared {
+        // SAFETY: freed after the pool is gone.
+        unsafe { self.shared.as_ref() }
+    }
+
+    /// Everything that only this thread touches.
+    #[inline]
+    fn local<T>(&self, with: impl FnOnce(&mut Local) -> T) -> T {
+        // SAFETY: a pool does not leave its thread, and `with` is this file's, which calls nobody else's code: so
+        // there is no other reference.
+        with(unsafe { &mut *self.shared().local.get() })
+    }
+
+    /// The size of each buffer, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.shared().size.bytes
+    }
+
+    /// How many buffers there may be.
+    pub(crate) fn max(&self) -> usize {
+        self.shared().size.max
+    }
+
+    pub(crate) fn numbers(&self) -> PoolNumbers {
+        let returned = self.shared().lock().returned.len();
+        self.local(|local| PoolNumbers {
+            buffers: local.blocks.len(),
+            out: local.out() - returned,
+            copied: local.copied,
+        })
+    }
+
+    // The kernel's side.
+
+    /// Whether there are buffers to offer.
+    #[inline]
+    pub(crate) fn has_free(&self) -> bool {
+        self.local(|local| !local.free.is_empty())
+    }
+
+    /// Hands the free buffers to the kernel, which picks from them.
+    pub(crate) fn offer(&self, mut give: impl FnMut(BufferId, *mut u8)) {
+        let bytes_of = |local: &Local, id: BufferId| {
+            // SAFETY: it lives as long as the pool.
+            unsafe { local.blocks[usize::from(id)].as_ref() }.bytes
+        };
+        self.local(|local| {
+            local.offered += local.free.len();
+            for id in std::mem::take(&mut local.free) {
+                give(id, bytes_of(local, id));
+            }
+        });
+    }
+
+    /// The kernel has picked one.
+    #[inline]
+    pub(crate) fn picked(&self) {
+        self.local(|local| local.offered -= 1);
+    }
+
+    /// Where the kernel does not pick: receives into a free buffer by one call, which is told where it is, how long it
+    /// is, and answers as a system call.
+    pub(crate) fn receive(&self, call: impl FnOnce(*mut u8, usize) -> i32) -> (i32, Option<BufferId>) {
+        self.shared().collect();
+        let (id, bytes) = self.local(|local| match local.free.pop() {
+            // SAFETY: it lives as long as the pool.
+            Some(id) => (id, unsafe { local.blocks[usize::from(id)].as_ref() }.bytes),
+            None => {
+                let own = Own::new(vec![0; self.bytes()].into());
+                let bytes = own.block.bytes;
+                (local.keep(own), bytes)
+            }
+        });
+        let answer = call(bytes, self.bytes());
+        if answer > 0 {
+            return (answer, Some(id));
+        }
+        self.recycle(id);
+        (answer, None)
+    }
+
+    // The answers' side.
+
+    /// An answer names a buffer, in which there are so many bytes. Which one it is to name instead, where the pool is
+    /// short of buffers.
+    #[inline]
+    pub(crate) fn arrived(&self, id: BufferId, count: usize) -> BufferId {
+        if self.local(|local| local.is_short()) { self.make_room(id, count) } else { id }
+    }
+
+    #[cold]
+    fn make_room(&self, id: BufferId, count: usize) -> BufferId {
+        self.shared().collect();
+        let copied = self.local(|local| {
+            if !local.is_short() || usize::from(id) >= BUFFERS_MAX {
+                return None;
+            }
+            let (there, max) = (local.blocks.len(), self.max());
+            if there < max {
+                local.grow(self.shared, there.min(max - there));
+                return None;
+            }
+            // SAFETY: it lives as long as the pool, the kernel has written that many bytes, and nobody has them yet.
+            let bytes =
+                unsafe { std::slice::from_raw_parts(local.blocks[usize::from(id)].as_ref().bytes, count) };
+            let own = Own::new(bytes.into());
+            local.copied += 1;
+            local.free.push(id);
+            Some(local.keep(own))
+        });
+        copied.unwrap_or(id)
+    }
+
+    /// Gives bytes a name, for an answer.
+    pub(crate) fn adopt(&self, bytes: Box<[u8]>) -> BufferId {
+        self.local(|local| local.keep(Own::new(bytes)))
+    }
+
+    /// What an answer names, of which the first `count` bytes came.
+    #[inline]
+    pub(crate) fn take(&self, id: BufferId, count: usize) -> Lease {
+        let block = self.local(|local| match usize::from(id) {
+            id if id < BUFFERS_MAX => local.blocks[id],
+            id => NonNull::from(Box::leak(local.own.remove(id - BUFFERS_MAX))).cast::<Block>(),
+        });
+        // SAFETY: nobody else has it: an answer is taken once. All its bytes are initialised.
+        unsafe {
+            block.as_ref().leases.store(1, Ordering::Relaxed);
+            debug_assert!(count <= self.bytes() || usize::from(id) >= BUFFERS_MAX);
+            Lease::new(block, block.as_ref().bytes, count)
+        }
+    }
+
+    /// Nobody wants what an answer names.
+    pub(crate) fn recycle(&self, id: BufferId) {
+        drop(self.take(id, 0));
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let out = self.local(|local| local.out());
+        let nobody_left = {
+            let shared = self.shared();
+            let mut away = shared.lock();
+            shared.home.store(0, Ordering::Relaxed);
+            let left = out - away.returned.len();
+            away.left = Some(left);
+            left == 0
+        };
+        if nobody_left {
+            // SAFETY: no lease is left, and this was the pool.
+            drop(unsafe { Box::from_raw(self.shared.as_ptr()) });
+        }
+    }
+}
+
+impl Local {
+    /// More buffers. Their memory is zeroed, which for so much of it means that it is not there before it is used.
+    fn grow(&mut self, pool: NonNull<Shared>, count: usize) {
+        // SAFETY: the caller is the pool.
+        let size = unsafe { pool.as_ref() }.size.bytes;
+        let first = self.blocks.len();
+        let bytes = NonNull::from(Box::leak(vec![0; size * count].into_boxed_slice()));
+        let start = bytes.as_ptr().cast::<u8>();
+        let blocks: Box<[Block]> = (0..count)
+            .map(|n| Block {
+                leases: AtomicUsize::new(0),
+                bytes: start.wrapping_add(n * size),
+                pool: pool.as_ptr(),
+                id: (first + n) as BufferId,
+            })
+            .collect();
+        let blocks = NonNull::from(Box::leak(blocks));
+        let start = blocks.cast::<Block>();
+        // SAFETY: within the slice.
+        self.blocks.extend((0..count).map(|n| unsafe { start.add(n) }));
+        self.free.extend((first..first + count).rev().map(|id| id as BufferId));
+        self.chunks.push((blocks, bytes));
+    }
+
+    fn out(&self) -> usize {
+        self.blocks.len() - self.free.len() - self.offered
+    }
+
+    /// Less than a quarter is left.
+    #[inline]
+    fn is_short(&self) -> bool {
+        (self.free.len() + self.offered) * 4 < self.blocks.len()
+    }
+
+    fn keep(&mut self, own: Box<Own>) -> BufferId {
+        let id = self.own.insert(own);
+        assert!(id < BUFFERS_MAX, "32,768 answers wait to be taken: bound the streams that nobody reads");
+        (BUFFERS_MAX + id) as BufferId
+    }
+}
+
+impl Own {
+    fn new(bytes: Box<[u8]>) -> Box<Own> {
+        let bytes = NonNull::from(Box::leak(bytes));
+        let start = bytes.as_ptr().cast::<u8>();
+        let block = Block { leases: AtomicUsize::new(0), bytes: start, pool: std::ptr::null(), id: 0 };
+        Box::new(Own { block, bytes })
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> crate::sys::sync::MutexGuard<'_, Away> {
+        self.away.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Takes back what other threads have let go of. For the home thread.
+    fn collect(&self) {
+        let mut away = self.lock();
+        // SAFETY: as `Pool::local`.
+        unsafe { &mut *self.local.get() }.free.append(&mut away.returned);
+    }
+}
+
+impl Block {
+    /// One more lease is of the same buffer.
+    pub(super) fn share(&self) {
+        self.leases.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One lease less. True if it was the last: the buffer is to be released.
+    #[inline]
+    pub(super) fn unshare(&self) -> bool {
+        // Alone: nobody else can make it two. That spares the locked instruction in nearly all cases.
+        if self.leases.load(Ordering::Acquire) == 1 {
+            return true;
+        }
+        let last = self.leases.fetch_sub(1, Ordering::Release) == 1;
+        if last {
+            fence(Ordering::Acquire);
+        }
+        last
+    }
+}
+
+/// The last lease of a buffer is gone.
+///
+/// # Safety
+/// `Block::unshare` has said so, to the caller.
+#[inline]
+pub(super) unsafe fn release(block: NonNull<Block>) {
+    // SAFETY: nobody else has the block.
+    let (pool, id) = unsafe { (block.as_ref().pool, block.as_ref().id) };
+    // SAFETY: a pool's memory is there while one of its buffers is out.
+    let Some(shared) = (unsafe { pool.as_ref() }) else {
+        // SAFETY: it was a box, and the block is its first field.
+        return drop(unsafe { Box::from_raw(block.cast::<Own>().as_ptr()) });
+    };
+    if shared.home.load(Ordering::Relaxed) == here() {
+        // SAFETY: as `Pool::local`: this is the pool's thread.
+        unsafe { &mut *shared.local.get() }.free.push(id);
+    } else {
+        // SAFETY: as above.
+        unsafe { release_away(NonNull::from(shared), id) };
+    }
+}
+
+/// On another thread than the pool's, or after the pool.
+///
+/// # Safety
+/// The buffer was out, and is not any more.
+#[cold]
+unsafe fn release_away(pool: NonNull<Shared>, id: BufferId) {
+    let nobody_left = {
+        // SAFETY: this buffer is still counted.
+        let mut away = unsafe { pool.as_ref() }.lock();
+        match &mut away.left {
+            None => {
+                away.returned.push(id);
+                false
+            }
+            Some(left) => {
+                *left -= 1;
+                *left == 0
+            }
+        }
+    };
+    if nobody_left {
+        // SAFETY: the pool is gone, and this was the last buffer that was out.
+        drop(unsafe { Box::from_raw(pool.as_ptr()) });
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // SAFETY: it was a box, and no lease is left.
+        drop(unsafe { Box::from_raw(self.bytes.as_ptr()) });
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        for (blocks, bytes) in self.chunks.drain(..) {
+            // SAFETY: they were boxes, and nobody has a part of them any more.
+            unsafe {
+                drop(Box::from_raw(blocks.as_ptr()));
+                drop(Box::from_raw(bytes.as_ptr()));
+            }
+        }
+    }
+}
+
+// SAFETY: other threads reach it through leases, which touch the atomics and the lock.
+unsafe impl Sync for Shared {}
+// SAFETY: as above; what only the home thread touches is dropped by whoever is last, when that thread has no use for it.
+unsafe impl Send for Shared {}

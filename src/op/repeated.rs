@@ -1,0 +1,107 @@
+//! Operations that are answered several times, one item an answer.
+//!
+//! The kernel may end such an operation at any time, for want of a buffer or of room in its queue, or because nobody
+//! took the answers. Then it is submitted again, and nobody notices. What nobody took when the future was dropped waits
+//! for the next operation in the same direction, as everywhere.
+
+use std::task::{Context, Poll, ready};
+
+use super::submitted::{Begun, Stage};
+use super::{Operation, Submitted};
+use crate::driver::{Begin, Completion};
+use crate::engine::{self, Engine};
+
+/// An operation that may be answered several times.
+pub trait Repeat: Operation {
+    /// What an answer brings.
+    type Item;
+
+    /// Makes an item of an answer. None is the end.
+    fn one(&mut self, answer: Completion) -> Option<Self::Item>;
+}
+
+impl<O: Repeat> Submitted<O> {
+    /// The next item. It keeps its turn in the direction until it ends or is dropped.
+    pub(crate) fn poll_next_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<O::Item>> {
+        loop {
+            let answer = match self.stage {
+                Stage::Finished => return Poll::Ready(None),
+                Stage::Idle | Stage::Queued(_) => match self.begin(cx) {
+                    Begun::InTurn => continue,
+                    Begun::Waiting => return Poll::Pending,
+                    Begun::Refused => {
+                        self.leave_queue();
+                        return Poll::Ready(self.finish().one(Completion::cancelled()));
+                    }
+                },
+                Stage::Entered => match self.answer_at_hand() {
+                    Some(answer) => answer,
+                    None => {
+                        self.submit(Begin::Now, cx.waker());
+                        return Poll::Pending;
+                    }
+                },
+                Stage::InFlight(token) => {
+                    if !engine::with_current(|engine| engine.has_budget(cx.waker())).unwrap_or(true) {
+                        return Poll::Pending;
+                    }
+                    let answer = ready!(self.port().poll(token, cx.waker()));
+                    if !answer.has_more() {
+                        self.stage = Stage::Entered;
+                    }
+                    answer
+                }
+            };
+            engine::with_current(Engine::spend_budget);
+            match self.sort(answer, cx) {
+                Sorted::Item(item) => return Poll::Ready(Some(item)),
+                Sorted::Again => {}
+                Sorted::Waiting => return Poll::Pending,
+                Sorted::End => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn sort(&mut self, answer: Completion, cx: &mut Context<'_>) -> Sorted<O::Item> {
+        let is_last = matches!(self.stage, Stage::Entered);
+        let has_failed = answer.result < 0;
+        if has_failed && self.is_to_stop() {
+            let answer = self.stopped(answer);
+            return self.conclude_items(answer);
+        }
+        match -answer.result {
+            // It was asked to end because nobody took the answers; or there was no buffer to pick.
+            libc::ECANCELED | libc::ENOBUFS if is_last => return Sorted::Again,
+            libc::EAGAIN if is_last => {
+                self.submit(Begin::WhenReady, cx.waker());
+                return Sorted::Waiting;
+            }
+            _ => {}
+        }
+        match self.operation_mut().one(answer) {
+            Some(item) => Sorted::Item(item),
+            None if is_last => self.conclude_items(Completion::of(0)),
+            None => Sorted::Again,
+        }
+    }
+
+    /// Its last answer: the direction is the next one's.
+    fn conclude_items(&mut self, answer: Completion) -> Sorted<O::Item> {
+        let mut operation = self.finish();
+        if let Some(hold) = operation.descriptor() {
+            hold.end(operation.way());
+        }
+        match operation.one(answer) {
+            Some(item) => Sorted::Item(item),
+            None => Sorted::End,
+        }
+    }
+}
+
+enum Sorted<T> {
+    Item(T),
+    /// It is submitted again, or has more.
+    Again,
+    Waiting,
+    End,
+}

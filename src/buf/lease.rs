@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 
 use bytes::{Buf, Bytes};
 
-use super::pool::{self, Block};
+use super::block::{self, Block};
 use super::{IoBuf, IoBufMut};
 
 /// Bytes that came, in a buffer that the runtime lends to the program.
@@ -120,7 +120,7 @@ impl Drop for Lease {
         // SAFETY: we own a count, which this gives back; the last one's owner releases the buffer.
         unsafe {
             if self.block.as_ref().unshare() {
-                pool::release(self.block);
+                block::release(self.block);
             }
         }
     }

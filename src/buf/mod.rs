@@ -16,6 +16,7 @@
 //! and reports 0 bytes, as at the end of a stream.
 #![allow(unsafe_code)]
 
+mod block;
 mod lease;
 mod owned;
 mod pool;

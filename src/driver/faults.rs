@@ -8,11 +8,14 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::operation::{Begin, Completion, Request};
+use super::completion::Completion;
+use super::operation::{Begin, Request};
 use super::slots::Token;
 use super::{Counters, Driver, Faults, Lends, Wait};
+use crate::buf::Pool;
 use crate::dice::Dice;
 
 pub(crate) struct Faulty {

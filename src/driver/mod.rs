@@ -11,6 +11,7 @@
 //! descriptors and operations that nobody wants any more.
 
 mod choice;
+mod completion;
 mod control;
 mod counters;
 mod descriptor;
@@ -36,11 +37,12 @@ mod uring;
 
 pub(crate) use choice::Settings;
 pub use choice::{Choice, Refusal, UnknownDriver};
+pub use completion::Completion;
 pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
 pub(crate) use descriptor::{Departure, Descriptor, Hold, Way};
 pub(crate) use direction::{Direction, Leftover, Ticket};
-pub(crate) use operation::{Begin, Completion, Form, Lends, Operation, Request, Wait, ability, form};
+pub(crate) use operation::{Begin, Form, Lends, Operation, Request, Wait, ability, form};
 #[cfg(any(annulus_faults, feature = "sim"))]
 pub use plan::Faults;
 pub(crate) use port::Port;

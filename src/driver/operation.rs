@@ -9,10 +9,11 @@
 #[cfg(feature = "sim")]
 use std::ffi::CStr;
 
+use super::completion::Completion;
 use super::descriptor::{Hold, Way};
 #[cfg(feature = "sim")]
 use super::sim::Kernel;
-use crate::buf::{BufferId, Pool};
+use crate::buf::Pool;
 
 /// Everything that the kernel may touch on behalf of one submission, and what to make of the answer.
 ///
@@ -280,60 +281,6 @@ pub(crate) enum Begin {
     Now,
     /// When its descriptor is ready: the kernel has just said that it is not.
     WhenReady,
-}
-
-/// A completion's flag: there is more to come of the same submission. `IORING_CQE_F_MORE`
-pub(crate) const MORE: u32 = 1 << 1;
-
-/// A completion's flag: the upper half of the flags names the buffer that was picked. `IORING_CQE_F_BUFFER`
-pub(crate) const BUFFER: u32 = 1;
-
-/// The answer to a submission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Completion {
-    /// As a system call's, or a negated `errno`.
-    pub(crate) result: i32,
-    /// As in the ring's completion entries.
-    pub(crate) flags: u32,
-}
-
-impl Completion {
-    #[inline]
-    pub(crate) fn of(result: i32) -> Completion {
-        Completion { result, flags: 0 }
-    }
-
-    /// An answer that names a buffer, if there is one.
-    pub(crate) fn into_buffer((result, buffer): (i32, Option<BufferId>)) -> Completion {
-        Completion { result, flags: buffer.map_or(0, |id| u32::from(id) << 16 | BUFFER) }
-    }
-
-    /// The buffer that it names.
-    #[inline]
-    pub(crate) fn buffer(self) -> Option<BufferId> {
-        (self.flags & BUFFER != 0).then_some((self.flags >> 16) as BufferId)
-    }
-
-    /// The same answer about another buffer, or about none.
-    pub(crate) fn with_buffer(self, buffer: Option<BufferId>) -> Completion {
-        let flags = self.flags & (0xffff & !BUFFER);
-        Completion { result: self.result, flags: flags | buffer.map_or(0, |id| u32::from(id) << 16 | BUFFER) }
-    }
-
-    pub(crate) fn cancelled() -> Completion {
-        Completion::of(-libc::ECANCELED)
-    }
-
-    /// One of several, and not the last.
-    #[inline]
-    pub(crate) fn has_more(self) -> bool {
-        self.flags & MORE != 0
-    }
-
-    #[inline]
-    pub(crate) fn checked(self) -> std::io::Result<u32> {
-        crate::sys::checked(self.result)
-    }
 }
 
 /// Writes a [`Form`]: the operation's name, where it waits, its ring entry, its one system call, and the same call of

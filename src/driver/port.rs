@@ -5,6 +5,8 @@
 //! only a completion retires it; I5, nothing is borrowed while somebody else's code runs; I6, what the kernel
 //! may still touch is never freed.
 
+mod lending;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io;
@@ -13,14 +15,15 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use super::completion::Completion;
 use super::control::{Control, Reply};
 use super::descriptor::Hold;
 use super::fork;
 use super::lent::Lent;
-use super::operation::{Begin, Completion, Request, Wait};
+use super::operation::{Begin, Request, Wait};
 use super::slots::{Found, LastLook, Orphan, Slots, Token};
 use super::{Counters, Driver};
-use crate::buf::{BufferId, Pool, PoolNumbers, PoolSize};
+use crate::buf::{Pool, PoolSize};
 use crate::clock::Clock;
 use crate::executor::{Inbox, RuntimeId, Waiter};
 
@@ -116,22 +119,6 @@ impl Port {
         let token = pair.slots.insert(waiter, request.fd, ends_by_itself, Lent::by(request));
         pair.driver.push(token, request, begin);
         token
-    }
-
-    /// What leases are of.
-    pub(crate) fn pool(&self) -> &Rc<Pool> {
-        self.pool.get_or_init(|| {
-            let pool = Rc::new(Pool::new(self.pool_size));
-            if !self.has_ended() {
-                self.pair.borrow_mut().driver.lend(&pool);
-            }
-            pool
-        })
-    }
-
-    /// How that is doing.
-    pub(crate) fn pool_numbers(&self) -> PoolNumbers {
-        self.pool.get().map(|pool| pool.numbers()).unwrap_or_default()
     }
 
     /// Asks for the answer; where there is none yet, `waker` is who waits from now on.
@@ -270,7 +257,7 @@ impl Port {
         let mut crowded = Vec::new();
         let pool = self.pool.get();
         driver.reap(|token, answer| {
-            let answer = arrived(pool, answer);
+            let answer = lending::arrived(pool, answer);
             match slots.complete(token, answer) {
                 Found::Task => {}
                 Found::Foreign(waker) => later.push(Later::Wake(waker)),
@@ -448,26 +435,6 @@ impl Port {
     #[cfg(test)]
     pub(crate) fn with_driver<T>(&self, ask: impl FnOnce(&mut Driver) -> T) -> T {
         ask(&mut self.pair.borrow_mut().driver)
-    }
-}
-
-/// Looks at the buffer of an answer, if there is one. An answer that brought nothing brings no buffer, either (pitfall 9).
-#[inline]
-fn arrived(pool: Option<&Rc<Pool>>, answer: Completion) -> Completion {
-    match (answer.buffer(), pool) {
-        (Some(id), Some(pool)) => arrived_in(pool, id, answer),
-        _ => answer,
-    }
-}
-
-#[inline(never)]
-fn arrived_in(pool: &Pool, id: BufferId, answer: Completion) -> Completion {
-    match answer.result {
-        count if count > 0 => answer.with_buffer(Some(pool.arrived(id, count as usize))),
-        _ => {
-            pool.recycle(id);
-            answer.with_buffer(None)
-        }
     }
 }
 

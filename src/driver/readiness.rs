@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use polling::{Event, Events, PollMode, Poller};
 
+use super::completion::Completion;
 use super::helpers::Helpers;
-use super::operation::{Begin, Completion, Request, Wait};
+use super::operation::{Begin, Request, Wait};
 use super::slots::Token;
 use super::{Counters, Settings};
 use crate::buf::Pool;

@@ -7,7 +7,8 @@ use std::io;
 use std::time::Duration;
 
 use super::Counters;
-use super::operation::{Begin, Completion, Request};
+use super::completion::Completion;
+use super::operation::{Begin, Request};
 use super::slots::Token;
 
 /// What was submitted, what was asked to end, and the answers that the test has given but nobody has reaped.

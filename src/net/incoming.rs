@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +10,7 @@ use std::time::Duration;
 use futures_core::Stream as Items;
 
 use super::family::{Family, Inet};
-use super::listener::accepted;
+use super::listener::{Accepted, accepted};
 use super::stream::Stream;
 use crate::driver::Descriptor;
 use crate::op::{AcceptOften, Submitted};
@@ -57,11 +56,11 @@ impl<F: Family> Incoming<F> {
     /// Those of accept(2), each once. One that says that something is used up (EMFILE and ENFILE: descriptors) is told, and
     /// then nothing is accepted for 5 ms, and after the next for twice as long, up to a second: so a loop that goes on after
     /// errors does not spin. The connections wait meanwhile.
-    pub async fn next(&mut self) -> Option<io::Result<(Stream<F>, F::Address)>> {
+    pub async fn next(&mut self) -> Option<Accepted<F>> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<(Stream<F>, F::Address)>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Accepted<F>>> {
         loop {
             if let Some(pause) = &mut self.pause {
                 ready!(Pin::new(pause).poll(cx));
@@ -93,7 +92,7 @@ impl<F: Family> Incoming<F> {
 }
 
 impl<F: Family> Items for Incoming<F> {
-    type Item = io::Result<(Stream<F>, F::Address)>;
+    type Item = Accepted<F>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll(cx)

@@ -166,7 +166,7 @@ impl<F: Family> Cancellable for Accept<F> {
 }
 
 impl<F: Family> Future for Accept<F> {
-    type Output = io::Result<(Stream<F>, F::Address)>;
+    type Output = Accepted<F>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
@@ -179,9 +179,12 @@ impl<F: Family> Future for Accept<F> {
     }
 }
 
+/// A connection, and who connected.
+pub(super) type Accepted<F> = io::Result<(Stream<F>, <F as Family>::Address)>;
+
 /// A connection with its peer's name. None if it was reset before anybody could look at it: there is nobody to talk to, and
 /// an error would end servers that stop at the first one, at any peer's whim.
-pub(super) fn accepted<F: Family>(stream: Stream<F>) -> Option<io::Result<(Stream<F>, F::Address)>> {
+pub(super) fn accepted<F: Family>(stream: Stream<F>) -> Option<Accepted<F>> {
     match stream.peer_addr() {
         Ok(peer) => Some(Ok((stream, peer))),
         Err(error) if error.kind() == io::ErrorKind::NotConnected => None,

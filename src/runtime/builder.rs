@@ -49,7 +49,7 @@ impl Builder {
             helpers_max: 512,
             shutdown_limit: Duration::from_secs(5),
             masked: Vec::new(),
-            leases: PoolSize { bytes: 16 << 10, first: 64, max: 1024 },
+            leases: PoolSize::USUAL,
         }
     }
 

@@ -12,6 +12,7 @@ use std::task::{Poll, Waker};
 use loom::cell::UnsafeCell;
 
 use super::Helpers;
+use crate::buf::PoolSize;
 use crate::driver::scripted::Script;
 use crate::driver::{Driver, Form, Port, Request, Token, form};
 use crate::executor::models::{Bell, explore};
@@ -94,7 +95,7 @@ impl Loop {
         let rung = Arc::clone(&bell);
         let mut script = Script::default();
         script.asleep = Some(Box::new(move || rung.sleep()));
-        let port = Port::new(executor.id(), inbox, Driver::Scripted(script));
+        let port = Port::new(executor.id(), inbox, Driver::Scripted(script), PoolSize::USUAL);
         Loop { executor, bell, port, helpers: Helpers::new(inbox, threads_max), answers: Vec::new() }
     }
 

@@ -15,7 +15,8 @@ use super::memory::Memory;
 use super::process::{Entry, ProcessId, Running, Stage};
 use super::world::{Event, MICRO, World};
 use crate::buf::Pool;
-use crate::driver::operation::{Begin, Completion, MORE, Request};
+use crate::driver::completion::{Completion, MORE};
+use crate::driver::operation::{Begin, Request};
 use crate::driver::slots::Token;
 use crate::driver::{Counters, Wait};
 

@@ -32,8 +32,9 @@ use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::completion::Completion;
 use super::control::{Control, Reply};
-use super::operation::{Begin, Completion, Request};
+use super::operation::{Begin, Request};
 use super::slots::Token;
 use super::{Counters, Faults, Settings};
 use crate::buf::Pool;

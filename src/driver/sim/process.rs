@@ -11,7 +11,8 @@ use super::memory::Memory;
 use super::net::SocketId;
 use super::world::HostId;
 use crate::buf::Pool;
-use crate::driver::operation::{Begin, Completion, Request};
+use crate::driver::completion::Completion;
+use crate::driver::operation::{Begin, Request};
 use crate::driver::slots::Token;
 use crate::driver::{Counters, Faults, Settings};
 

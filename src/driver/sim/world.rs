@@ -13,7 +13,7 @@ use super::trace::{self, Trace};
 use super::{Answer, Nanos};
 use crate::clock::{Time, WorldClock};
 use crate::dice::Dice;
-use crate::driver::operation::Completion;
+use crate::driver::Completion;
 use crate::driver::slots::Token;
 use crate::driver::{Faults, Settings};
 

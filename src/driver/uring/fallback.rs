@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use io_uring::{opcode, types};
 
 use super::{Kind, Ring, mark};
+use crate::driver::completion::Completion;
 use crate::driver::helpers::Helpers;
-use crate::driver::operation::{Begin, Completion, Request, Wait};
+use crate::driver::operation::{Begin, Request, Wait};
 use crate::driver::slots::Token;
 
 /// What waits for a descriptor to be ready.

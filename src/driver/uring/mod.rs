@@ -20,8 +20,9 @@ use std::time::Duration;
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
+use super::completion::{BUFFER, Completion};
 use super::helpers::Helpers;
-use super::operation::{BUFFER, Begin, Completion, Request, ability};
+use super::operation::{Begin, Request, ability};
 use super::slots::Token;
 use super::{Counters, Refusal, Settings};
 use crate::buf::Pool;

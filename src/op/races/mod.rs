@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::{Recv, Submitted};
+use crate::buf::PoolSize;
 use crate::driver::scripted::Script;
 use crate::driver::{Descriptor, Driver};
 use crate::engine::Engine;
@@ -29,7 +30,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Stage {
-        Stage { engine: Engine::new(Executor::new(), Driver::Scripted(Script::default())) }
+        Stage { engine: Engine::new(Executor::new(), Driver::Scripted(Script::default()), PoolSize::USUAL) }
     }
 
     fn descriptor(&self, number: i32) -> Descriptor {

@@ -1,0 +1,79 @@
+//! What a slot goes through, answer by answer.
+
+use super::*;
+
+fn waiter() -> Waiter {
+    Waiter::of(Waker::noop())
+}
+
+#[test]
+fn a_completion_that_comes_twice_finds_nothing() {
+    let mut slots = Slots::default();
+    let token = slots.insert(waiter(), -1, false, Lent::default());
+    assert!(matches!(slots.complete(token, Completion::of(1)), Found::Foreign(_)));
+    assert!(matches!(slots.complete(token, Completion::of(2)), Found::Nothing));
+    assert_eq!(slots.answer(token), Some(Completion::of(1)));
+}
+
+#[test]
+fn a_late_completion_does_not_touch_the_next_user_of_its_slot() {
+    let mut slots = Slots::default();
+    let first = slots.insert(waiter(), -1, false, Lent::default());
+    slots.complete(first, Completion::of(1));
+    assert!(slots.answer(first).is_some());
+    let second = slots.insert(waiter(), -1, false, Lent::default());
+    assert_eq!(first.index(), second.index(), "the slot is used again");
+    assert!(matches!(slots.complete(first, Completion::of(7)), Found::Nothing));
+    assert_eq!(slots.answer(second), None);
+    assert_eq!(slots.in_flight(), 1);
+}
+
+#[test]
+fn only_what_is_in_flight_is_listed() {
+    let mut slots = Slots::default();
+    let first = slots.insert(waiter(), 7, false, Lent::default());
+    let second = slots.insert(waiter(), 7, false, Lent::default());
+    slots.complete(first, Completion::of(1));
+    assert_eq!(slots.tokens(Some(7)), [second], "answered");
+    assert!(slots.answer(first).is_some());
+    assert_eq!(slots.tokens(None), [second], "and free");
+}
+
+fn more(result: i32) -> Completion {
+    Completion { result, flags: crate::driver::completion::MORE }
+}
+
+#[test]
+fn several_answers_are_taken_in_their_order_and_the_last_frees_the_slot() {
+    let mut slots = Slots::default();
+    let token = slots.insert(waiter(), 7, false, Lent::default());
+    assert!(matches!(slots.complete(token, more(1)), Found::One { foreign: Some(_), .. }));
+    assert_eq!(slots.answer(token), Some(more(1)));
+    assert_eq!(slots.answer(token), None);
+    assert!(slots.set_waiter(token, waiter()).is_none(), "who was woken waits no more");
+    assert!(slots.is_in_flight(token));
+    assert!(matches!(slots.complete(token, more(2)), Found::One { foreign: Some(_), .. }));
+    assert!(matches!(slots.complete(token, Completion::of(3)), Found::One { foreign: None, .. }));
+    assert!(matches!(slots.complete(token, Completion::of(4)), Found::Nothing), "after the last");
+    assert_eq!((slots.in_flight(), slots.tokens(None)), (0, Vec::new()));
+    assert_eq!(slots.answer(token), Some(more(2)));
+    assert_eq!(slots.answer(token), Some(Completion::of(3)));
+    let next = slots.insert(waiter(), 7, false, Lent::default());
+    assert_eq!(next.index(), token.index(), "the slot is free");
+}
+
+#[test]
+fn answers_that_nobody_takes_are_held_back_once() {
+    let mut slots = Slots::default();
+    let token = slots.insert(waiter(), 7, false, Lent::default());
+    let told = (0..2 * ANSWERS_MAX as i32)
+        .filter(|n| matches!(slots.complete(token, more(*n)), Found::One { too_many: true, .. }))
+        .collect::<Vec<_>>();
+    assert_eq!(told, [ANSWERS_MAX as i32 - 1]);
+}
+
+#[test]
+fn a_slot_is_small() {
+    let of_release_builds = size_of::<Slot>() - size_of::<Lent>();
+    assert!(of_release_builds <= 40, "{of_release_builds} bytes");
+}

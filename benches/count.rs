@@ -19,7 +19,9 @@ const MESSAGE: usize = 64;
 const ROUNDS: u64 = 400;
 /// What a server process is told to be.
 const ROLE: &str = "ANNULUS_COUNT_SERVER";
-const SERVERS: [&str; 3] = ["uring", "readiness", "tokio"];
+/// A driver, and what it receives into: a buffer of each connection's own, leases one by one, or a stream of them.
+const SERVERS: [&str; 7] =
+    ["uring", "uring leases", "uring stream", "readiness", "readiness leases", "readiness stream", "tokio"];
 
 fn main() -> io::Result<()> {
     match std::env::var(ROLE).as_deref() {
@@ -33,11 +35,11 @@ fn main() -> io::Result<()> {
 
 fn report() -> io::Result<()> {
     println!("an echoed message of {MESSAGE} bytes, {CONNECTIONS} busy connections, the server alone:");
-    println!("{:12}{:>16}{:>16}{:>24}", "", "instructions", "enters", "enters under valgrind");
+    println!("{:18}{:>16}{:>16}{:>24}", "", "instructions", "enters", "enters under valgrind");
     let tool = Valgrind::try_new();
     for server in SERVERS {
         let Some(native) = per_message(server, None)? else {
-            println!("{server:12}{:>16}", "not to be had");
+            println!("{server:18}{:>16}", "not to be had");
             continue;
         };
         // There the server is so slow that the client never keeps it waiting: as busy as can be.
@@ -48,7 +50,7 @@ fn report() -> io::Result<()> {
         };
         let enters = |counts: Counts| (server != "tokio").then_some(counts.enters);
         println!(
-            "{server:12}{:>16}{:>16}{:>24}",
+            "{server:18}{:>16}{:>16}{:>24}",
             number(counted.map(|counted| counted.instructions), 0),
             number(enters(native), 3),
             number(counted.and_then(enters), 3),
@@ -166,7 +168,8 @@ mod ours {
 
     use super::*;
 
-    pub fn serve(driver: &str) -> io::Result<()> {
+    pub fn serve(role: &str) -> io::Result<()> {
+        let (driver, shape) = role.split_once(' ').unwrap_or((role, ""));
         let driver = driver.parse().map_err(io::Error::other)?;
         let runtime = annulus::Runtime::builder().driver(driver).build()?;
         runtime.run(async {
@@ -176,7 +179,11 @@ mod ours {
             for _ in 0..CONNECTIONS {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                tasks.push(annulus::spawn(echo(stream)));
+                tasks.push(match shape {
+                    "leases" => annulus::spawn(echo_leases(stream)),
+                    "stream" => annulus::spawn(echo_stream(stream)),
+                    _ => annulus::spawn(echo(stream)),
+                });
             }
             for task in tasks {
                 task.await??;
@@ -184,6 +191,24 @@ mod ours {
             io::Result::Ok(())
         })??;
         println!("{}", runtime.metrics().enters);
+        Ok(())
+    }
+
+    async fn echo_leases(stream: TcpStream) -> io::Result<()> {
+        loop {
+            let lease = stream.recv().await?;
+            if lease.is_empty() {
+                return Ok(());
+            }
+            stream.write_all(lease).await.0?;
+        }
+    }
+
+    async fn echo_stream(stream: TcpStream) -> io::Result<()> {
+        let mut leases = stream.recv_stream();
+        while let Some(lease) = leases.next().await {
+            stream.write_all(lease?).await.0?;
+        }
         Ok(())
     }
 

@@ -8,20 +8,19 @@
 mod lending;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::completion::Completion;
+use super::completion::{BUFFER, Completion};
 use super::control::{Control, Reply};
 use super::descriptor::Hold;
 use super::fork;
 use super::lent::Lent;
 use super::operation::{Begin, Request, Wait};
-use super::slots::{Found, LastLook, Orphan, Slots, Token};
+use super::slots::{Found, LastLook, Orphan, Retirement, Slots, Token};
 use super::{Counters, Driver};
 use crate::buf::{Pool, PoolSize};
 use crate::clock::Clock;
@@ -58,7 +57,7 @@ enum Later {
     /// The kernel has answered all that names the descriptor.
     Close(Hold),
     Retire(Box<dyn Orphan>, Completion),
-    RetireMany(Box<dyn Orphan>, VecDeque<Completion>),
+    RetireMany(Box<Retirement>),
 }
 
 impl Port {
@@ -125,7 +124,7 @@ impl Port {
     ///
     /// # Panics
     /// If there is none and the runtime has ended.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(&self, token: Token, waker: &Waker) -> Poll<Completion> {
         let answer = self.pair.borrow_mut().slots.answer(token);
         match answer {
@@ -202,7 +201,7 @@ impl Port {
             LastLook::Answered(answer) => orphan.into_iter().for_each(|orphan| orphan.retire(answer)),
             LastLook::AnsweredOften(answers) => {
                 if let Some(orphan) = orphan {
-                    retire_many(orphan, answers);
+                    Retirement { orphan, answers }.retire();
                 }
             }
             LastLook::Orphaned(waiter) => {
@@ -254,30 +253,16 @@ impl Port {
         }
         let Pair { driver, slots } = &mut *self.pair.borrow_mut();
         let mut later = self.later.borrow_mut();
-        let mut crowded = Vec::new();
         let pool = self.pool.get();
         driver.reap(|token, answer| {
-            let answer = lending::arrived(pool, answer);
+            let answer = if answer.flags & BUFFER != 0 { lending::arrived(pool, answer) } else { answer };
             match slots.complete(token, answer) {
                 Found::Task => {}
-                Found::Foreign(waker) => later.push(Later::Wake(waker)),
-                Found::Orphan(orphan) => later.push(Later::Retire(orphan, answer)),
-                Found::OrphanOfMany(orphan, answers) => later.push(Later::RetireMany(orphan, answers)),
-                Found::One { foreign, too_many } => {
-                    later.extend(foreign.map(Later::Wake));
-                    crowded.extend(too_many.then_some(token));
-                }
-                Found::Nothing => {
-                    self.stray.set(self.stray.get() + 1);
-                    let unwanted = answer.buffer().zip(pool);
-                    unwanted.into_iter().for_each(|(id, pool)| pool.recycle(id));
-                }
+                rare => later.extend(self.sort(rare, answer)),
             }
         });
-        // Nobody takes their answers: they are asked to end, and begin again when somebody does.
-        for token in crowded {
-            let fd = slots.fd(token).expect("it is in flight");
-            driver.cancel(token, fd);
+        while let Some(token) = slots.next_crowded() {
+            driver.cancel(token, slots.fd(token).expect("it is in flight"));
         }
         let mut closing = self.closing.borrow_mut();
         if !closing.is_empty() {
@@ -288,6 +273,23 @@ impl Port {
                 }
                 !tokens.is_empty()
             });
+        }
+    }
+
+    /// What is to be done for an answer that resumed no task of ours.
+    #[cold]
+    fn sort(&self, found: Found, answer: Completion) -> Option<Later> {
+        match found {
+            Found::Task => None,
+            Found::Foreign(waker) => Some(Later::Wake(waker)),
+            Found::Orphan(orphan) => Some(Later::Retire(orphan, answer)),
+            Found::OrphanOfMany(retirement) => Some(Later::RetireMany(retirement)),
+            Found::Nothing => {
+                self.stray.set(self.stray.get() + 1);
+                let unwanted = answer.buffer().zip(self.pool.get());
+                unwanted.into_iter().for_each(|(id, pool)| pool.recycle(id));
+                None
+            }
         }
     }
 
@@ -313,7 +315,7 @@ impl Port {
                 Later::Wake(waker) => waker.wake(),
                 Later::Close(hold) => hold.is_named_no_more(),
                 Later::Retire(orphan, answer) => orphan.retire(answer),
-                Later::RetireMany(orphan, answers) => retire_many(orphan, answers),
+                Later::RetireMany(retirement) => retirement.retire(),
             }));
         }
     }
@@ -436,11 +438,4 @@ impl Port {
     pub(crate) fn with_driver<T>(&self, ask: impl FnOnce(&mut Driver) -> T) -> T {
         ask(&mut self.pair.borrow_mut().driver)
     }
-}
-
-/// Several answers that nobody waits for.
-fn retire_many(mut orphan: Box<dyn Orphan>, mut answers: VecDeque<Completion>) {
-    let last = answers.pop_back();
-    answers.into_iter().for_each(|answer| orphan.keep(answer));
-    orphan.retire(last.expect("what has ended was answered"));
 }

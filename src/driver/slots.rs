@@ -164,12 +164,25 @@ pub(crate) enum Found {
     Foreign(Waker),
     /// An operation that nobody waits for.
     Orphan(Box<dyn Orphan>),
-    /// One answer of several. Whom to wake, if that is somebody else's waker; whether too many wait now.
-    One { foreign: Option<Waker>, too_many: bool },
-    /// The last of several, of an operation that nobody waits for, and the others.
-    OrphanOfMany(Box<dyn Orphan>, VecDeque<Completion>),
+    /// An operation that nobody waits for, with the last of several answers, and the others.
+    OrphanOfMany(Box<Retirement>),
     /// Nothing: it came late, or twice.
     Nothing,
+}
+
+/// Several answers that nobody waits for.
+pub(crate) struct Retirement {
+    pub(crate) orphan: Box<dyn Orphan>,
+    pub(crate) answers: VecDeque<Completion>,
+}
+
+impl Retirement {
+    pub(crate) fn retire(self) {
+        let Retirement { mut orphan, mut answers } = self;
+        let last = answers.pop_back();
+        answers.into_iter().for_each(|answer| orphan.keep(answer));
+        orphan.retire(last.expect("what has ended was answered"));
+    }
 }
 
 /// What a future that is dropped finds.
@@ -190,11 +203,13 @@ pub(crate) struct Slots {
     generation: u64,
     in_flight: usize,
     orphans: usize,
+    /// What is to be asked to end, because nobody takes its answers.
+    crowded: Vec<Token>,
 }
 
 impl Default for Slots {
     fn default() -> Slots {
-        Slots { slots: Vec::new(), free: NONE, generation: 0, in_flight: 0, orphans: 0 }
+        Slots { slots: Vec::new(), free: NONE, generation: 0, in_flight: 0, orphans: 0, crowded: Vec::new() }
     }
 }
 
@@ -236,6 +251,12 @@ impl Slots {
         let slot = &mut self.slots[token.index()];
         slot.token = NO_TOKEN;
         slot.set(State::Free { next: std::mem::replace(&mut self.free, token.index() as u32) });
+    }
+
+    /// What is to be asked to end, because nobody takes its answers: it begins again when somebody does.
+    #[inline]
+    pub(crate) fn next_crowded(&mut self) -> Option<Token> {
+        self.crowded.pop()
     }
 
     /// Submissions without a completion.
@@ -283,29 +304,33 @@ impl Slots {
     #[inline]
     pub(crate) fn complete(&mut self, token: Token, answer: Completion) -> Found {
         let Some(slot) = self.get(token) else { return Found::Nothing };
-        if answer.has_more() {
+        if !matches!(slot.state, State::Waiting(_)) || answer.has_more() {
+            return self.complete_rarely(token, answer);
+        }
+        slot.lent.touch();
+        let State::Waiting(waiter) = std::mem::replace(&mut slot.state, State::Done(answer)) else {
+            unreachable!("just looked at")
+        };
+        self.in_flight -= 1;
+        match waiter.resume_own() {
+            None => Found::Task,
+            Some(waker) => Found::Foreign(waker),
+        }
+    }
+
+    #[cold]
+    fn complete_rarely(&mut self, token: Token, answer: Completion) -> Found {
+        let slot = self.expect(token);
+        if answer.has_more() || matches!(slot.state, State::Repeated(_)) {
             return self.complete_one(token, answer);
         }
-        if slot.is_in_flight() {
-            slot.lent.touch();
-        }
         match std::mem::replace(&mut slot.state, State::Done(answer)) {
-            State::Waiting(waiter) => {
-                self.in_flight -= 1;
-                match waiter.resume_own() {
-                    None => Found::Task,
-                    Some(waker) => Found::Foreign(waker),
-                }
-            }
             State::Orphaned(orphan) => {
+                slot.lent.touch();
                 self.release(token);
                 self.in_flight -= 1;
                 self.orphans -= 1;
                 Found::Orphan(orphan)
-            }
-            State::Repeated(repeated) => {
-                slot.state = State::Repeated(repeated);
-                self.complete_one(token, answer)
             }
             before => {
                 slot.state = before;
@@ -315,7 +340,6 @@ impl Slots {
     }
 
     /// One answer of several has come.
-    #[cold]
     fn complete_one(&mut self, token: Token, answer: Completion) -> Found {
         let Some(slot) = self.get(token).filter(|slot| slot.is_in_flight()) else { return Found::Nothing };
         slot.lent.touch();
@@ -323,7 +347,10 @@ impl Slots {
         repeated.answers.push_back(answer);
         repeated.has_ended = !answer.has_more();
         let crowded = answer.has_more() && repeated.answers.len() >= ANSWERS_MAX;
-        let too_many = crowded && !std::mem::replace(&mut repeated.is_held_back, crowded);
+        if crowded && !std::mem::replace(&mut repeated.is_held_back, crowded) {
+            self.crowded.push(token);
+        }
+        let repeated = self.expect(token).repeated();
         let foreign = match &mut repeated.owner {
             Owner::Future(waiter) => waiter.take().and_then(Waiter::resume_own),
             Owner::Slot(_) if repeated.has_ended => {
@@ -333,7 +360,7 @@ impl Slots {
             Owner::Slot(_) => None,
         };
         self.in_flight -= usize::from(!answer.has_more());
-        Found::One { foreign, too_many }
+        foreign.map_or(Found::Task, Found::Foreign)
     }
 
     fn retire_many(&mut self, token: Token) -> Found {
@@ -345,26 +372,22 @@ impl Slots {
         let Repeated { answers, owner, .. } = *repeated;
         let Owner::Slot(orphan) = owner else { unreachable!("it was looked at") };
         self.orphans -= 1;
-        Found::OrphanOfMany(orphan, answers)
+        Found::OrphanOfMany(Box::new(Retirement { orphan, answers }))
     }
 
     /// An answer, if one has come; the slot is free after the last.
     #[inline]
     pub(crate) fn answer(&mut self, token: Token) -> Option<Completion> {
-        match self.expect(token).state {
-            State::Done(answer) => {
-                self.release(token);
-                Some(answer)
-            }
-            State::Repeated(_) => self.next_answer(token),
-            _ => None,
-        }
+        let State::Done(answer) = self.expect(token).state else { return self.next_answer(token) };
+        self.release(token);
+        Some(answer)
     }
 
     #[cold]
     fn next_answer(&mut self, token: Token) -> Option<Completion> {
         let slot = self.expect(token);
-        let answer = slot.repeated().answers.pop_front()?;
+        let State::Repeated(repeated) = &mut slot.state else { return None };
+        let answer = repeated.answers.pop_front()?;
         if !answer.has_more() {
             drop(std::mem::replace(&mut slot.state, State::Free { next: NONE }));
             self.release(token);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Port;
-use crate::buf::{BufferId, Pool, PoolNumbers};
+use crate::buf::{Pool, PoolNumbers};
 use crate::driver::Completion;
 
 impl Port {
@@ -24,17 +24,10 @@ impl Port {
     }
 }
 
-/// Looks at the buffer of an answer, if there is one. An answer that brought nothing brings no buffer, either (pitfall 9).
-#[inline]
-pub(super) fn arrived(pool: Option<&Rc<Pool>>, answer: Completion) -> Completion {
-    match (answer.buffer(), pool) {
-        (Some(id), Some(pool)) => arrived_in(pool, id, answer),
-        _ => answer,
-    }
-}
-
+/// Looks at the buffer of an answer. One that brought nothing brings no buffer, either (pitfall 9).
 #[inline(never)]
-fn arrived_in(pool: &Pool, id: BufferId, answer: Completion) -> Completion {
+pub(super) fn arrived(pool: Option<&Rc<Pool>>, answer: Completion) -> Completion {
+    let (Some(id), Some(pool)) = (answer.buffer(), pool) else { return answer };
     match answer.result {
         count if count > 0 => answer.with_buffer(Some(pool.arrived(id, count as usize))),
         _ => {

@@ -13,15 +13,16 @@
 //! A token is never used twice, so a completion that comes late or twice finds nothing (pitfall 3).
 #![allow(unsafe_code)]
 
+mod orphan;
+
 use std::collections::VecDeque;
-use std::mem::MaybeUninit;
 use std::task::Waker;
 
 use super::completion::Completion;
-use super::descriptor::Departure;
 use super::lent::Lent;
-use super::operation::Operation;
 use crate::executor::Waiter;
+
+pub(crate) use orphan::{Orphan, Retirement, orphan};
 
 /// What identifies a submission to its driver: the `user_data` of its entry.
 ///
@@ -38,43 +39,6 @@ impl Token {
     fn index(self) -> usize {
         (self.0 & ((1 << INDEX_BITS) - 1)) as usize
     }
-}
-
-/// An operation that its future has left behind, until its completion comes.
-pub(crate) trait Orphan {
-    /// Takes an answer that is not the last.
-    fn keep(&mut self, answer: Completion);
-
-    /// Takes the last answer.
-    fn retire(self: Box<Self>, answer: Completion);
-}
-
-/// An abandoned operation, kept as its future kept it: without the compiler's assumption that nobody else touches
-/// what it owns, for the kernel may still write there. One that is never retired is never freed, either (I6).
-struct Abandoned<O>(MaybeUninit<O>);
-
-impl<O: Operation> Orphan for Abandoned<O> {
-    fn keep(&mut self, answer: Completion) {
-        // SAFETY: present until it is retired. The kernel may go on writing only to what it has not yet answered.
-        unsafe { self.0.assume_init_mut() }.salvage_one(answer);
-    }
-
-    /// The direction is left, and the descriptor let go of, only after something may have been left behind.
-    fn retire(self: Box<Self>, answer: Completion) {
-        // SAFETY: present since `orphan`, and taken once: retiring consumes it. The kernel has answered, so it is
-        // ours alone again.
-        let operation = unsafe { self.0.assume_init() };
-        let _departure = Departure::of(&operation);
-        operation.salvage(answer);
-    }
-}
-
-/// Makes an orphan of an operation.
-///
-/// # Safety
-/// The operation is present, and the caller does not use its own copy any more.
-pub(crate) unsafe fn orphan<O: Operation>(operation: MaybeUninit<O>) -> Box<dyn Orphan> {
-    Box::new(Abandoned(operation))
 }
 
 enum State {
@@ -168,21 +132,6 @@ pub(crate) enum Found {
     OrphanOfMany(Box<Retirement>),
     /// Nothing: it came late, or twice.
     Nothing,
-}
-
-/// Several answers that nobody waits for.
-pub(crate) struct Retirement {
-    pub(crate) orphan: Box<dyn Orphan>,
-    pub(crate) answers: VecDeque<Completion>,
-}
-
-impl Retirement {
-    pub(crate) fn retire(self) {
-        let Retirement { mut orphan, mut answers } = self;
-        let last = answers.pop_back();
-        answers.into_iter().for_each(|answer| orphan.keep(answer));
-        orphan.retire(last.expect("what has ended was answered"));
-    }
 }
 
 /// What a future that is dropped finds.

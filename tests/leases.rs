@@ -13,7 +13,7 @@ use annulus::{Builder, Metrics, Runtime, spawn, yield_now};
 use bytes::{Buf, Bytes};
 use futures_util::{FutureExt, StreamExt, join};
 use support::net::pair;
-use support::on_every_driver;
+use support::{on_every_driver, outside};
 
 on_every_driver! {
     a_lease_is_what_was_sent,
@@ -37,6 +37,7 @@ on_every_driver! {
     a_stream_of_leases_has_its_turn_in_the_direction,
     a_reset_is_told_once_and_before_the_end,
     an_idle_stream_of_leases_is_ended_by_closing,
+    a_file_is_read_into_leases,
 }
 
 fn metrics() -> Metrics {
@@ -440,4 +441,35 @@ async fn an_idle_stream_of_leases_is_ended_by_closing() {
     assert!(leases.next().await.is_none());
     assert_eq!(client.read(Vec::with_capacity(1)).await.0.unwrap(), 0, "the peer sees the end");
     drop(TcpListener::bind("127.0.0.1:0").await.unwrap());
+}
+
+async fn a_file_is_read_into_leases() {
+    let directory = outside::directory().await;
+    let path = directory.path().join("file");
+    let content = numbered(100_000);
+    outside::write(&path, content.clone()).await;
+    let file = annulus::fs::File::open(&path).await.unwrap();
+    let mut came = Vec::new();
+    loop {
+        let lease = file.read_lease(came.len() as u64).await.unwrap();
+        if lease.is_empty() {
+            break;
+        }
+        came.extend_from_slice(&lease);
+    }
+    assert!(came == content);
+    // Many at once, and dropped ones among them.
+    let reads: Vec<_> = (0..100).map(|n| file.read_lease(n * 1000)).collect();
+    for (n, mut read) in reads.into_iter().enumerate() {
+        if n % 3 == 0 {
+            assert!((&mut read).now_or_never().is_none_or(|lease| lease.is_ok()));
+            continue;
+        }
+        let lease = read.await.unwrap();
+        assert!(*lease == content[n * 1000..][..lease.len()] && !lease.is_empty());
+    }
+    while metrics().in_flight > 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(metrics().leases_out, 0);
 }

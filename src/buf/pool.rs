@@ -158,6 +158,14 @@ impl Pool {
         (answer, None)
     }
 
+    /// A whole buffer, for somebody who knows that it will be filled soon.
+    pub(crate) fn lease(&self) -> Lease {
+        self.shared().collect();
+        let id = self.local(|local| local.free.pop());
+        let id = id.unwrap_or_else(|| self.adopt(vec![0; self.bytes()].into()));
+        self.take(id, self.bytes())
+    }
+
     // The answers' side.
 
     /// An answer names a buffer, in which there are so many bytes. Which one it is to name instead, where the pool is

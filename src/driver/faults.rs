@@ -95,8 +95,8 @@ impl Faulty {
         self.inner.cancel(token, fd);
     }
 
-    pub(crate) fn lend(&mut self, pool: &Rc<Pool>) {
-        self.inner.lend(pool);
+    pub(crate) fn lend(&mut self, pool: &Rc<Pool>) -> bool {
+        self.inner.lend(pool)
     }
 
     pub(crate) fn close(&mut self, number: i32) {

@@ -143,20 +143,26 @@ impl Driver {
         }
     }
 
-    /// Takes buffers to pick from, for operations that ask for that.
-    fn lend(&mut self, pool: &Rc<Pool>) {
+    /// Takes buffers to pick from, for operations that ask for that. Whether the kernel does so by itself.
+    fn lend(&mut self, pool: &Rc<Pool>) -> bool {
         match self {
             #[cfg(annulus_uring)]
             Driver::Uring(driver) => driver.lend(pool),
             #[cfg(annulus_readiness)]
-            Driver::Readiness(driver) => driver.lend(pool),
+            Driver::Readiness(driver) => {
+                driver.lend(pool);
+                false
+            }
             #[cfg(feature = "sim")]
-            Driver::Sim(driver) => driver.lend(pool),
+            Driver::Sim(driver) => {
+                driver.lend(pool);
+                false
+            }
             #[cfg(test)]
-            Driver::Scripted(_) => {}
+            Driver::Scripted(_) => false,
             #[cfg(annulus_faults)]
             Driver::Faulty(faulty) => faulty.lend(pool),
-            Driver::Ended { .. } => {}
+            Driver::Ended { .. } => false,
         }
     }
 

@@ -34,6 +34,7 @@ pub struct Port {
     /// What leases are of, made when the first is asked for.
     pool: OnceCell<Rc<Pool>>,
     pool_size: PoolSize,
+    kernel_picks: Cell<bool>,
     /// Other people's code that completions ask for, run when nothing is borrowed.
     later: RefCell<Vec<Later>>,
     /// Descriptors that are being closed, and what the kernel has not answered on each.
@@ -73,6 +74,7 @@ impl Port {
             pair: RefCell::new(Pair { driver, slots: Slots::default() }),
             pool: OnceCell::new(),
             pool_size,
+            kernel_picks: Cell::new(false),
             later: RefCell::default(),
             closing: RefCell::default(),
             given: Cell::new(false),

@@ -13,7 +13,9 @@ use crate::driver::Descriptor;
 use crate::driver::{Control, Faults};
 use crate::engine::current_port;
 use crate::io::{AsyncRead, AsyncWrite};
-use crate::op::{self, Fsync, Ftruncate, Read, Readv, Settle, Statx, Submitted, Whole, Write, Writev};
+use crate::op::{
+    self, Fsync, Ftruncate, Read, ReadLease, Readv, Settle, Statx, Submitted, Whole, Write, Writev,
+};
 use crate::sys::file::CURSOR;
 
 /// An open file.
@@ -100,6 +102,40 @@ impl File {
     /// Those of pread(2).
     pub fn read_at<B: IoBufMut>(&self, buffer: B, offset: u64) -> Submitted<Read<B>> {
         Submitted::new(Read::new(self.file.hold(), buffer, bounded(offset)))
+    }
+
+    /// Reads some bytes from `offset` into a buffer of the runtime's, at most as many as that holds:
+    /// [`Builder::lease_size`](crate::Builder::lease_size). An empty lease is the end of the file.
+    ///
+    /// # Cancel safety
+    /// Dropping it changes nothing in the file.
+    ///
+    /// # Errors
+    /// Those of pread(2).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::File;
+    ///
+    /// annulus::run(async {
+    ///     let file = File::open("Cargo.toml").await?;
+    ///     let (mut lines, mut offset) = (0, 0);
+    ///     loop {
+    ///         let lease = file.read_lease(offset).await?;
+    ///         if lease.is_empty() {
+    ///             break;
+    ///         }
+    ///         lines += lease.iter().filter(|byte| **byte == b'\n').count();
+    ///         offset += lease.len() as u64;
+    ///     }
+    ///     assert!(lines > 10);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn read_lease(&self, offset: u64) -> Submitted<ReadLease> {
+        Submitted::new(ReadLease::new(self.file.hold(), bounded(offset)))
     }
 
     /// Reads from `offset` until the buffer's whole room is full: for a `Vec`, its capacity.

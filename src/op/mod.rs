@@ -54,6 +54,7 @@ operations! {
     pipe: Pipe,
     poll: Poll,
     read: Read<Vec<u8>>,
+    read_lease: ReadLease,
     readv: Readv<Vec<u8>>,
     recv: Recv<Vec<u8>>,
     recv_lease: RecvLease,

@@ -12,10 +12,16 @@ impl Port {
         self.pool.get_or_init(|| {
             let pool = Rc::new(Pool::new(self.pool_size));
             if !self.has_ended() {
-                self.pair.borrow_mut().driver.lend(&pool);
+                self.kernel_picks.set(self.pair.borrow_mut().driver.lend(&pool));
             }
             pool
         })
+    }
+
+    /// Whether the kernel picks buffers by itself. Elsewhere the driver does when something has come.
+    pub(crate) fn kernel_picks(&self) -> bool {
+        self.pool();
+        self.kernel_picks.get()
     }
 
     /// How that is doing.

@@ -126,12 +126,13 @@ impl Ring {
     }
 
     /// Offers buffers to the kernel. Where it takes none, what asks for one is done in its other form.
-    pub(crate) fn lend(&mut self, pool: &Rc<Pool>) {
+    pub(crate) fn lend(&mut self, pool: &Rc<Pool>) -> bool {
         let buffers = Buffers::offer(&self.ring, pool);
         for code in [ability::PICK, ability::PICK_OFTEN] {
             self.known[usize::from(code)] &= buffers.is_offered();
         }
         self.buffers = Some(buffers);
+        self.known[usize::from(ability::PICK)]
     }
 
     fn pool(&self) -> Option<&Pool> {

@@ -95,7 +95,7 @@ pub(crate) async fn read(
         got(&piece);
     };
     tally.raced += 1;
-    match dice.below(8) {
+    match dice.below(12) {
         0 => {
             let rooms =
                 (0..1 + dice.below(5)).map(|_| Vec::with_capacity(dice.length(longest / 4))).collect();
@@ -152,6 +152,22 @@ pub(crate) async fn read(
                 or_given_up(kept, dice, 200).await.into_iter().for_each(take);
             }
         }
+        // Into buffers of the runtime's, one by one, or as they come.
+        3 => {
+            if let Some(lease) = or_given_up(stream.recv(), dice, 200).await {
+                let lease = lease.expect("a receive is answered with bytes");
+                take((Ok(lease.len()), lease.to_vec()));
+            }
+        }
+        4 => {
+            let mut leases = stream.recv_stream();
+            for _ in 0..dice.below(5) {
+                // None are the end: perhaps the last bytes of all came before.
+                let Some(Some(lease)) = or_given_up(leases.next(), dice, 200).await else { break };
+                let lease = lease.expect("a receive is answered with bytes");
+                take((Ok(lease.len()), lease.to_vec()));
+            }
+        }
         _ => or_given_up(stream.read(room), dice, 200).await.into_iter().for_each(take),
     }
     let after = metrics();
@@ -185,6 +201,10 @@ pub(crate) async fn accept(
                     if accepted.as_ref().is_err_and(cancelled) { None } else { Some(accepted) }
                 }
             }
+        }
+        1 => {
+            let mut incoming = listener.incoming();
+            or_given_up(incoming.next(), dice, 200).await.map(|next| next.expect("the listener is open"))
         }
         _ => or_given_up(listener.accept(), dice, 200).await,
     };

@@ -42,6 +42,12 @@ async fn give_up(rounds: usize) {
         begin(&mut read);
         let mut vectored = client.readv(vec![vec![0; 8].into_boxed_slice(); 3]);
         begin(&mut vectored);
+        let mut recv = server.recv();
+        begin(&mut recv);
+        let mut leases = server.recv_stream();
+        begin(&mut Box::pin(leases.next()));
+        let mut incoming = listener.incoming();
+        begin(&mut Box::pin(incoming.next()));
         let mut write = client.write_all("bytes");
         begin(&mut write);
         let mut at_offset = file.read_at(Vec::with_capacity(4096), 0);

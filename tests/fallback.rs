@@ -81,6 +81,7 @@ async fn every_operation() {
     client.close().await.unwrap();
     echo.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+    leases().await;
 
     // Files.
     let directory = tempfile::tempdir().unwrap();
@@ -112,6 +113,29 @@ async fn every_operation() {
 
     annulus::nop().await.unwrap();
     assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);
+}
+
+async fn leases() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut incoming = listener.incoming();
+    for _ in 0..2 {
+        let client = TcpStream::connect(address).await.unwrap();
+        let (server, _) = incoming.next().await.unwrap().unwrap();
+        client.write_all("one by one").await.0.unwrap();
+        assert_eq!(server.recv().await.unwrap(), "one by one");
+        let mut leases = server.recv_stream();
+        for _ in 0..3 {
+            client.write_all("again and again").await.0.unwrap();
+            assert_eq!(leases.next().await.unwrap().unwrap(), "again and again");
+        }
+        drop(client);
+        assert!(leases.next().await.is_none());
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    fs::write(&path, "in a file").await.0.unwrap();
+    assert_eq!(File::open(&path).await.unwrap().read_lease(3).await.unwrap(), "a file");
 }
 
 fn without_any_one_operation_everything_works(builder: Builder) {

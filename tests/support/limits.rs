@@ -54,3 +54,8 @@ pub(crate) fn is_root() -> bool {
     // SAFETY: no memory is passed, and it cannot fail.
     unsafe { libc::geteuid() == 0 }
 }
+
+/// Lets descriptors have numbers below this one only. Those that are open stay.
+pub(crate) fn limit_descriptors(below: u64) -> u64 {
+    lower!(libc::RLIMIT_NOFILE, below)
+}

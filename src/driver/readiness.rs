@@ -150,7 +150,9 @@ impl Readiness {
             // SAFETY: deregistered by `forget` before the number is closed, be it by `close` or by an operation (I4).
             unsafe { self.poller.add_with_mode(number, Event::all(key), self.mode) }?;
             // Whatever was ready before is reported by the next wait, so nothing is missed.
-            let watched = Watched { key, readable: true, writable: true, waiting: VecDeque::new() };
+            // Nearly always one operation waits: by itself the queue would make room for four, 256 bytes a connection.
+            let waiting = VecDeque::with_capacity(1);
+            let watched = Watched { key, readable: true, writable: true, waiting };
             self.watched.insert(number, watched);
         }
         Ok(self.watched.get_mut(&number).expect("just looked up"))

@@ -104,6 +104,8 @@ pub(crate) struct Settings {
     pub(crate) helpers_max: usize,
     /// Opcodes of operations that are to be done as if the ring did not know them.
     pub(crate) masked: Vec<u8>,
+    /// How many places the ring's own table of descriptors has; 0 for none.
+    pub(crate) direct: u32,
 }
 
 impl Choice {

@@ -5,10 +5,12 @@
 //! or the kernel has answered all of them, the driver closes the number. So no number is used again while an entry
 //! names it, and no future that nobody polls keeps it open.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
+
+use socket2::SockAddr;
 
 use super::direction::{Direction, Leftover};
 use super::operation::Operation;
@@ -37,6 +39,8 @@ struct Shared {
     write: Direction,
     /// How many writes to a file were dropped and are not settled.
     unsettled: Cell<u32>,
+    /// Who is at the other end, where that came with the connection.
+    peer: OnceCell<Box<SockAddr>>,
     /// Who waits until nothing is in flight any more.
     closer: Cell<Option<Waiter>>,
 }
@@ -62,8 +66,23 @@ impl Descriptor {
             read: Direction::default(),
             write: Direction::default(),
             unsettled: Cell::new(0),
+            peer: OnceCell::new(),
             closer: Cell::new(None),
         }))
+    }
+
+    /// The same, of which it is known who is at the other end.
+    pub(crate) fn with_peer(self, peer: Option<SockAddr>) -> Descriptor {
+        if let Some(peer) = peer {
+            // Just made: there is none yet.
+            let _ = self.0.peer.set(Box::new(peer));
+        }
+        self
+    }
+
+    /// Who is at the other end, where that is known without asking.
+    pub(crate) fn peer(&self) -> Option<&SockAddr> {
+        self.0.peer.get().map(|peer| &**peer)
     }
 
     /// For an operation.

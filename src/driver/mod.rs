@@ -166,6 +166,17 @@ impl Driver {
         }
     }
 
+    /// Whether accepted connections are kept in a table of the ring's own.
+    fn accepts_directly(&self) -> bool {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.accepts_directly(),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.inner().accepts_directly(),
+            _ => false,
+        }
+    }
+
     /// Hands out the completions that have come. No system call.
     #[inline]
     fn reap(&mut self, found: impl FnMut(Token, Completion)) {
@@ -194,6 +205,10 @@ impl Driver {
     }
 
     fn control(&mut self, number: i32, control: Control<'_>) -> io::Result<Reply> {
+        #[cfg(annulus_uring)]
+        if let Driver::Uring(driver) = self {
+            return control::of_the_system(driver.plain(number)?, control);
+        }
         match self {
             #[cfg(feature = "sim")]
             Driver::Sim(driver) => driver.control(number, control),

@@ -99,6 +99,9 @@ pub struct Form {
     pub(crate) repeats: bool,
     #[cfg(annulus_uring)]
     pub(crate) entry: Option<RingForm>,
+    /// It accepts a connection, which may be kept in the ring's own table; the pointers are for the peer's name then.
+    #[cfg_attr(not(annulus_uring), allow(dead_code, reason = "only a ring has such a table"))]
+    pub(crate) accepts: bool,
     /// One system call that does it, or says -EAGAIN.
     attempt: unsafe fn(&Request) -> i32,
     /// For a call that a helper has to make: another one that does it if that needs no waiting, or says -EAGAIN.
@@ -383,6 +386,7 @@ impl Form {
             repeats: false,
             #[cfg(annulus_uring)]
             entry,
+            accepts: false,
             attempt,
             attempt_at_once: None,
             #[cfg(feature = "sim")]
@@ -400,6 +404,12 @@ impl Form {
     pub(crate) const fn waiting(mut self, wait: Wait) -> Form {
         self.wait = wait;
         self.attempt_at_once = None;
+        self
+    }
+
+    /// Of an operation that accepts.
+    pub(crate) const fn accepting(mut self) -> Form {
+        self.accepts = true;
         self
     }
 

@@ -35,6 +35,7 @@ pub struct Port {
     pool: OnceCell<Rc<Pool>>,
     pool_size: PoolSize,
     kernel_picks: Cell<bool>,
+    accepts_directly: bool,
     /// Other people's code that completions ask for, run when nothing is borrowed.
     later: RefCell<Vec<Later>>,
     /// Descriptors that are being closed, and what the kernel has not answered on each.
@@ -71,10 +72,11 @@ impl Port {
         let port = Rc::new(Port {
             runtime,
             inbox,
-            pair: RefCell::new(Pair { driver, slots: Slots::default() }),
             pool: OnceCell::new(),
             pool_size,
             kernel_picks: Cell::new(false),
+            accepts_directly: driver.accepts_directly(),
+            pair: RefCell::new(Pair { driver, slots: Slots::default() }),
             later: RefCell::default(),
             closing: RefCell::default(),
             given: Cell::new(false),
@@ -232,6 +234,11 @@ impl Port {
             return;
         }
         self.pair.borrow_mut().driver.forget(number);
+    }
+
+    /// Whether accepted connections are kept in a table of the ring's own.
+    pub(crate) fn accepts_directly(&self) -> bool {
+        self.accepts_directly
     }
 
     /// A call on a descriptor that answers at once.

@@ -55,6 +55,9 @@ pub(super) fn local_name(socket: &Descriptor) -> io::Result<SockAddr> {
 }
 
 pub(super) fn peer_name(socket: &Descriptor) -> io::Result<SockAddr> {
+    if let Some(peer) = socket.peer() {
+        return Ok(peer.clone());
+    }
     name(control(socket, Control::PeerName)?)
 }
 

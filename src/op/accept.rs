@@ -3,12 +3,14 @@
 use std::io;
 
 use super::orphan;
+use super::peer::PeerRoom;
 use crate::driver::{Completion, Descriptor, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
 
 /// Accepts a connection.
 pub struct Accept {
     hold: Hold,
+    peer: PeerRoom,
 }
 
 const FORM: &Form = &form! {
@@ -19,11 +21,12 @@ const FORM: &Form = &form! {
         .flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK),
     attempt: |request| sys::socket::accept(request.fd),
     simulated: |request, kernel| kernel.accept(request.fd),
-};
+}
+.accepting();
 
 impl Accept {
     pub(crate) fn new(hold: Hold) -> Self {
-        Accept { hold }
+        Accept { peer: PeerRoom::of(hold.port()), hold }
     }
 }
 
@@ -35,7 +38,8 @@ impl Operation for Accept {
     }
 
     fn request(&mut self) -> Request {
-        Request::on(FORM, &self.hold)
+        let (pointer, other_pointer) = self.peer.pointers();
+        Request { pointer, other_pointer, ..Request::on(FORM, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {
@@ -55,7 +59,8 @@ impl Operation for Accept {
         orphan::leave_descriptor(&self.hold, Way::Read, answer);
     }
 
-    fn complete(self, answer: Completion) -> io::Result<Descriptor> {
-        answer.checked().map(|number| Descriptor::new(number as i32, self.hold.port()))
+    fn complete(mut self, answer: Completion) -> io::Result<Descriptor> {
+        let peer = self.peer.take();
+        answer.checked().map(|number| Descriptor::new(number as i32, self.hold.port()).with_peer(peer))
     }
 }

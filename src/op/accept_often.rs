@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::peer::PeerRoom;
 use super::{Repeat, orphan};
 use crate::driver::{Completion, Descriptor, Form, Hold, Operation, Request, Way, ability, form};
 use crate::sys;
@@ -9,6 +10,7 @@ use crate::sys;
 /// Accepts connections, until it is dropped.
 pub struct AcceptOften {
     hold: Hold,
+    peer: PeerRoom,
 }
 
 const FORM: &Form = &form! {
@@ -20,11 +22,12 @@ const FORM: &Form = &form! {
     attempt: |request| sys::socket::accept(request.fd),
     simulated: |request, kernel| kernel.accept(request.fd),
 }
-.repeating(ability::ACCEPT_OFTEN);
+.repeating(ability::ACCEPT_OFTEN)
+.accepting();
 
 impl AcceptOften {
     pub(crate) fn new(hold: Hold) -> Self {
-        AcceptOften { hold }
+        AcceptOften { peer: PeerRoom::of(hold.port()), hold }
     }
 }
 
@@ -36,7 +39,8 @@ impl Operation for AcceptOften {
     }
 
     fn request(&mut self) -> Request {
-        Request::on(FORM, &self.hold)
+        let (pointer, other_pointer) = self.peer.pointers();
+        Request { pointer, other_pointer, ..Request::on(FORM, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {
@@ -69,6 +73,7 @@ impl Repeat for AcceptOften {
     type Item = io::Result<Descriptor>;
 
     fn one(&mut self, answer: Completion) -> Option<io::Result<Descriptor>> {
-        Some(answer.checked().map(|number| Descriptor::new(number as i32, self.hold.port())))
+        let peer = self.peer.take();
+        Some(answer.checked().map(|number| Descriptor::new(number as i32, self.hold.port()).with_peer(peer)))
     }
 }

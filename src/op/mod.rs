@@ -6,6 +6,7 @@ mod cancel_when;
 mod closing;
 mod orphan;
 pub(crate) mod path;
+mod peer;
 #[cfg(test)]
 mod races;
 mod repeated;

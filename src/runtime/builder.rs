@@ -30,6 +30,7 @@ pub struct Builder {
     helpers_max: usize,
     shutdown_limit: Duration,
     masked: Vec<String>,
+    direct: u32,
     leases: PoolSize,
 }
 
@@ -49,6 +50,7 @@ impl Builder {
             helpers_max: 512,
             shutdown_limit: Duration::from_secs(5),
             masked: Vec::new(),
+            direct: 0,
             leases: PoolSize::USUAL,
         }
     }
@@ -125,6 +127,17 @@ impl Builder {
         self
     }
 
+    /// Keeps up to so many accepted connections in a table of the ring's own, where each operation finds them faster than
+    /// in the process's table of descriptors. Nothing else changes: connections beyond that number are kept as usual, and
+    /// what is not done through the ring has a descriptor of the process made for it. By default 0, none.
+    ///
+    /// It pays where connections are many and messages small; measure. Without effect on other drivers, and on kernels
+    /// before Linux 6.8. The number is at most the process's limit of open files.
+    pub fn direct_descriptors(mut self, count: u32) -> Builder {
+        self.direct = count;
+        self
+    }
+
     /// Does one kind of operation as if the kernel's ring did not know it: by a system call and a wait, or by a
     /// helper thread. For tests, and for kernels with a bug in that operation. The names are the kernel's, in lower
     /// case: `"recv"`, `"accept"`, `"openat"`.
@@ -156,6 +169,7 @@ impl Builder {
             completions: self.completions,
             helpers_max: self.helpers_max,
             masked: codes(&self.masked)?,
+            direct: self.direct,
         };
         let executor = Executor::new();
         let driver = open(&settings, executor.inbox())?;

@@ -9,6 +9,7 @@
 
 mod bell;
 mod buffers;
+mod direct;
 mod fallback;
 mod setup;
 
@@ -31,6 +32,7 @@ use crate::sys::{self, uring::RingName};
 
 use bell::Bell;
 use buffers::Buffers;
+use direct::Direct;
 use fallback::Waits;
 
 /// What an entry is for, in the top four bits of its `user_data`. An operation's own is zero: a plain token.
@@ -46,6 +48,10 @@ enum Kind {
     Close = 3,
     /// Watching the doorbell.
     Bell = 4,
+    /// Accepting a connection into the ring's table.
+    Accept = 5,
+    /// Making a descriptor of the process's of one in that table.
+    Install = 6,
 }
 
 const KIND_SHIFT: u32 = 60;
@@ -66,6 +72,7 @@ pub(crate) struct Ring {
     inbox: &'static Inbox,
     /// What the kernel picks from, once somebody asks for that.
     buffers: Option<Buffers>,
+    direct: Option<Direct>,
     /// Answers that wait for the next reap.
     answers: VecDeque<(Token, Completion)>,
     closing: usize,
@@ -73,6 +80,8 @@ pub(crate) struct Ring {
     taken: u32,
     /// The error after which the kernel takes nothing any more.
     broken: Option<i32>,
+    /// It is broken, or has a table of descriptors: every submission is to be looked at.
+    is_special: bool,
     counters: Counters,
 }
 
@@ -81,6 +90,7 @@ impl Ring {
         let (ring, known) = setup::open(settings)?;
         let bell = Bell::new().map_err(setup::refused("eventfd, for wakes from other threads"))?;
         inbox.set_doorbell(Some(bell.doorbell()));
+        let direct = Direct::register(&ring, &known, settings.direct);
         Ok(Ring {
             name: RingName::register(ring.as_raw_fd()),
             ring,
@@ -95,6 +105,8 @@ impl Ring {
             closing: 0,
             taken: setup::ENTRIES_TRIED,
             broken: None,
+            is_special: direct.is_some(),
+            direct,
             counters: Counters::default(),
         })
     }
@@ -105,16 +117,28 @@ impl Ring {
     pub(crate) fn push(&mut self, token: Token, request: &Request, begin: Begin) {
         self.counters.submitted += 1;
         if let Some(ring) = &request.form.entry {
-            if self.known[usize::from(ring.code)] && begin == Begin::Now {
+            if self.known[usize::from(ring.code)] && begin == Begin::Now && !self.is_special {
                 let entry = (ring.entry)(request).user_data(token.0);
                 // SAFETY: as in `queue`.
-                if self.broken.is_some() || unsafe { self.ring.submission().push(&entry) }.is_err() {
+                if unsafe { self.ring.submission().push(&entry) }.is_err() {
                     self.push_slowly(token, entry);
                 }
                 return;
             }
         }
-        self.push_otherwise(token, request, begin);
+        self.push_rarely(token, request, begin);
+    }
+
+    #[cold]
+    fn push_rarely(&mut self, token: Token, request: &Request, begin: Begin) {
+        if self.direct.is_some() && self.push_direct(token, request, begin) {
+            return;
+        }
+        let ring = request.form.entry.as_ref().filter(|ring| self.known[usize::from(ring.code)]);
+        match ring.filter(|_| begin == Begin::Now) {
+            Some(ring) => self.push_slowly(token, (ring.entry)(request).user_data(token.0)),
+            None => self.push_otherwise(token, request, begin),
+        }
     }
 
     /// The queue is full, or the ring is broken, in which case the operation is answered with the reason.
@@ -145,6 +169,12 @@ impl Ring {
             self.answers.push_back((token, Completion::cancelled()));
             return;
         }
+        if self.direct.is_some() {
+            // It may be an accept into the table, of which only its entry's mark knows.
+            let target = mark(Kind::Accept, token);
+            let _ =
+                self.queue(&opcode::AsyncCancel::new(target).build().user_data(mark(Kind::Cancel, token)));
+        }
         let target = match self.waits.cancel(token) {
             true => mark(Kind::Wait, token),
             false => token.0,
@@ -154,7 +184,14 @@ impl Ring {
     }
 
     pub(crate) fn close(&mut self, number: i32) {
-        let entry = opcode::Close::new(types::Fd(number)).build().user_data(mark(Kind::Close, Token(0)));
+        let entry = match direct::place(number) {
+            Some(place) => {
+                self.direct.iter_mut().for_each(|direct| direct.forget(place));
+                opcode::Close::new(types::Fixed(place as u32)).build()
+            }
+            None => opcode::Close::new(types::Fd(number)).build(),
+        };
+        let entry = entry.user_data(mark(Kind::Close, Token(0)));
         match self.queue(&entry) {
             Ok(()) => self.closing += 1,
             Err(_) => drop(sys::close(number)),
@@ -221,6 +258,11 @@ impl Ring {
             || self.helpers.as_ref().is_some_and(Helpers::has_answers)
     }
 
+    /// Whether connections are accepted into the ring's own table.
+    pub(crate) fn accepts_directly(&self) -> bool {
+        self.direct.is_some()
+    }
+
     pub(crate) fn closing(&self) -> usize {
         self.closing
     }
@@ -263,6 +305,19 @@ impl Ring {
                     ready.push((Token(entry.user_data() & !(0xf << KIND_SHIFT)), answer));
                 }
                 kind if kind == Kind::Close as u64 => self.closing -= 1,
+                kind if kind == Kind::Install as u64 => {
+                    self.direct.iter_mut().for_each(|direct| direct.answered(answer.result));
+                }
+                kind if kind == Kind::Accept as u64 => {
+                    let result = match answer.result {
+                        place if place >= 0 => direct::number(place),
+                        error => {
+                            self.direct.iter_mut().for_each(|direct| direct.give_back());
+                            error
+                        }
+                    };
+                    found(Token(entry.user_data() & !(0xf << KIND_SHIFT)), Completion { result, ..answer });
+                }
                 kind if kind == Kind::Bell as u64 => {
                     self.bell.rang(answer.result, cqueue::more(answer.flags));
                 }
@@ -347,12 +402,13 @@ impl Ring {
     #[cold]
     fn give_up(&mut self, errno: i32) {
         self.broken = Some(errno);
+        self.is_special = true;
         let entries = self.ring.params().sq_entries();
         let untaken = sys::uring::untaken(self.ring.as_raw_fd(), entries, self.taken, self.queued());
         for entry in untaken {
             let token = Token(entry.user_data & !(0xf << KIND_SHIFT));
             match entry.user_data >> KIND_SHIFT {
-                kind if kind == Kind::Operation as u64 => {
+                kind if kind == Kind::Operation as u64 || kind == Kind::Accept as u64 => {
                     self.answers.push_back((token, Completion::of(-errno)));
                 }
                 kind if kind == Kind::Wait as u64 => {

@@ -253,13 +253,15 @@ impl Slots {
     #[inline]
     pub(crate) fn complete(&mut self, token: Token, answer: Completion) -> Found {
         let Some(slot) = self.get(token) else { return Found::Nothing };
-        if !matches!(slot.state, State::Waiting(_)) || answer.has_more() {
-            return self.complete_rarely(token, answer);
-        }
-        slot.lent.touch();
-        let State::Waiting(waiter) = std::mem::replace(&mut slot.state, State::Done(answer)) else {
-            unreachable!("just looked at")
+        let waiter = match &slot.state {
+            // SAFETY: the state is written over right below, without dropping what it was: this is the one that is left.
+            // Exchanged as a whole it would be copied through memory, in pieces of different sizes.
+            State::Waiting(waiter) if !answer.has_more() => unsafe { std::ptr::read(waiter) },
+            _ => return self.complete_rarely(token, answer),
         };
+        // SAFETY: ours, and what was there owns nothing any more.
+        unsafe { std::ptr::write(&raw mut slot.state, State::Done(answer)) };
+        slot.lent.touch();
         self.in_flight -= 1;
         match waiter.resume_own() {
             None => Found::Task,

@@ -1,4 +1,4 @@
-//! Sends back what it receives, to any number of connections on one thread.
+//! Sends back what it receives, to any number of connections on one thread, from leased buffers.
 //!
 //! ```sh
 //! cargo run --release --example echo -- --addr 127.0.0.1:7007 --driver uring
@@ -7,7 +7,6 @@
 
 use std::io;
 
-use annulus::buf::IoBuf;
 use annulus::net::{TcpListener, TcpStream};
 use annulus::{Driver, Runtime, spawn};
 use clap::Parser;
@@ -29,28 +28,28 @@ fn main() -> io::Result<()> {
     runtime.run(async {
         let listener = TcpListener::bind(arguments.addr).await?;
         eprintln!("echoing at {} ({})", listener.local_addr()?, runtime.driver());
-        loop {
-            let (stream, peer) = listener.accept().await?;
+        let mut incoming = listener.incoming();
+        while let Some(connection) = incoming.next().await {
+            // One that says that descriptors are used up, for example: the next one comes when there may be some again.
+            let Ok((stream, peer)) = connection.inspect_err(|error| eprintln!("accept: {error}")) else {
+                continue;
+            };
             drop(spawn(async move {
                 if let Err(error) = echo(stream).await {
                     eprintln!("{peer}: {error}");
                 }
             }));
         }
+        Ok(())
     })?
 }
 
 async fn echo(stream: TcpStream) -> io::Result<()> {
-    let mut buffer = Vec::with_capacity(16 * 1024);
-    loop {
-        // The buffer is given away for each operation and comes back with its result.
-        let (result, filled) = stream.read(buffer).await;
-        let count = result?;
-        if count == 0 {
-            return Ok(());
-        }
-        let (result, slice) = stream.write_all(filled.slice(..count)).await;
-        result?;
-        buffer = slice.into_inner();
+    // While nothing comes the connection has no buffer. What came is sent from where it is, and its buffer then serves the
+    // next one.
+    let mut leases = stream.recv_stream();
+    while let Some(lease) = leases.next().await {
+        stream.write_all(lease?).await.0?;
     }
+    Ok(())
 }

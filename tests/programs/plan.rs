@@ -32,6 +32,10 @@ pub(crate) enum ReadStep {
     Some(usize, Fate),
     Exact(usize, Fate),
     Many(Vec<usize>, Fate),
+    /// Into a buffer of the runtime's.
+    Lease(Fate),
+    /// So many of them from a stream, of which the last one may be given up.
+    Leases(usize, Fate),
     Sleep(Duration),
 }
 
@@ -107,6 +111,8 @@ fn side() -> impl Strategy<Value = Side> {
         3 => (length(), fate()).prop_map(|(length, fate)| ReadStep::Some(length.max(1), fate)),
         2 => (1..600usize, fate()).prop_map(|(length, fate)| ReadStep::Exact(length, fate)),
         1 => (lengths(), fate()).prop_map(|(lengths, fate)| ReadStep::Many(lengths, fate)),
+        2 => fate().prop_map(ReadStep::Lease),
+        2 => (0..6usize, fate()).prop_map(|(count, fate)| ReadStep::Leases(count, fate)),
         1 => span().prop_map(ReadStep::Sleep),
     ];
     let abort = prop_oneof![5 => Just(None), 1 => span().prop_map(Some)];

@@ -212,6 +212,41 @@ async fn read(half: OwnedReadHalf, steps: Vec<ReadStep>, flow: Rc<Flow>) {
                     }
                 }
             }
+            ReadStep::Lease(fate) => {
+                let Some(result) = meet!(fate, half.recv()) else { continue };
+                match result {
+                    Ok(lease) if lease.is_empty() => return flow.has_ended.set(true),
+                    Ok(lease) => flow.got(&lease),
+                    Err(error) => {
+                        tell(&error, &flow);
+                        if !is_stop(&error) {
+                            return;
+                        }
+                    }
+                }
+            }
+            ReadStep::Leases(count, fate) => {
+                let mut leases = half.recv_stream();
+                for _ in 0..count {
+                    let next = match fate {
+                        Fate::Awaited => Some(leases.next().await),
+                        Fate::TimedOut(span) | Fate::Cancelled(span) | Fate::Dropped(span) => {
+                            timeout(span, leases.next()).await.ok()
+                        }
+                    };
+                    match next {
+                        None => {}
+                        Some(None) => return flow.has_ended.set(true),
+                        Some(Some(Ok(lease))) => flow.got(&lease),
+                        Some(Some(Err(error))) => {
+                            tell(&error, &flow);
+                            if !is_stop(&error) {
+                                return;
+                            }
+                        }
+                    }
+                }
+            }
             ReadStep::Many(lengths, fate) => {
                 let room: usize = lengths.iter().sum();
                 let buffers = lengths.into_iter().map(Vec::with_capacity).collect();

@@ -23,6 +23,7 @@ on_every_driver! {
     a_lease_becomes_bytes_that_share_it,
     a_lease_may_be_dropped_on_another_thread,
     a_lease_outlives_its_runtime,
+    leases_are_dropped_everywhere_while_their_runtime_ends,
     a_forgotten_lease_is_harmless,
     leases_that_are_kept_starve_nobody,
     the_pool_grows_and_no_further_than_it_may,
@@ -157,6 +158,41 @@ fn a_lease_outlives_its_runtime(builder: Builder) {
         .unwrap();
     assert_eq!(lease, "still there");
     std::thread::spawn(move || assert_eq!(lease, "still there")).join().unwrap();
+}
+
+fn leases_are_dropped_everywhere_while_their_runtime_ends(builder: Builder) {
+    for round in 0..50 {
+        let runtime = small(builder.clone()).leases_max(16).build().unwrap();
+        let mut leases = runtime
+            .run(async {
+                let (client, server) = pair().await;
+                let mut leases = Vec::new();
+                for number in 0..12u8 {
+                    client.write_all(vec![number; 32]).await.0.unwrap();
+                    let mut lease = server.recv().await.unwrap();
+                    leases.push((number, lease.split_off(16)));
+                    leases.push((number, lease));
+                }
+                leases
+            })
+            .unwrap();
+        let (to_one, to_other) = (leases.split_off(16), leases.split_off(8));
+        let drop_all = |leases: Vec<(u8, Lease)>| {
+            for (number, lease) in leases {
+                assert_eq!(*lease, [number; 16]);
+                std::thread::yield_now();
+            }
+        };
+        let threads = [to_one, to_other].map(|leases| std::thread::spawn(move || drop_all(leases)));
+        if round % 2 == 0 {
+            drop(runtime);
+            drop_all(leases);
+        } else {
+            drop_all(leases);
+            drop(runtime);
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
 }
 
 async fn a_forgotten_lease_is_harmless() {

@@ -14,7 +14,7 @@ on_purpose=(--skip forgetting_an_operation --skip a_thousand_forgotten
     # what the kernel or a helper has not given back by the end (I6), or a ring that broke (I3);
     --skip what_is_not_answered_by_the_end --skip a_port_that_goes_away --skip what_cannot_be_stopped
     --skip that_does_not_return --skip any_more_ends_the_run --skip never_took_comes_back
-    --skip a_loop_that_has_ended_is_refused
+    --skip a_loop_that_has_ended_is_refused --skip a_forgotten_lease
     # slices that a test makes 'static.
     --skip no_buffer_moves)
 # These leak nothing, but measure memory, which the sanitizer keeps back.
@@ -24,5 +24,5 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitized"
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="${RUSTFLAGS:-} -Zsanitizer=address" ASAN_OPTIONS=detect_leaks=1
 exec cargo test --target "$target" --lib --test lossless --test faults --test panics --test stop --test tcp --test time \
     --test cancel --test fs --test task --test queues --test handles --test shutdown --test fallback --test programs \
-    --test worlds --test pipe \
+    --test worlds --test pipe --test leases --test incoming --test direct \
     -- "${on_purpose[@]}" "${measures[@]}"

@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use super::Counters;
-use super::completion::Completion;
+use super::completion::{Completion, MORE};
 use super::operation::{Begin, Request};
 use super::slots::Token;
 
@@ -39,6 +39,13 @@ impl Script {
     pub(crate) fn answer(&mut self, name: &str, result: i32) {
         let (token, _) = self.take(name);
         self.give(token, result);
+    }
+
+    /// Answers the oldest submission of that name, and not for the last time.
+    pub(crate) fn answer_and_go_on(&mut self, name: &str, result: i32) {
+        let (token, request) = self.take(name);
+        self.in_flight.insert(0, (token, request));
+        self.answers.push((token, Completion { result, flags: MORE }));
     }
 
     /// Answers the oldest submission of that name with bytes, which are written where it asked for them.

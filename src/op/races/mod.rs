@@ -3,10 +3,11 @@
 //! [`streams`]: what is received and sent, in which order, when operations are dropped and cancelled.
 //! [`endings`]: what is closed and freed, and when.
 //! [`whole`]: transfers that take several submissions. [`files`]: the order of writes to a file.
-//! [`stops`]: cancelling, and for which reason.
+//! [`stops`]: cancelling, and for which reason. [`repeated`]: what is answered several times.
 
 mod endings;
 mod files;
+mod repeated;
 mod stops;
 mod streams;
 mod whole;

@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpStream as StdStream};
 use std::time::Duration;
 
 use annulus::net::{TcpListener, TcpStream};
-use annulus::time::timeout;
+use annulus::time::{sleep, timeout};
 use annulus::{Builder, Runtime, spawn};
 use futures_util::FutureExt;
 use support::audit;
@@ -42,6 +42,11 @@ async fn connections(listener: &TcpListener, count: usize) -> Vec<(Peer, TcpStre
     pairs
 }
 
+/// What is closed through the ring is closed when the loop has told it.
+async fn settle() {
+    sleep(Duration::from_millis(20)).await;
+}
+
 async fn is_served((peer, stream): &mut (Peer, TcpStream)) {
     peer.write_all(b"question").await.unwrap();
     let (result, came) = stream.read_exact(Vec::with_capacity(8)).await;
@@ -58,6 +63,7 @@ fn connections_take_no_descriptor_of_the_process(builder: Builder) {
             .run(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 drop(connections(&listener, 1).await);
+                settle().await;
                 let before = audit::descriptors();
                 let pairs = connections(&listener, 50).await;
                 let now = audit::descriptors().zip(before).map(|(now, before)| now - before);
@@ -200,6 +206,7 @@ fn places_are_used_again(builder: Builder) {
                     }
                     is_served(&mut pairs[round % 4]).await;
                 }
+                settle().await;
                 audit::comes_back("descriptors", before, audit::descriptors);
             })
             .unwrap();

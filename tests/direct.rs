@@ -161,6 +161,12 @@ fn options_and_names_are_those_of_the_connection(builder: Builder) {
             is_served(pair).await;
         }
         let (mut peer, stream) = pairs.pop().unwrap();
+        // Out of the table, and back as usual.
+        let (other_peer, other) = pairs.pop().unwrap();
+        let (std, bytes) = other.into_std().await.unwrap();
+        assert!(bytes.is_empty());
+        assert_eq!(std.peer_addr().unwrap(), other_peer.local_addr());
+        is_served(&mut (other_peer, TcpStream::from_std(std).unwrap())).await;
         stream.set_linger(Some(Duration::ZERO)).unwrap();
         drop(stream);
         let ended = peer.read_exact(1).await.unwrap_err();

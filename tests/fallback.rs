@@ -73,6 +73,8 @@ async fn every_operation() {
     }
     client.shutdown(Shutdown::Write).await.unwrap();
     client.readable().await.unwrap();
+    let (result, seen) = client.peek(Vec::with_capacity(3)).await;
+    assert_eq!(seen[..], wanted[..result.unwrap()]);
     let (result, rooms) = client.readv(vec![Vec::with_capacity(3), Vec::with_capacity(5)]).await;
     assert!(result.unwrap() > 0);
     let mut got = rooms.concat();

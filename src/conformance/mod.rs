@@ -13,7 +13,7 @@
 //! A script uses nothing but this crate: no `std::net`, no `std::fs`, no thread. It waits by operations, and by
 //! [`Script::a_while`], so that it runs in a simulated world as well. Ports are the system's choice.
 //!
-//! [`tcp`]: names, connecting, accepting. [`bytes`]: what streams carry. [`ends`]: closing, shutting down, resetting.
+//! [`tcp`]: names, connecting, accepting. [`bytes`]: what streams carry. [`peeks`]: what is only looked at. [`ends`]: closing, shutting down, resetting.
 //! [`polls`]: what a socket is ready for, and when. [`options`]: what sockets are told and asked. [`udp`], [`unix`],
 //! [`packets`]: the other sockets. [`files`], [`names`]: files, and their names. [`cancels`]: operations that are given up.
 
@@ -25,6 +25,7 @@ mod names;
 mod normal;
 mod options;
 mod packets;
+mod peeks;
 mod polls;
 mod socket;
 mod tcp;
@@ -212,6 +213,7 @@ fn there_are_enough_scripts_to_trust_a_driver_by() {
         names::SCRIPTS,
         options::SCRIPTS,
         packets::SCRIPTS,
+        peeks::SCRIPTS,
         polls::SCRIPTS,
         tcp::SCRIPTS,
         udp::SCRIPTS,

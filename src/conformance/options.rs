@@ -1,10 +1,11 @@
 //! What sockets are told, and what they say when they are asked.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Script;
 use super::socket::{HERE, Socket};
-use crate::driver::{Property, Setting};
+use crate::driver::{NameOption, NumberOption, Property, Setting, ShortName};
 
 super::scripts! {
     an_option_is_as_it_was_set,
@@ -15,6 +16,16 @@ super::scripts! {
     options_of_tcp_are_refused_elsewhere,
     a_socket_has_no_error_of_its_own,
     options_outlive_the_connection,
+    numbers_are_as_they_were_set,
+    numbers_have_limits,
+    numbers_that_nobody_has_set,
+    a_span_is_rounded_to_what_the_system_counts_in,
+    a_connection_has_the_numbers_of_its_listener,
+    numbers_of_another_kind_of_socket_are_refused,
+    what_comes_too_late_is_refused,
+    short_names_are_as_they_were_set,
+    an_address_that_is_not_there_yet_may_be_bound_on_purpose,
+    ports_may_be_shared_by_listeners_that_all_want_it,
 }
 
 async fn an_option_is_as_it_was_set(script: &Script) {
@@ -114,4 +125,202 @@ async fn options_outlive_the_connection(script: &Script) {
     script.a_while().await;
     script.says("nodelay", client.flag(Property::Nodelay), "yes");
     script.says("set", client.set(Setting::Keepalive(true)), "ok");
+}
+
+/// Each is asked for with this, and read back.
+const NUMBERS: &[(NumberOption, &str, i32, &str)] = &[
+    (NumberOption::ReuseAddress, "reuse address", 1, "1"),
+    (NumberOption::ReusePort, "reuse port", 7, "1"),
+    (NumberOption::TypeOfService, "type of service", 0x10, "16"),
+    // The two lowest bits are the system's.
+    (NumberOption::TypeOfService, "type of service", 0x13, "16"),
+    (NumberOption::MaxSegment, "segment", 1000, "1000"),
+    (NumberOption::KeepaliveTime, "keepalive time", 61, "61"),
+    (NumberOption::KeepaliveInterval, "keepalive interval", 11, "11"),
+    (NumberOption::KeepaliveRetries, "keepalive retries", 3, "3"),
+    (NumberOption::UserTimeout, "user timeout", 1234, "1234"),
+    (NumberOption::Cork, "cork", 1, "1"),
+    (NumberOption::Cork, "cork", 0, "0"),
+    (NumberOption::QuickAck, "quick acknowledgement", 0, "0"),
+    (NumberOption::QuickAck, "quick acknowledgement", 1, "1"),
+    (NumberOption::FastOpen, "fast open", 16, "16"),
+    (NumberOption::FastOpenConnect, "fast open to connect", 1, "1"),
+    (NumberOption::NotSentLowAt, "unsent bytes", 16384, "16384"),
+    (NumberOption::FreeBind, "free bind", 1, "1"),
+    (NumberOption::IncomingCpu, "processor", 0, "0"),
+];
+
+async fn numbers_are_as_they_were_set(script: &Script) {
+    for (option, name, value, read) in NUMBERS {
+        let socket = Socket::tcp().await;
+        script.says(name, socket.set(Setting::Number(*option, *value)), "ok");
+        script.says(name, socket.number(Property::Number(*option)), read);
+    }
+    let Ok(six) = Socket::of(libc::AF_INET6, libc::SOCK_STREAM, 0).await else { return };
+    script.says("class", six.set(Setting::Number(NumberOption::TrafficClass, 0x22)), "ok");
+    script.says("class", six.number(Property::Number(NumberOption::TrafficClass)), "32");
+    script.says("type of service", six.set(Setting::Number(NumberOption::TypeOfService, 0x10)), "ok");
+    script.says("only version six", six.set(Setting::Number(NumberOption::OnlyV6, 1)), "ok");
+    script.says("only version six", six.number(Property::Number(NumberOption::OnlyV6)), "1");
+}
+
+async fn numbers_have_limits(script: &Script) {
+    let wrong = [
+        (NumberOption::MaxSegment, 87),
+        (NumberOption::MaxSegment, 32768),
+        (NumberOption::KeepaliveTime, 0),
+        (NumberOption::KeepaliveTime, 32768),
+        (NumberOption::KeepaliveInterval, 0),
+        (NumberOption::KeepaliveInterval, 32768),
+        (NumberOption::KeepaliveRetries, 0),
+        (NumberOption::KeepaliveRetries, 128),
+        (NumberOption::UserTimeout, -1),
+        (NumberOption::FastOpen, -1),
+        (NumberOption::FastOpenConnect, 2),
+    ];
+    let socket = Socket::tcp().await;
+    for (option, value) in wrong {
+        script.says(&format!("{option:?} {value}"), socket.set(Setting::Number(option, value)), "EINVAL");
+    }
+    script.says("the greatest", socket.set(Setting::Number(NumberOption::MaxSegment, 32767)), "ok");
+    script.says("none", socket.set(Setting::Number(NumberOption::MaxSegment, 0)), "ok");
+    script.says("segment", socket.number(Property::Number(NumberOption::MaxSegment)), "536");
+    script.says("more than a byte", socket.set(Setting::Number(NumberOption::TypeOfService, 0x1_10)), "ok");
+    script.says("type of service", socket.number(Property::Number(NumberOption::TypeOfService)), "16");
+    let Ok(six) = Socket::of(libc::AF_INET6, libc::SOCK_STREAM, 0).await else { return };
+    script.says("class", six.set(Setting::Number(NumberOption::TrafficClass, 256)), "EINVAL");
+}
+
+async fn numbers_that_nobody_has_set(script: &Script) {
+    let socket = Socket::tcp().await;
+    let number = |option| socket.number(Property::Number(option));
+    script.says("reuse port", number(NumberOption::ReusePort), "0");
+    script.says("type of service", number(NumberOption::TypeOfService), "0");
+    script.says("segment", number(NumberOption::MaxSegment), "536");
+    // Those of the machine: they are settings of the system.
+    script.says("keepalive time", number(NumberOption::KeepaliveTime).unwrap() > 0, "yes");
+    script.says("keepalive interval", number(NumberOption::KeepaliveInterval).unwrap() > 0, "yes");
+    script.says("keepalive retries", number(NumberOption::KeepaliveRetries).unwrap() > 0, "yes");
+    script.says("user timeout", number(NumberOption::UserTimeout), "0");
+    script.says("cork", number(NumberOption::Cork), "0");
+    script.says("quick acknowledgement", number(NumberOption::QuickAck), "1");
+    script.says("defer accept", number(NumberOption::DeferAccept), "0");
+    script.says("fast open", number(NumberOption::FastOpen), "0");
+    script.says("fast open to connect", number(NumberOption::FastOpenConnect), "0");
+    script.says("unsent bytes", number(NumberOption::NotSentLowAt), "0");
+    script.says("free bind", number(NumberOption::FreeBind), "0");
+    script.says("transparent", number(NumberOption::Transparent), "0");
+    script.says("processor", number(NumberOption::IncomingCpu), "4294967295");
+}
+
+async fn a_span_is_rounded_to_what_the_system_counts_in(script: &Script) {
+    let socket = Socket::tcp().await;
+    for (asked, told) in [(1, "1"), (2, "3"), (3, "3"), (5, "7"), (100, "127"), (130, "247"), (0, "0")] {
+        script.says("set", socket.set(Setting::Number(NumberOption::DeferAccept, asked)), "ok");
+        script.says("defer accept", socket.number(Property::Number(NumberOption::DeferAccept)), told);
+    }
+}
+
+async fn a_connection_has_the_numbers_of_its_listener(script: &Script) {
+    let listener = Socket::tcp().await;
+    for (option, value) in [
+        (NumberOption::KeepaliveTime, 100),
+        (NumberOption::KeepaliveInterval, 20),
+        (NumberOption::KeepaliveRetries, 4),
+        (NumberOption::UserTimeout, 5000),
+        (NumberOption::NotSentLowAt, 4096),
+        (NumberOption::TypeOfService, 8),
+        (NumberOption::MaxSegment, 500),
+    ] {
+        listener.set(Setting::Number(option, value)).unwrap();
+    }
+    listener.bind(HERE).unwrap();
+    listener.listen(1).unwrap();
+    let client = Socket::tcp().await;
+    client.connect(listener.address()).await.unwrap();
+    let server = listener.accept().await.unwrap();
+    let number = |option| server.number(Property::Number(option));
+    script.says("keepalive time", number(NumberOption::KeepaliveTime), "100");
+    script.says("keepalive interval", number(NumberOption::KeepaliveInterval), "20");
+    script.says("keepalive retries", number(NumberOption::KeepaliveRetries), "4");
+    script.says("user timeout", number(NumberOption::UserTimeout), "5000");
+    script.says("unsent bytes", number(NumberOption::NotSentLowAt), "4096");
+    script.says("type of service", number(NumberOption::TypeOfService), "8");
+    script.says("segment", number(NumberOption::MaxSegment), "500|488");
+    script.says("not those of the peer", client.number(Property::Number(NumberOption::UserTimeout)), "0");
+}
+
+async fn numbers_of_another_kind_of_socket_are_refused(script: &Script) {
+    let (tcp, udp) = (Socket::tcp().await, Socket::udp().await);
+    let unix = Socket::unix(libc::SOCK_STREAM).await;
+    for option in [NumberOption::MaxSegment, NumberOption::KeepaliveTime, NumberOption::UserTimeout] {
+        script.says("udp", udp.set(Setting::Number(option, 100)), "ENOPROTOOPT");
+        script.says("udp", udp.number(Property::Number(option)), "EOPNOTSUPP");
+        script.says("unix", unix.set(Setting::Number(option, 100)), "EOPNOTSUPP");
+        script.says("unix", unix.number(Property::Number(option)), "EOPNOTSUPP");
+    }
+    for option in [NumberOption::OnlyV6, NumberOption::TrafficClass] {
+        script.says("four", tcp.set(Setting::Number(option, 1)), "ENOPROTOOPT");
+        script.says("four", tcp.number(Property::Number(option)), "EOPNOTSUPP");
+    }
+    script.says("what all have", udp.set(Setting::Number(NumberOption::ReuseAddress, 1)), "ok");
+    script.says("what all have", unix.number(Property::Number(NumberOption::ReuseAddress)), "0");
+    let reno = ShortName::of(b"reno").unwrap();
+    script.says("udp", udp.set(Setting::ShortName(NameOption::Congestion, reno)), "ENOPROTOOPT");
+    script.says("udp", udp.short_name(NameOption::Congestion), "EOPNOTSUPP");
+    script.says("unix", unix.set(Setting::ShortName(NameOption::Congestion, reno)), "EOPNOTSUPP");
+}
+
+async fn what_comes_too_late_is_refused(script: &Script) {
+    let (client, server) = Socket::pair().await;
+    for socket in [&client, &server] {
+        script.says("queue", socket.set(Setting::Number(NumberOption::FastOpen, 5)), "EINVAL");
+        script.says("connect", socket.set(Setting::Number(NumberOption::FastOpenConnect, 1)), "EINVAL");
+    }
+    let (listener, _) = Socket::listening().await;
+    script.says("queue", listener.set(Setting::Number(NumberOption::FastOpen, 5)), "ok");
+    script.says("queue", listener.number(Property::Number(NumberOption::FastOpen)), "5");
+    script.says("connect", listener.set(Setting::Number(NumberOption::FastOpenConnect, 1)), "EINVAL");
+    let Ok(six) = Socket::of(libc::AF_INET6, libc::SOCK_STREAM, 0).await else { return };
+    six.bind(SocketAddr::from(([0u16; 8], 0))).unwrap();
+    script.says("only version six", six.set(Setting::Number(NumberOption::OnlyV6, 1)), "EINVAL");
+}
+
+async fn short_names_are_as_they_were_set(script: &Script) {
+    let socket = Socket::tcp().await;
+    let set =
+        |option, name: &str| socket.set(Setting::ShortName(option, ShortName::of(name.as_bytes()).unwrap()));
+    script.says("congestion", socket.short_name(NameOption::Congestion).unwrap().is_empty(), "no");
+    script.says("set", set(NameOption::Congestion, "reno"), "ok");
+    script.says("congestion", socket.short_name(NameOption::Congestion), "reno");
+    script.says("unknown", set(NameOption::Congestion, "hopeless"), "ENOENT");
+    script.says("nothing", set(NameOption::Congestion, ""), "EINVAL");
+    script.says("congestion", socket.short_name(NameOption::Congestion), "reno");
+    script.says("device", socket.short_name(NameOption::Device), "");
+    script.says("unknown", set(NameOption::Device, "nosuch0"), "ENODEV");
+    script.says("set", set(NameOption::Device, "lo"), "ok");
+    script.says("device", socket.short_name(NameOption::Device), "lo");
+}
+
+async fn an_address_that_is_not_there_yet_may_be_bound_on_purpose(script: &Script) {
+    // TEST-NET-3, which nobody has.
+    let foreign = SocketAddr::from(([203, 0, 113, 7], 0));
+    let socket = Socket::tcp().await;
+    script.says("bind", socket.bind(foreign), "EADDRNOTAVAIL");
+    script.says("set", socket.set(Setting::Number(NumberOption::FreeBind, 1)), "ok");
+    script.says("bind", socket.bind(foreign), "ok");
+    script.says("its name", socket.name(), "203.0.113.7:port");
+}
+
+async fn ports_may_be_shared_by_listeners_that_all_want_it(script: &Script) {
+    let (one, other, third) = (Socket::tcp().await, Socket::tcp().await, Socket::tcp().await);
+    for socket in [&one, &other] {
+        script.says("set", socket.set(Setting::Number(NumberOption::ReusePort, 1)), "ok");
+    }
+    one.bind(HERE).unwrap();
+    one.listen(1).unwrap();
+    let address = one.address();
+    script.says("bind", other.bind(address), "ok");
+    script.says("listen", other.listen(1), "ok");
+    script.says("one that does not", third.bind(address), "EADDRINUSE");
 }

@@ -11,9 +11,9 @@ use socket2::SockAddr;
 
 use super::normal::Events;
 use crate::buf::IoBuf;
-use crate::driver::{Control, Descriptor, Property, Reply, Setting};
+use crate::driver::{Control, Descriptor, NameOption, Property, Reply, Setting};
 use crate::engine::current_port;
-use crate::op::{self, Connect, Recv, Recvmsg, Send, Sendmsg, Shutdown, Submitted, Whole};
+use crate::op::{self, Connect, Peek, Recv, Recvmsg, Send, Sendmsg, Shutdown, Submitted, Whole};
 
 /// This machine, at a port of the system's choice.
 pub(super) const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -122,6 +122,10 @@ impl Socket {
         Submitted::new(Whole::new(Recv::new(self.0.hold(), Vec::with_capacity(length))))
     }
 
+    pub(super) fn peek(&self, room: usize) -> Submitted<Peek<Vec<u8>>> {
+        Submitted::new(Peek::new(self.0.hold(), Vec::with_capacity(room)))
+    }
+
     pub(super) fn recv_vectored(&self, rooms: &[usize]) -> Submitted<Recvmsg<Vec<u8>>> {
         let buffers = rooms.iter().map(|room| Vec::with_capacity(*room)).collect();
         Submitted::new(Recvmsg::new(self.0.hold(), buffers))
@@ -209,6 +213,13 @@ impl Socket {
         match self.control(Control::Get(property))? {
             Reply::Number(number) => Ok(number),
             other => panic!("not a number: {other:?}"),
+        }
+    }
+
+    pub(super) fn short_name(&self, option: NameOption) -> io::Result<Vec<u8>> {
+        match self.control(Control::Get(Property::ShortName(option)))? {
+            Reply::ShortName(name) => Ok(name),
+            other => panic!("not a name: {other:?}"),
         }
     }
 

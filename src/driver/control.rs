@@ -3,13 +3,15 @@
 //! They go through the driver, because only the driver knows what its numbers mean.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Shutdown};
 use std::time::Duration;
 
 use socket2::SockAddr;
 
 #[cfg(feature = "sim")]
 use super::Faults;
+use super::number::{NameOption, NumberOption, ShortName};
+use crate::sys;
 use crate::sys::socket::with_socket;
 
 /// What is asked of a descriptor.
@@ -19,6 +21,8 @@ pub(crate) enum Control<'a> {
     Bind(&'a SockAddr),
     /// listen(2), with the length of the queue of connections that wait to be accepted.
     Listen(i32),
+    /// shutdown(2) of what is sent.
+    EndSending,
     /// getsockname(2)
     LocalName,
     /// getpeername(2)
@@ -46,6 +50,9 @@ pub(crate) enum Setting {
     Ttl(u32),
     ReceiveBuffer(usize),
     SendBuffer(usize),
+    Number(NumberOption, i32),
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has options that are names"))]
+    ShortName(NameOption, ShortName),
 }
 
 /// An option of a socket.
@@ -57,6 +64,9 @@ pub(crate) enum Property {
     Ttl,
     ReceiveBuffer,
     SendBuffer,
+    Number(NumberOption),
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has options that are names"))]
+    ShortName(NameOption),
     /// The error that waits to be told, which is thereby taken.
     Error,
 }
@@ -69,6 +79,7 @@ pub(crate) enum Reply {
     Flag(bool),
     Number(u64),
     Span(Option<Duration>),
+    ShortName(Vec<u8>),
     Error(Option<io::Error>),
     /// None where the question is the resolver's, which takes its time.
     Addresses(Option<Vec<IpAddr>>),
@@ -92,10 +103,14 @@ pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Rep
             Control::Resolve(_) => Reply::Addresses(None),
             #[cfg(feature = "sim")]
             Control::Plan(_) => return Err(no_plan()),
+            Control::EndSending => {
+                socket.shutdown(Shutdown::Write)?;
+                Reply::Done
+            }
             Control::LocalName => Reply::Name(socket.local_addr()?),
             Control::PeerName => Reply::Name(socket.peer_addr()?),
             Control::Set(setting) => {
-                set(&socket, setting)?;
+                set(number, &socket, setting)?;
                 Reply::Done
             }
             Control::Get(property) => match property {
@@ -106,14 +121,21 @@ pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Rep
                 Property::Ttl => Reply::Number(u64::from(socket.ttl_v4()?)),
                 Property::ReceiveBuffer => Reply::Number(socket.recv_buffer_size()? as u64),
                 Property::SendBuffer => Reply::Number(socket.send_buffer_size()? as u64),
+                Property::Number(option) => {
+                    // As the bits of an `int`: none of the options that there are is negative, but for "none".
+                    Reply::Number(u64::from(sys::option::number(number, option.place())? as u32))
+                }
+                Property::ShortName(option) => Reply::ShortName(sys::option::name(number, option.place())?),
                 Property::Error => Reply::Error(socket.take_error()?),
             },
         })
     })
 }
 
-fn set(socket: &socket2::Socket, setting: Setting) -> io::Result<()> {
+fn set(number: i32, socket: &socket2::Socket, setting: Setting) -> io::Result<()> {
     match setting {
+        Setting::Number(option, value) => sys::option::set_number(number, option.place(), value),
+        Setting::ShortName(option, name) => sys::option::set_name(number, option.place(), name.bytes()),
         Setting::Nodelay(on) => socket.set_tcp_nodelay(on),
         Setting::Keepalive(on) => socket.set_keepalive(on),
         Setting::ReuseAddress(on) => socket.set_reuse_address(on),

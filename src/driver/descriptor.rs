@@ -7,6 +7,8 @@
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
@@ -16,6 +18,7 @@ use super::direction::{Direction, Leftover};
 use super::operation::Operation;
 use super::port::Port;
 use crate::executor::Waiter;
+use crate::sys;
 
 /// A direction of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,10 @@ struct Shared {
     operations: Cell<u32>,
     closing: Cell<bool>,
     closed: Cell<bool>,
+    /// It is closing for this loop alone: what operations bring after all is kept for who gets the number.
+    handing_over: Cell<bool>,
+    /// Who gets the number gets it in blocking mode.
+    blocks: Cell<bool>,
     /// All that was in flight when closing began is answered, though its futures may not know.
     unnamed: Cell<bool>,
     read: Direction,
@@ -62,6 +69,8 @@ impl Descriptor {
             operations: Cell::new(0),
             closing: Cell::new(false),
             closed: Cell::new(false),
+            handing_over: Cell::new(false),
+            blocks: Cell::new(true),
             unnamed: Cell::new(false),
             read: Direction::default(),
             write: Direction::default(),
@@ -99,6 +108,66 @@ impl Descriptor {
     #[inline]
     pub(crate) fn port(&self) -> &Rc<Port> {
         &self.0.port
+    }
+
+    /// Takes ownership of a number that somebody else opened, whose flags it has again when it leaves.
+    pub(crate) fn adopted(number: i32, port: &Rc<Port>, blocks: bool) -> Descriptor {
+        let descriptor = Descriptor::new(number, port);
+        descriptor.0.blocks.set(blocks);
+        descriptor
+    }
+
+    /// Refuses new operations and cancels those in flight, as closing does; what they bring after all is kept.
+    pub(crate) fn start_handing_over(&self) {
+        self.0.handing_over.set(true);
+        self.0.start_closing();
+    }
+
+    /// It stays after all. Only when it is settled.
+    pub(crate) fn stay(&self) {
+        for state in [&self.0.handing_over, &self.0.closing, &self.0.unnamed] {
+            state.set(false);
+        }
+    }
+
+    /// Sets the number to blocking mode, if that is how it came, or if it was made here: so std's own are.
+    pub(crate) fn restore_blocking(&self) -> io::Result<()> {
+        match self.0.blocks.get() {
+            true => {
+                let number = self.0.port.plain(self.0.number)?;
+                sys::socket::with_socket(number, |socket| socket.set_nonblocking(false))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// It leaves this loop, by the number that the driver has let go of. Only when it is settled: nothing names it any more.
+    pub(crate) fn hand_over(self, number: i32) -> OwnedFd {
+        debug_assert!(self.0.handing_over.get() && self.0.is_unnamed() && !self.0.closed.get());
+        self.forget_number();
+        sys::owned(number)
+    }
+
+    /// Whether an operation uses the direction up, or has its turn next.
+    pub(crate) fn is_busy(&self, way: Way) -> bool {
+        self.direction(way).is_busy()
+    }
+
+    /// What an abandoned operation left in a direction.
+    pub(crate) fn take_leftover(&self, way: Way) -> Option<Leftover> {
+        self.direction(way).take_leftover()
+    }
+
+    /// Leaves something for the next operation again.
+    pub(crate) fn leave_behind(&self, way: Way, leftover: Leftover) {
+        self.direction(way).leave_behind(leftover);
+    }
+
+    fn direction(&self, way: Way) -> &Direction {
+        match way {
+            Way::Read => &self.0.read,
+            Way::Write => &self.0.write,
+        }
     }
 
     /// Whether two handles are of the same descriptor.
@@ -145,6 +214,8 @@ impl Drop for Descriptor {
         let left = self.0.handles.get() - 1;
         self.0.handles.set(left);
         if left == 0 {
+            // If it was to leave, nobody waits for it any more.
+            self.0.handing_over.set(false);
             self.0.start_closing();
             self.0.close_if_unused();
         }
@@ -165,6 +236,12 @@ impl Hold {
     #[inline]
     pub(crate) fn is_closing(&self) -> bool {
         self.0.closing.get()
+    }
+
+    /// Whether nobody will ever have what an operation leaves.
+    #[inline]
+    pub(crate) fn discards(&self) -> bool {
+        self.0.closing.get() && !self.0.handing_over.get()
     }
 
     #[inline]
@@ -250,19 +327,20 @@ impl Drop for Departure {
 
 impl Shared {
     fn start_closing(self: &Rc<Shared>) {
-        if self.closing.replace(true) {
-            return;
-        }
+        let has_begun = self.closing.replace(true);
         // A connection that was accepted for nobody is nobody's now. Not only when all is gone: a future that is never
         // polled may outlive its listener for long.
         for direction in [&self.read, &self.write] {
+            if self.handing_over.get() {
+                continue;
+            }
             while let Some(leftover) = direction.take_leftover() {
                 if let Leftover::Descriptor(number) = leftover {
                     self.port.close(number);
                 }
             }
         }
-        if self.operations.get() == 0 {
+        if has_begun || self.operations.get() == 0 {
             return;
         }
         let mut tokens: Vec<_> =

@@ -140,6 +140,11 @@ impl Direction {
         }
     }
 
+    /// Whether an operation has it, or is called to have it next.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.word.get() & BUSY != 0
+    }
+
     /// Whether something was left for the next operation: one load.
     #[inline]
     pub(crate) fn has_leftover(&self) -> bool {

@@ -99,6 +99,14 @@ impl Faulty {
         self.inner.lend(pool)
     }
 
+    pub(crate) fn plain(&mut self, number: i32) -> io::Result<i32> {
+        self.inner.plain(number)
+    }
+
+    pub(crate) fn leave(&mut self, number: i32) -> io::Result<i32> {
+        self.inner.leave(number)
+    }
+
     pub(crate) fn close(&mut self, number: i32) {
         self.inner.close(number);
     }

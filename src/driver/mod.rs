@@ -21,6 +21,7 @@ mod faults;
 mod fork;
 mod helpers;
 mod lent;
+mod number;
 pub(crate) mod operation;
 #[cfg(any(annulus_faults, feature = "sim"))]
 mod plan;
@@ -42,6 +43,11 @@ pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
 pub(crate) use descriptor::{Departure, Descriptor, Hold, Way};
 pub(crate) use direction::{Direction, Leftover, Ticket};
+#[cfg(any(target_os = "linux", feature = "sim"))]
+pub(crate) use number::NameOption;
+pub(crate) use number::NumberOption;
+#[cfg(target_os = "linux")]
+pub(crate) use number::ShortName;
 pub(crate) use operation::{Begin, Form, Lends, Operation, Request, Wait, ability, form};
 #[cfg(any(annulus_faults, feature = "sim"))]
 pub use plan::Faults;
@@ -113,6 +119,16 @@ impl Driver {
         }
     }
 
+    /// Whether its numbers mean nothing to the operating system.
+    pub(crate) fn is_simulated(&self) -> bool {
+        match self {
+            #[cfg(feature = "sim")]
+            Driver::Sim(_) => true,
+            Driver::Ended { was_simulated } => *was_simulated,
+            _ => false,
+        }
+    }
+
     /// Takes a submission. It does not fail: whatever becomes of it, its completion says so (I3).
     #[inline(always)]
     fn push(&mut self, token: Token, request: &Request, begin: Begin) {
@@ -174,6 +190,29 @@ impl Driver {
             #[cfg(annulus_faults)]
             Driver::Faulty(faulty) => faulty.inner().accepts_directly(),
             _ => false,
+        }
+    }
+
+    /// The number by which the process knows a descriptor: another one only of those in the ring's own table.
+    fn plain(&mut self, number: i32) -> io::Result<i32> {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.plain(number),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.plain(number),
+            _ => Ok(number),
+        }
+    }
+
+    /// A number leaves the loop, open. The one by which the process knows it.
+    fn leave(&mut self, number: i32) -> io::Result<i32> {
+        self.forget(number);
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.leave(number),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.leave(number),
+            _ => Ok(number),
         }
     }
 

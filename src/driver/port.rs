@@ -6,6 +6,7 @@
 //! may still touch is never freed.
 
 mod lending;
+mod numbers;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -15,7 +16,6 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::completion::{BUFFER, Completion};
-use super::control::{Control, Reply};
 use super::descriptor::Hold;
 use super::fork;
 use super::lent::Lent;
@@ -215,35 +215,6 @@ impl Port {
                 drop(waiter);
             }
         }
-    }
-
-    /// Closes a number that nothing names.
-    pub(crate) fn close(&self, number: i32) {
-        if self.is_forked() {
-            // The child's own copy. The parent's driver is not told.
-            crate::sys::close(number);
-            return;
-        }
-        self.given.set(true);
-        self.pair.borrow_mut().driver.close(number);
-    }
-
-    /// A number will be closed by an operation, and nothing else names it any more.
-    pub(crate) fn forget(&self, number: i32) {
-        if self.is_forked() {
-            return;
-        }
-        self.pair.borrow_mut().driver.forget(number);
-    }
-
-    /// Whether accepted connections are kept in a table of the ring's own.
-    pub(crate) fn accepts_directly(&self) -> bool {
-        self.accepts_directly
-    }
-
-    /// A call on a descriptor that answers at once.
-    pub(crate) fn control(&self, number: i32, control: Control<'_>) -> io::Result<Reply> {
-        self.pair.borrow_mut().driver.control(number, control)
     }
 
     // What the turn does.

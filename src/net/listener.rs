@@ -34,6 +34,10 @@ impl<F: Family> Listener<F> {
         &self.socket
     }
 
+    pub(super) fn into_socket(self) -> Descriptor {
+        self.socket
+    }
+
     /// Waits for a connection: its stream, and who connected.
     ///
     /// # Cancel safety

@@ -14,7 +14,11 @@ use crate::op::{Socket, Submitted};
 
 /// A TCP socket of the address' family.
 pub(super) async fn tcp(address: &SocketAddr) -> io::Result<Descriptor> {
-    let domain = Domain::for_address(*address);
+    tcp_of(Domain::for_address(*address)).await
+}
+
+/// A TCP socket of that family.
+pub(super) async fn tcp_of(domain: Domain) -> io::Result<Descriptor> {
     Submitted::new(Socket::new(current_port(), domain.into(), Type::STREAM.into(), 0)).await
 }
 
@@ -38,7 +42,18 @@ pub(super) fn bind(socket: &Descriptor, address: SocketAddr) -> io::Result<()> {
 }
 
 pub(super) fn listen(socket: &Descriptor, backlog: u32) -> io::Result<()> {
-    control(socket, Control::Listen(i32::try_from(backlog).unwrap_or(i32::MAX))).map(drop)
+    let listening = control(socket, Control::Listen(i32::try_from(backlog).unwrap_or(i32::MAX))).map(drop);
+    listening.map_err(|error| match (error.kind(), local_name(socket).ok().and_then(|name| name.as_socket())) {
+        (io::ErrorKind::AddrInUse, Some(address)) => {
+            let remedy = "another socket listens there: choose another port, or have both say set_reuseport before";
+            io::Error::new(error.kind(), format!("{address}: {error}; {remedy}"))
+        }
+        _ => error,
+    })
+}
+
+pub(super) fn end_sending(socket: &Descriptor) -> io::Result<()> {
+    control(socket, Control::EndSending).map(drop)
 }
 
 pub(super) fn set(socket: &Descriptor, setting: Setting) -> io::Result<()> {
@@ -78,6 +93,14 @@ pub(super) fn flag(socket: &Descriptor, property: Property) -> io::Result<bool> 
 pub(super) fn number(socket: &Descriptor, property: Property) -> io::Result<u64> {
     match control(socket, Control::Get(property))? {
         Reply::Number(number) => Ok(number),
+        other => Err(unexpected(&format!("{other:?}"))),
+    }
+}
+
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has options that are names"))]
+pub(super) fn short_name(socket: &Descriptor, property: Property) -> io::Result<Vec<u8>> {
+    match control(socket, Control::Get(property))? {
+        Reply::ShortName(name) => Ok(name),
         other => Err(unexpected(&format!("{other:?}"))),
     }
 }

@@ -24,17 +24,21 @@ pub struct WriteHalf<'a, S = TcpStream>(&'a S);
 #[derive(Debug)]
 pub struct OwnedReadHalf<S = TcpStream>(Rc<S>);
 
-/// The writing half of a stream that two tasks own.
-#[derive(Debug)]
-pub struct OwnedWriteHalf<S = TcpStream>(Rc<S>);
+/// The writing half of a stream that two tasks own. Dropping it alone tells the peer that nothing more comes.
+pub struct OwnedWriteHalf<S = TcpStream> {
+    stream: Rc<S>,
+    /// What is done when it is dropped, unless it is made whole again.
+    end: Option<fn(&S)>,
+}
 
 pub(super) fn borrowed<S>(stream: &S) -> (ReadHalf<'_, S>, WriteHalf<'_, S>) {
     (ReadHalf(stream), WriteHalf(stream))
 }
 
-pub(super) fn owned<S>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
+/// `end` tells the peer that nothing more comes.
+pub(super) fn owned<S>(stream: S, end: fn(&S)) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
     let stream = Rc::new(stream);
-    (OwnedReadHalf(Rc::clone(&stream)), OwnedWriteHalf(stream))
+    (OwnedReadHalf(Rc::clone(&stream)), OwnedWriteHalf { stream, end: Some(end) })
 }
 
 impl<F: Family> OwnedReadHalf<Stream<F>> {
@@ -43,10 +47,10 @@ impl<F: Family> OwnedReadHalf<Stream<F>> {
     /// # Errors
     /// [`ReuniteError`], with both halves, if they are not of the same stream.
     pub fn reunite(self, other: OwnedWriteHalf<Stream<F>>) -> Result<Stream<F>, ReuniteError<Stream<F>>> {
-        if !self.0.is(&other.0) {
+        if !self.0.is(&other.stream) {
             return Err(ReuniteError(self, other));
         }
-        drop(other);
+        other.forget();
         Ok(Rc::into_inner(self.0).expect("a stream has two owned halves, and the other is gone"))
     }
 }
@@ -58,6 +62,28 @@ impl<F: Family> OwnedWriteHalf<Stream<F>> {
     /// [`ReuniteError`], with both halves, if they are not of the same stream.
     pub fn reunite(self, other: OwnedReadHalf<Stream<F>>) -> Result<Stream<F>, ReuniteError<Stream<F>>> {
         other.reunite(self)
+    }
+}
+
+impl<S> OwnedWriteHalf<S> {
+    /// Drops it without telling the peer anything: the end comes when the reading half is dropped as well.
+    pub fn forget(mut self) {
+        self.end = None;
+    }
+}
+
+impl<S> Drop for OwnedWriteHalf<S> {
+    fn drop(&mut self) {
+        // Where it is the last half the stream is closed, which says as much.
+        if let Some(end) = self.end.take().filter(|_| Rc::strong_count(&self.stream) > 1) {
+            end(&self.stream);
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for OwnedWriteHalf<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnedWriteHalf").field(&self.stream).finish()
     }
 }
 
@@ -90,21 +116,21 @@ impl<S> Clone for WriteHalf<'_, S> {
 impl<S> Copy for WriteHalf<'_, S> {}
 
 macro_rules! half {
-    ($(<$life:lifetime>)? $half:ident) => {
+    ($(<$life:lifetime>)? $half:ident, $stream:tt) => {
         impl<S> Deref for $half<$($life,)? S> {
             type Target = S;
 
             fn deref(&self) -> &S {
-                &self.0
+                &self.$stream
             }
         }
     };
 }
 
-half!(<'_> ReadHalf);
-half!(<'_> WriteHalf);
-half!(OwnedReadHalf);
-half!(OwnedWriteHalf);
+half!(<'_> ReadHalf, 0);
+half!(<'_> WriteHalf, 0);
+half!(OwnedReadHalf, 0);
+half!(OwnedWriteHalf, stream);
 
 macro_rules! reads {
     ($half:ty) => {

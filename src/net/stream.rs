@@ -12,8 +12,9 @@ use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::buf::{IoBuf, IoBufMut};
 #[cfg(feature = "sim")]
 use crate::driver::Faults;
-use crate::driver::{Descriptor, Property, Setting};
-use crate::op::{self, Recv, RecvLease, Recvmsg, Send, Sendmsg, Settle, Submitted, Whole};
+use crate::driver::{Descriptor, Property, Setting, Way};
+use crate::engine;
+use crate::op::{self, Peek, Recv, RecvLease, Recvmsg, Send, Sendmsg, Settle, Submitted, Whole};
 
 /// A connection: a [`TcpStream`](super::TcpStream) is one.
 ///
@@ -32,6 +33,10 @@ impl<F: Family> Stream<F> {
 
     pub(super) fn socket(&self) -> &Descriptor {
         &self.socket
+    }
+
+    pub(super) fn into_socket(self) -> Descriptor {
+        self.socket
     }
 
     /// Reads some bytes into the buffer, from its beginning up to all the room that it has, and sets its length to
@@ -92,6 +97,40 @@ impl<F: Family> Stream<F> {
     /// ```
     pub fn recv_stream(&self) -> RecvStream {
         RecvStream::new(&self.socket)
+    }
+
+    /// As [`read`](Self::read), but what it finds stays there: the next read finds it again.
+    ///
+    /// It may see less than a read would find afterwards: when a read was dropped and bytes came for it all the same,
+    /// a peek sees those alone. 0 is the end, unless the buffer has no room.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    ///
+    /// # Errors
+    /// Those of recv(2). An error stays there too: the next read is told what the peek was told.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::{TcpListener, TcpStream};
+    ///
+    /// annulus::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (server, _) = listener.accept().await?;
+    ///
+    ///     client.write_all("PROXY ...").await.0?;
+    ///     let (result, seen) = server.peek(Vec::with_capacity(5)).await;
+    ///     assert_eq!((result?, &seen[..]), (5, &b"PROXY"[..]));
+    ///     let (result, got) = server.read(Vec::with_capacity(64)).await;
+    ///     assert_eq!((result?, &got[..]), (9, &b"PROXY ..."[..]));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn peek<B: IoBufMut>(&self, buffer: B) -> Submitted<Peek<B>> {
+        Submitted::new(Peek::new(self.socket.hold(), buffer))
     }
 
     /// Reads some bytes into several buffers, filling one after the other; each one's length is set to what it got.
@@ -198,6 +237,9 @@ impl<F: Family> Stream<F> {
 
     /// Waits until a write would find room, or an error.
     ///
+    /// It may also end when the peer has ended what it sends, which a ring tells without being asked; a write then waits for
+    /// room as ever.
+    ///
     /// # Cancel safety
     /// Dropping it is harmless.
     ///
@@ -240,10 +282,13 @@ impl<F: Family> Stream<F> {
         split::borrowed(self)
     }
 
-    /// Two halves that own the stream together, for reading and writing in two tasks. When both are dropped the
-    /// stream is closed; dropping one does nothing to its direction: say [`shutdown`](Self::shutdown).
+    /// Two halves for two tasks. The stream is closed when both are dropped.
+    ///
+    /// Dropping the writing half alone ends what is sent, as [`shutdown`](Self::shutdown) does: nobody can write any more,
+    /// so the peer is told. It does not wait, and comes after all that is being written. Dropping the reading half alone
+    /// does nothing.
     pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
-        split::owned(self)
+        split::owned(self, Stream::end_writing)
     }
 
     /// The address of this end.
@@ -311,6 +356,21 @@ impl<F: Family> Stream<F> {
     #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
     pub fn plan_faults(&self, faults: &Faults) -> io::Result<()> {
         socket::plan_faults(&self.socket, faults)
+    }
+
+    /// Ends what is sent when all that is being written is settled. Does not wait for it.
+    fn end_writing(&self) {
+        if !self.socket.is_busy(Way::Write) {
+            // Refused where the connection is gone already.
+            return drop(socket::end_sending(&self.socket));
+        }
+        let (shutdown, runtime) = (self.shutdown(Shutdown::Write), self.socket.port().runtime());
+        // Outside of its loop nothing that is being written is settled: then the end comes when the stream is closed.
+        engine::with_current(|engine| {
+            if engine.executor.id() == runtime {
+                drop(engine.executor.spawn(shutdown));
+            }
+        });
     }
 
     /// Whether two are the same.

@@ -4,6 +4,7 @@
 
 mod cancel_when;
 mod closing;
+mod leaving;
 mod orphan;
 pub(crate) mod path;
 mod peer;
@@ -18,6 +19,7 @@ mod vectors;
 mod whole;
 
 pub(crate) use closing::close;
+pub(crate) use leaving::{check_real, hand_over, simulated};
 pub use nop::nop;
 // Not in the list below: it never goes to the driver, so there is no doing without it.
 pub(crate) use cancel_when::Stop;
@@ -52,6 +54,7 @@ operations! {
     mkdir: Mkdir,
     nop: Nop,
     open: Open,
+    peek: Peek<Vec<u8>>,
     pipe: Pipe,
     poll: Poll,
     read: Read<Vec<u8>>,

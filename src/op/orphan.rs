@@ -22,7 +22,7 @@ pub(super) fn empty(length: usize) -> Option<Completion> {
 /// Keeps an error that says something of the stream. The kernel tells such a thing once: after ECONNRESET it
 /// says 0, so an error that is swallowed turns a torn stream into a clean end (measured).
 pub(super) fn leave_error(hold: &Hold, way: Way, answer: Completion) {
-    if let Some(errno) = lasting(answer).filter(|_| !hold.is_closing()) {
+    if let Some(errno) = lasting(answer).filter(|_| !hold.discards()) {
         hold.direction(way).leave_behind(Leftover::Error(errno));
     }
 }
@@ -47,7 +47,7 @@ pub(super) fn leave_bytes<B: IoBufMut>(hold: &Hold, way: Way, answer: Completion
 pub(super) fn leave_outcome(hold: &Hold, done: usize, answer: Completion) {
     let written = done + usize::try_from(answer.result).unwrap_or(0);
     let errno = lasting(answer);
-    if (written > 0 || errno.is_some()) && !hold.is_closing() {
+    if (written > 0 || errno.is_some()) && !hold.discards() {
         hold.direction(Way::Write).record(written, errno);
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn leave_scattered(hold: &Hold, way: Way, answer: Completion, vectors
 
 fn leave(hold: &Hold, way: Way, bytes: Box<[u8]>, then: Option<i32>) {
     // Of a descriptor that is being closed nobody will read.
-    if !hold.is_closing() {
+    if !hold.discards() {
         hold.direction(way).leave_behind(Leftover::Bytes { bytes, taken: 0, then });
     }
 }
@@ -73,7 +73,7 @@ fn leave(hold: &Hold, way: Way, bytes: Box<[u8]>, then: Option<i32>) {
 pub(super) fn leave_descriptor(hold: &Hold, way: Way, answer: Completion) {
     match answer.result {
         error if error < 0 => leave_error(hold, way, answer),
-        number if hold.is_closing() => hold.port().close(number),
+        number if hold.discards() => hold.port().close(number),
         number => hold.direction(way).leave_behind(Leftover::Descriptor(number)),
     }
 }
@@ -88,6 +88,31 @@ pub(super) fn take_bytes<B: IoBufMut>(direction: &Direction, rest: &mut Rest<B>)
         return None;
     }
     take(direction, |bytes| rest.copy(bytes))
+}
+
+/// What was left, as the answer of a peek: bytes stay where they are. An error is taken, and left again by the peek.
+#[inline]
+pub(super) fn look_at_bytes<B: IoBufMut>(direction: &Direction, rest: &mut Rest<B>) -> Option<Completion> {
+    if rest.to_fill() == 0 {
+        return empty(0);
+    }
+    if direction.has_leftover() { look(direction, rest) } else { None }
+}
+
+#[cold]
+fn look<B: IoBufMut>(direction: &Direction, rest: &mut Rest<B>) -> Option<Completion> {
+    match direction.take_leftover()? {
+        Leftover::Bytes { bytes, taken, then } => {
+            let seen = rest.copy(&bytes[taken..]);
+            direction.put_back(Leftover::Bytes { bytes, taken, then });
+            Some(Completion::of(seen as i32))
+        }
+        Leftover::Error(errno) => Some(Completion::of(-errno)),
+        other => {
+            debug_assert!(false, "{other:?} was left in a stream");
+            None
+        }
+    }
 }
 
 /// What was left, as the answer of a receive into several buffers.

@@ -6,13 +6,14 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod file;
+pub(crate) mod option;
 pub(crate) mod socket;
 pub(crate) mod sync;
 #[cfg(annulus_uring)]
 pub(crate) mod uring;
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// One transfer moves at most this many bytes; Linux stops there by itself, others refuse more.
 ///
@@ -50,6 +51,18 @@ pub(crate) fn checked(result: i32) -> io::Result<u32> {
 pub(crate) unsafe fn borrow<'a>(number: RawFd) -> BorrowedFd<'a> {
     // SAFETY: passed on to the caller.
     unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// A descriptor that leaves the crate.
+pub(crate) fn owned(number: RawFd) -> OwnedFd {
+    // SAFETY: the descriptor that hands it over owned the number, does not any more, and nothing names it (I4).
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Shows a descriptor to somebody for the time of a call.
+pub(crate) fn with_descriptor<T>(number: RawFd, ask: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: the handle that asks holds the descriptor open (I4).
+    ask(unsafe { borrow(number) })
 }
 
 /// close(2). The number is free afterwards, whatever the answer.

@@ -59,3 +59,10 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn limit_descriptors(below: u64) -> u64 {
     lower!(libc::RLIMIT_NOFILE, below)
 }
+
+/// Lets this process have as many descriptors as it may. Says how many.
+pub(crate) fn raise_descriptors() -> u64 {
+    lower!(libc::RLIMIT_NOFILE, u64::MAX);
+    // What held before is what holds now.
+    lower!(libc::RLIMIT_NOFILE, u64::MAX)
+}

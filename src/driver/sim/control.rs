@@ -44,8 +44,33 @@ impl Kernel<'_> {
                     network.listen(moment, socket, backlog).map(|()| Reply::Done)
                 });
             }
+            Control::EndSending => {
+                return self.ask(number, |network, moment, socket| {
+                    network.shutdown(moment, socket, libc::SHUT_WR).map(|()| Reply::Done)
+                });
+            }
             Control::LocalName => self.ask(number, |network, _, socket| network.local_name(socket))?,
             Control::PeerName => self.ask(number, |network, _, socket| network.peer_name(socket))?,
+            Control::Set(Setting::Number(option, value)) => {
+                return self.ask(number, |network, _, socket| {
+                    network.set_number(socket, option, value).map(|()| Reply::Done)
+                });
+            }
+            Control::Get(Property::Number(option)) => {
+                return self.ask(number, |network, _, socket| {
+                    network.number(socket, option).map(|number| Reply::Number(u64::from(number as u32)))
+                });
+            }
+            Control::Set(Setting::ShortName(option, name)) => {
+                return self.ask(number, |network, _, socket| {
+                    network.set_short_name(socket, option, name.bytes()).map(|()| Reply::Done)
+                });
+            }
+            Control::Get(Property::ShortName(option)) => {
+                return self.ask(number, |network, _, socket| {
+                    network.short_name(socket, option).map(Reply::ShortName)
+                });
+            }
             Control::Set(setting) => {
                 let kind = self.ask(number, |network, _, socket| network.domain_and_kind(socket))?;
                 return self.ask(number, |network, _, socket| {
@@ -84,6 +109,7 @@ fn name_of(control: Control<'_>) -> &'static str {
     match control {
         Control::Bind(_) => "bind",
         Control::Listen(_) => "listen",
+        Control::EndSending => "end sending",
         Control::LocalName => "local name",
         Control::PeerName => "peer name",
         Control::Set(_) => "set",
@@ -113,6 +139,9 @@ fn set(options: &mut Options, setting: Setting, kind: Kind) -> Answer<()> {
         Setting::Ttl(hops) => options.time_to_live = hops,
         Setting::ReceiveBuffer(bytes) => options.set_receive_size(bytes),
         Setting::SendBuffer(bytes) => options.set_send_size(bytes),
+        // Set on the socket, whose state decides.
+        Setting::Number(..) => {}
+        Setting::ShortName(..) => {}
     }
     Ok(())
 }
@@ -130,6 +159,8 @@ fn get(options: &Options, property: Property, kind: Kind) -> Answer<Reply> {
         Property::ReceiveBuffer => Reply::Number(options.receive_size() as u64),
         Property::SendBuffer => Reply::Number(options.send_size() as u64),
         // Asked of the socket, not of its options.
+        Property::Number(_) => return Err(libc::ENOPROTOOPT),
+        Property::ShortName(_) => return Err(libc::ENOPROTOOPT),
         Property::Error => Reply::Error(None),
     })
 }

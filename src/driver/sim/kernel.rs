@@ -170,6 +170,21 @@ impl<'a> Kernel<'a> {
         Ok(bytes.len() as i32)
     }
 
+    /// As `receive`, and what is received stays there.
+    pub(crate) fn peek(&mut self, number: i32) -> i32 {
+        in_numbers(self.socket_at(number).and_then(|socket| self.peek_at(number, socket)))
+    }
+
+    fn peek_at(&mut self, number: i32, socket: SocketId) -> Answer<i32> {
+        self.connection_fault(number, socket);
+        let length = self.length(number);
+        let seen = self
+            .world
+            .with_network(|network, moment| network.receive(moment, socket, length, libc::MSG_PEEK))?;
+        self.memory.fill(&seen.bytes);
+        Ok(seen.bytes.len() as i32)
+    }
+
     pub(crate) fn send(&mut self, number: i32) -> i32 {
         let sent = self.socket_at(number).and_then(|socket| self.send_to(number, socket));
         in_numbers(sent)

@@ -126,6 +126,16 @@ impl Ring {
         Some(entry.flags(squeue::Flags::FIXED_FILE))
     }
 
+    /// A number leaves the loop, open: the process's own, and no place in the table any more.
+    pub(crate) fn leave(&mut self, number: i32) -> io::Result<i32> {
+        let known = self.plain(number)?;
+        if let (Some(place), Some(direct)) = (place(number), &mut self.direct) {
+            direct.installed.remove(&place);
+            self.close(number);
+        }
+        Ok(known)
+    }
+
     /// The number by which the process knows a descriptor, which is made if there is none.
     pub(crate) fn plain(&mut self, number: i32) -> io::Result<i32> {
         let (Some(place), Some(direct)) = (place(number), &self.direct) else { return Ok(number) };

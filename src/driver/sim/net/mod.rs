@@ -13,6 +13,7 @@
 mod address;
 mod calendar;
 mod link;
+mod numbers;
 mod options;
 mod pipe;
 mod socket;

@@ -1,5 +1,9 @@
 //! What can be set on a socket. Most is only kept; reuse, linger and the sizes decide something.
 
+use std::collections::BTreeMap;
+
+use crate::driver::{NameOption, NumberOption};
+
 /// What the kernel says of a fresh TCP socket's sizes; it makes room for more as it goes.
 const TCP_SEND_SIZE: usize = 16 << 10;
 const TCP_RECEIVE_SIZE: usize = 128 << 10;
@@ -22,6 +26,9 @@ pub(crate) struct Options {
     /// How many seconds a close may wait. Zero: it is a reset. Any other number is only kept.
     pub(crate) linger_seconds: Option<u32>,
     pub(crate) time_to_live: u32,
+    /// What is kept, and given back as the kernel does.
+    pub(super) numbers: BTreeMap<NumberOption, i32>,
+    pub(super) names: BTreeMap<NameOption, Vec<u8>>,
     send_size: Option<usize>,
     receive_size: Option<usize>,
     is_tcp: bool,
@@ -38,6 +45,8 @@ impl Options {
             only_v6: false,
             linger_seconds: None,
             time_to_live: 64,
+            numbers: BTreeMap::new(),
+            names: BTreeMap::new(),
             send_size: None,
             receive_size: None,
             is_tcp,

@@ -44,7 +44,8 @@ impl Network {
         tcp.outgoing.entry_is_due();
         let (from, to, Some(peer)) = (tcp.base.host, tcp.remote_host, tcp.peer) else { return };
         let retries = if matches!(tcp.state, State::Asked) { GREETING_RETRIES } else { RETRIES };
-        if tcp.outgoing.losses() > retries {
+        let gives_up = !matches!(tcp.state, State::Asked) && tcp.outgoing.is_out_of_patience(moment.now);
+        if tcp.outgoing.losses() > retries || gives_up {
             moment.note("timed out", id, 0);
             return self.tear(moment, id, libc::ETIMEDOUT);
         }

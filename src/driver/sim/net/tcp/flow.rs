@@ -45,6 +45,10 @@ pub(super) struct Flow {
     is_unheard: bool,
     /// How often in a row the first segment was lost.
     losses: u32,
+    /// When the first of them was noticed.
+    lost_since: Option<u64>,
+    /// For how long segments may be lost, if the program has said so (TCP_USER_TIMEOUT).
+    pub(super) patience_ns: Option<u64>,
     /// When the first segment is there.
     entry: Option<Entry>,
     /// The peer has no room for more: it says when it has.
@@ -128,6 +132,7 @@ impl Flow {
         self.bytes -= std::mem::take(&mut self.unheard);
         self.is_unheard = false;
         self.losses = 0;
+        self.lost_since = None;
     }
 
     /// The peer has no room.
@@ -152,7 +157,16 @@ impl Flow {
         let first_ns = if is_greeting { GREETING_TIMEOUT_NS } else { TIMEOUT_NS };
         let timeout_ns = (first_ns << self.losses.min(16)).min(TIMEOUT_MAX_NS);
         self.losses += 1;
-        self.enter(calendar, id, now.saturating_add(timeout_ns));
+        let since = *self.lost_since.get_or_insert(now);
+        let end = self.patience_ns.map_or(u64::MAX, |patience_ns| since.saturating_add(patience_ns));
+        self.enter(calendar, id, now.saturating_add(timeout_ns).min(end.max(now)));
+    }
+
+    /// Whether segments were lost for longer than the program bears.
+    pub(super) fn is_out_of_patience(&self, now: u64) -> bool {
+        self.lost_since
+            .zip(self.patience_ns)
+            .is_some_and(|(since, patience_ns)| now >= since.saturating_add(patience_ns))
     }
 
     /// Nothing is sent again any more: what is still missing will never come, and what follows it is of no use.
@@ -166,6 +180,6 @@ impl Flow {
 
     pub(super) fn clear(&mut self, calendar: &mut Calendar) {
         calendar.strike(self.entry.take());
-        *self = Flow { is_ended: self.is_ended, ..Flow::default() };
+        *self = Flow { is_ended: self.is_ended, patience_ns: self.patience_ns, ..Flow::default() };
     }
 }

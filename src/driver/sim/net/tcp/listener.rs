@@ -109,6 +109,7 @@ impl Network {
         // A listener that was shut down before it listened has such children.
         greeted.base.shut_read = tcp.base.shut_read;
         greeted.base.shut_write = tcp.base.shut_write;
+        greeted.outgoing.patience_ns = tcp.outgoing.patience_ns;
         greeted.state = State::Asked;
         greeted.progress = Progress::Connected;
         greeted.local = Some(at);

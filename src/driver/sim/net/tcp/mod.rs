@@ -105,6 +105,20 @@ impl Tcp {
         matches!(self.state, State::Listening(_))
     }
 
+    pub(super) fn has_port(&self) -> bool {
+        self.holds_port
+    }
+
+    /// For how long what it sends may be lost.
+    pub(super) fn set_patience(&mut self, milliseconds: Option<u64>) {
+        self.outgoing.patience_ns = milliseconds.map(|count| count * 1_000_000);
+    }
+
+    /// It has neither listened nor connected.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.is_over() && self.progress == Progress::Unconnected
+    }
+
     pub(super) fn local_or_none(&self) -> SocketAddr {
         self.local.unwrap_or(SocketAddr::new(anywhere(self.base.domain), 0))
     }
@@ -164,7 +178,8 @@ impl Network {
         if only_v6 && address.is_ipv4() {
             return Err(libc::EINVAL);
         }
-        if !address.ip().is_unspecified() && !self.host(host).has(address.ip()) {
+        let anywhere = address.ip().is_unspecified() || tcp.base.options.binds_freely();
+        if !anywhere && !self.host(host).has(address.ip()) {
             return Err(libc::EADDRNOTAVAIL);
         }
         if !is_free {

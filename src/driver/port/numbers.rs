@@ -1,0 +1,52 @@
+//! Numbers of descriptors: only the driver knows what they mean.
+
+use std::io;
+
+use super::Port;
+use crate::driver::{Control, Reply};
+
+impl Port {
+    /// Closes a number that nothing names.
+    pub(crate) fn close(&self, number: i32) {
+        if self.is_forked() {
+            // The child's own copy. The parent's driver is not told.
+            crate::sys::close(number);
+            return;
+        }
+        self.given.set(true);
+        self.pair.borrow_mut().driver.close(number);
+    }
+
+    /// A number will be closed by an operation, and nothing else names it any more.
+    pub(crate) fn forget(&self, number: i32) {
+        if self.is_forked() {
+            return;
+        }
+        self.pair.borrow_mut().driver.forget(number);
+    }
+
+    /// Whether accepted connections are kept in a table of the ring's own.
+    pub(crate) fn accepts_directly(&self) -> bool {
+        self.accepts_directly
+    }
+
+    /// The number by which the process knows a descriptor.
+    pub(crate) fn plain(&self, number: i32) -> io::Result<i32> {
+        self.pair.borrow_mut().driver.plain(number)
+    }
+
+    /// A number leaves this loop, open. The one by which the process knows it.
+    pub(crate) fn leave(&self, number: i32) -> io::Result<i32> {
+        self.pair.borrow_mut().driver.leave(number)
+    }
+
+    /// Whether its numbers mean nothing to the operating system.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.pair.borrow().driver.is_simulated()
+    }
+
+    /// A call on a descriptor that answers at once.
+    pub(crate) fn control(&self, number: i32, control: Control<'_>) -> io::Result<Reply> {
+        self.pair.borrow_mut().driver.control(number, control)
+    }
+}

@@ -112,6 +112,9 @@ async fn every_operation() {
     let (reader, writer) = annulus::io::pipe().await.unwrap();
     writer.write_all("water").await.0.unwrap();
     assert_eq!(reader.read_exact(vec![0; 5]).await.1, b"water");
+    assert_eq!(writer.writev(vec!["ab", "cd"]).await.0.unwrap(), 4);
+    let (_, rooms) = reader.readv(vec![Vec::with_capacity(3), Vec::with_capacity(5)]).await;
+    assert_eq!(rooms.concat(), b"abcd");
 
     annulus::nop().await.unwrap();
     assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);

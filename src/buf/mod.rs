@@ -136,6 +136,22 @@ pub unsafe trait IoBuf: 'static {
     {
         Slice::new(self, range)
     }
+
+    /// The initialised bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::buf::IoBuf;
+    ///
+    /// assert_eq!(String::from("four").as_init(), b"four");
+    /// assert_eq!(Vec::with_capacity(4096).as_init(), b"");
+    /// ```
+    #[inline]
+    fn as_init(&self) -> &[u8] {
+        // SAFETY: initialised by this trait's contract, and nobody writes them while this value is borrowed: what is
+        // lent to the kernel is owned by an operation.
+        unsafe { std::slice::from_raw_parts(self.stable_ptr(), self.bytes_init()) }
+    }
 }
 
 /// Bytes that the kernel may also write.
@@ -205,4 +221,27 @@ pub unsafe trait IoBufMut: IoBuf {
     /// assert_eq!(vec, b"left");
     /// ```
     unsafe fn set_init(&mut self, length: usize);
+
+    /// Copies bytes to the beginning, as many as there is room for, and sets the length to that: what a read does whose
+    /// bytes are in memory already. Says how many there were.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::buf::IoBufMut;
+    ///
+    /// let mut buffer = vec![0; 3].into_boxed_slice();
+    /// assert_eq!(buffer.fill_from(b"pong"), 3);
+    /// assert_eq!(&buffer[..], b"pon");
+    /// ```
+    #[inline]
+    fn fill_from(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.bytes_total());
+        // SAFETY: there is room for so many, which are initialised once they were copied; the two do not overlap, for
+        // nobody else reaches the bytes of this buffer.
+        unsafe {
+            self.stable_mut_ptr().copy_from_nonoverlapping(bytes.as_ptr(), count);
+            self.set_init(count);
+        }
+        count
+    }
 }

@@ -245,6 +245,29 @@ impl File {
         Submitted::new(Whole::new(Write::new(self.file.hold(), buffer, CURSOR)))
     }
 
+    /// Reads some bytes at the file's cursor into several buffers, filling one after the other; each one's length is set to
+    /// what it got.
+    ///
+    /// # Cancel safety
+    /// As [`read`](Self::read).
+    ///
+    /// # Errors
+    /// Those of readv(2).
+    pub fn readv<B: IoBufMut>(&self, buffers: Vec<B>) -> Submitted<Readv<B>> {
+        Submitted::new(Readv::new(self.file.hold(), buffers, CURSOR))
+    }
+
+    /// Writes some bytes of several buffers at the file's cursor, one after the other, and says how many in all.
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write).
+    ///
+    /// # Errors
+    /// Those of writev(2).
+    pub fn writev<B: IoBuf>(&self, buffers: Vec<B>) -> Submitted<Writev<B>> {
+        Submitted::new(Writev::new(self.file.hold(), buffers, CURSOR))
+    }
+
     /// Waits until writes whose futures were dropped are settled, and says how many bytes they wrote after all, since
     /// this was last asked.
     ///
@@ -344,6 +367,10 @@ impl AsyncRead for File {
     fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
         File::read_exact(self, buffer)
     }
+
+    fn readv<B: IoBufMut>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
+        File::readv(self, buffers)
+    }
 }
 
 impl AsyncWrite for File {
@@ -353,6 +380,14 @@ impl AsyncWrite for File {
 
     fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
         File::write_all(self, buffer)
+    }
+
+    fn writev<B: IoBuf>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
+        File::writev(self, buffers)
+    }
+
+    async fn settle(&mut self) -> io::Result<Option<usize>> {
+        self.settle_writes().await.map(Some)
     }
 }
 
@@ -364,6 +399,10 @@ impl AsyncRead for &File {
     fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
         File::read_exact(self, buffer)
     }
+
+    fn readv<B: IoBufMut>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
+        File::readv(self, buffers)
+    }
 }
 
 impl AsyncWrite for &File {
@@ -373,6 +412,14 @@ impl AsyncWrite for &File {
 
     fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
         File::write_all(self, buffer)
+    }
+
+    fn writev<B: IoBuf>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
+        File::writev(self, buffers)
+    }
+
+    async fn settle(&mut self) -> io::Result<Option<usize>> {
+        self.settle_writes().await.map(Some)
     }
 }
 

@@ -7,7 +7,10 @@ use super::{AsyncRead, AsyncWrite};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::driver::Descriptor;
 use crate::engine::current_port;
-use crate::op::{self, Pipe, Read, Submitted, Whole, Write};
+use crate::op::{self, Pipe, Read, Readv, Settle, Submitted, Whole, Write, Writev};
+
+/// In place of the number of an end that was shut down: never a descriptor, so nothing is closed twice.
+const GONE: i32 = -1;
 
 /// Makes a pipe: what is written to its one end is read from the other, in order. It holds 64 KiB on Linux.
 ///
@@ -72,6 +75,17 @@ impl PipeReader {
         Submitted::new(Whole::new(Read::of_pipe(self.end.hold(), buffer)))
     }
 
+    /// Reads some bytes into several buffers, filling one after the other; each one's length is set to what it got.
+    ///
+    /// # Errors
+    /// Those of readv(2).
+    ///
+    /// # Cancel safety
+    /// As [`read`](Self::read).
+    pub fn readv<B: IoBufMut>(&self, buffers: Vec<B>) -> Submitted<Readv<B>> {
+        Submitted::new(Readv::of_pipe(self.end.hold(), buffers))
+    }
+
     /// Ends a pending read, closes, and says how that went.
     ///
     /// # Errors
@@ -108,6 +122,29 @@ impl PipeWriter {
         Submitted::new(Whole::new(Write::to_pipe(self.end.hold(), buffer)))
     }
 
+    /// Writes some bytes of several buffers, one after the other, and says how many in all.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write).
+    ///
+    /// # Cancel safety
+    /// As [`write`](Self::write).
+    pub fn writev<B: IoBuf>(&self, buffers: Vec<B>) -> Submitted<Writev<B>> {
+        Submitted::new(Writev::to_pipe(self.end.hold(), buffers))
+    }
+
+    /// Waits until writes whose futures were dropped are settled, and says how many bytes they wrote after all, since
+    /// this was last asked.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    ///
+    /// # Errors
+    /// The one that a dropped write met.
+    pub fn settle_writes(&self) -> Submitted<Settle> {
+        Submitted::new(Settle::new(self.end.hold()))
+    }
+
     /// Ends a pending write, closes, and says how that went.
     ///
     /// # Errors
@@ -128,6 +165,10 @@ impl AsyncRead for PipeReader {
     fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
         PipeReader::read_exact(self, buffer)
     }
+
+    fn readv<B: IoBufMut>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
+        PipeReader::readv(self, buffers)
+    }
 }
 
 impl AsyncWrite for PipeWriter {
@@ -137,5 +178,27 @@ impl AsyncWrite for PipeWriter {
 
     fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
         PipeWriter::write_all(self, buffer)
+    }
+
+    fn writev<B: IoBuf>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
+        PipeWriter::writev(self, buffers)
+    }
+
+    /// Closes this end, for a pipe has no other way to end. What is written afterwards is ECANCELED.
+    async fn shutdown(&mut self) -> io::Result<()> {
+        if self.end.number() == GONE {
+            return Ok(());
+        }
+        let gone = Descriptor::new(GONE, self.end.port());
+        gone.start_closing();
+        gone.forget_number();
+        op::close(std::mem::replace(&mut self.end, gone)).await
+    }
+
+    async fn settle(&mut self) -> io::Result<Option<usize>> {
+        if self.end.number() == GONE {
+            return Ok(Some(0));
+        }
+        self.settle_writes().await.map(Some)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::Shutdown;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -11,6 +12,7 @@ use super::stream::Stream;
 use super::tcp::TcpStream;
 use crate::buf::{IoBuf, IoBufMut};
 use crate::io::{AsyncRead, AsyncWrite};
+use crate::op::{self, Submitted};
 
 /// The reading half of a borrowed stream. All that the stream can do with `&self` can be done by it.
 #[derive(Debug)]
@@ -99,6 +101,21 @@ impl<S> fmt::Display for ReuniteError<S> {
 
 impl<S: fmt::Debug> std::error::Error for ReuniteError<S> {}
 
+/// As [`Stream::shutdown`], which the method of that name of [`AsyncWrite`] would hide.
+impl<F: Family> OwnedWriteHalf<Stream<F>> {
+    /// Ends one direction, or both: see [`Stream::shutdown`].
+    pub fn shutdown(&self, how: Shutdown) -> Submitted<op::Shutdown> {
+        self.stream.shutdown(how)
+    }
+}
+
+impl<F: Family> WriteHalf<'_, Stream<F>> {
+    /// Ends one direction, or both: see [`Stream::shutdown`].
+    pub fn shutdown(&self, how: Shutdown) -> Submitted<op::Shutdown> {
+        self.0.shutdown(how)
+    }
+}
+
 impl<S> Clone for ReadHalf<'_, S> {
     fn clone(&self) -> Self {
         *self
@@ -142,6 +159,13 @@ macro_rules! reads {
             fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
                 Stream::read_exact(self, buffer)
             }
+
+            fn readv<B: IoBufMut>(
+                &mut self,
+                buffers: Vec<B>,
+            ) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
+                Stream::readv(self, buffers)
+            }
         }
     };
 }
@@ -155,6 +179,21 @@ macro_rules! writes {
 
             fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
                 Stream::write_all(self, buffer)
+            }
+
+            fn writev<B: IoBuf>(
+                &mut self,
+                buffers: Vec<B>,
+            ) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
+                Stream::writev(self, buffers)
+            }
+
+            fn shutdown(&mut self) -> impl Future<Output = io::Result<()>> {
+                Stream::shutdown(self, Shutdown::Write)
+            }
+
+            async fn settle(&mut self) -> io::Result<Option<usize>> {
+                self.settle_writes().await.map(Some)
             }
         }
     };

@@ -6,7 +6,7 @@ use std::io;
 use super::orphan;
 use super::vectors::Vectors;
 use crate::buf::IoBufMut;
-use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Wait, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Reads from a file into several buffers, one after the other.
@@ -15,9 +15,10 @@ pub struct Readv<B> {
     buffers: Vec<B>,
     vectors: Vectors,
     offset: u64,
+    form: &'static Form,
 }
 
-const FORM: &Form = &form! {
+const FILE: Form = form! {
     name: "readv",
     wait: Helper,
     code: Readv,
@@ -28,10 +29,19 @@ const FORM: &Form = &form! {
 }
 .lending(Lends::ManyToFill);
 
+const FORM: &Form = &FILE;
+/// Of a pipe, which has readiness: no helper is needed.
+const PIPE: &Form = &FILE.waiting(Wait::Readable);
+
 impl<B: IoBufMut> Readv<B> {
     pub(crate) fn new(hold: Hold, mut buffers: Vec<B>, offset: u64) -> Self {
         let vectors = Vectors::to_fill(&mut buffers);
-        Readv { hold, buffers, vectors, offset }
+        Readv { hold, buffers, vectors, offset, form: FORM }
+    }
+
+    /// Reads from a pipe that does not block.
+    pub(crate) fn of_pipe(hold: Hold, buffers: Vec<B>) -> Self {
+        Readv { form: PIPE, ..Readv::new(hold, buffers, CURSOR) }
     }
 }
 
@@ -42,12 +52,17 @@ impl<B: IoBufMut> Operation for Readv<B> {
         FORM
     }
 
+    #[inline]
+    fn wait(&self) -> Wait {
+        self.form.wait
+    }
+
     fn request(&mut self) -> Request {
         Request {
             other_pointer: self.vectors.pointer().cast(),
             length: self.vectors.count(),
             offset: self.offset,
-            ..Request::on(FORM, &self.hold)
+            ..Request::on(self.form, &self.hold)
         }
     }
 

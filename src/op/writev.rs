@@ -6,7 +6,7 @@ use std::io;
 use super::orphan;
 use super::vectors::Vectors;
 use crate::buf::IoBuf;
-use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Wait, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Writes several buffers to a file, one after the other.
@@ -15,9 +15,10 @@ pub struct Writev<B> {
     buffers: Vec<B>,
     vectors: Vectors,
     offset: u64,
+    form: &'static Form,
 }
 
-const FORM: &Form = &form! {
+const FILE: Form = form! {
     name: "writev",
     wait: Helper,
     code: Writev,
@@ -28,10 +29,19 @@ const FORM: &Form = &form! {
 }
 .lending(Lends::ManyToSend);
 
+const FORM: &Form = &FILE;
+/// Of a pipe, which has readiness: no helper is needed.
+const PIPE: &Form = &FILE.waiting(Wait::Writable);
+
 impl<B: IoBuf> Writev<B> {
     pub(crate) fn new(hold: Hold, buffers: Vec<B>, offset: u64) -> Self {
         let vectors = Vectors::to_send(&buffers);
-        Writev { hold, buffers, vectors, offset }
+        Writev { hold, buffers, vectors, offset, form: FORM }
+    }
+
+    /// Writes to a pipe that does not block.
+    pub(crate) fn to_pipe(hold: Hold, buffers: Vec<B>) -> Self {
+        Writev { form: PIPE, ..Writev::new(hold, buffers, CURSOR) }
     }
 }
 
@@ -42,12 +52,17 @@ impl<B: IoBuf> Operation for Writev<B> {
         FORM
     }
 
+    #[inline]
+    fn wait(&self) -> Wait {
+        self.form.wait
+    }
+
     fn request(&mut self) -> Request {
         Request {
             other_pointer: self.vectors.pointer().cast(),
             length: self.vectors.count(),
             offset: self.offset,
-            ..Request::on(FORM, &self.hold)
+            ..Request::on(self.form, &self.hold)
         }
     }
 

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod file;
+pub(crate) mod memory;
 pub(crate) mod option;
 pub(crate) mod socket;
 pub(crate) mod sync;

@@ -13,6 +13,7 @@ pub(crate) mod guarded;
 pub(crate) mod limits;
 pub(crate) mod net;
 pub(crate) mod outside;
+pub(crate) mod pieces;
 pub(crate) mod pipe;
 pub(crate) mod quiet;
 pub(crate) mod races;

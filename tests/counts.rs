@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use annulus::net::TcpStream;
+use annulus::net::{Outgoing, TcpStream, UdpSocket};
 use annulus::time::{sleep, timeout};
 use annulus::{Builder, Runtime, spawn, yield_now};
 use support::net::pair;
@@ -23,6 +23,8 @@ on_real_drivers! {
         a_spawned_task_costs_one_allocation,
         yields_wakes_and_timers_cost_no_allocation,
         reads_of_a_file_cost_no_allocation,
+        datagrams_to_and_fro_cost_no_allocation,
+        sixty_four_datagrams_are_sent_with_one_call_and_received_with_one,
         sixty_four_busy_connections_share_their_enters;
 }
 
@@ -204,6 +206,67 @@ async fn reads_of_a_file_cost_no_allocation() {
         // Lists that go to and fro between the threads.
         assert!(count <= 2 * 200, "{count}");
     }
+}
+
+async fn datagrams_to_and_fro_cost_no_allocation() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let there = server.local_addr().unwrap();
+    let (mut question, mut room) = (vec![7; 64], Vec::with_capacity(64));
+    let mut one = async |number: u32| {
+        let (result, asked) = client.send_to(std::mem::take(&mut question), there).await;
+        result.unwrap();
+        let (from, got) = match number % 2 {
+            0 => {
+                let (received, got) = server.recv_from(std::mem::take(&mut room)).await;
+                (received.unwrap().from, got)
+            }
+            // The room for control data is kept as well.
+            _ => {
+                let (message, got) = server.recv_message(std::mem::take(&mut room)).await;
+                (message.unwrap().from, got)
+            }
+        };
+        server.send_to("", from).await.0.unwrap();
+        let (received, _) = client.recv(Vec::new()).await;
+        assert_eq!(received.unwrap().len, 0);
+        (question, room) = (asked, got);
+    };
+    for number in 0..100 {
+        one(number).await;
+    }
+    let before = allocations();
+    for number in 0..100 {
+        one(number).await;
+    }
+    assert_eq!(allocations() - before, 0, "{}", driver());
+}
+
+/// A call takes all that is there: how many calls were made is how many answers there were.
+async fn sixty_four_datagrams_are_sent_with_one_call_and_received_with_one() {
+    const MANY: usize = 64;
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.connect(server.local_addr().unwrap()).await.unwrap();
+    let submitted = || Runtime::try_current().unwrap().metrics().submitted;
+    let mut rooms: Vec<_> = (0..MANY).map(|_| Vec::with_capacity(64)).collect();
+    let mut buffers: Vec<_> = (0..MANY).map(|_| vec![7; 64]).collect();
+    let mut allocated = 0;
+    for round in 0..150 {
+        let before = (submitted(), allocations());
+        let (sent, given) = client.send_many(buffers.into_iter().map(Outgoing::new)).await;
+        assert_eq!(sent.unwrap(), MANY);
+        let (messages, filled) = server.recv_many(rooms).await;
+        assert_eq!(messages.unwrap().len(), MANY);
+        assert_eq!(submitted() - before.0, 2, "one call each");
+        if round >= 50 {
+            allocated += allocations() - before.1;
+        }
+        (rooms, buffers) = (filled, given);
+    }
+    let each = allocated as f64 / 100.0;
+    println!("{}: {each} allocations for {MANY} datagrams there and back", driver());
+    assert!(each <= 32.0, "{each}: lists, and nothing for each datagram");
 }
 
 fn sixty_four_busy_connections_share_their_enters(builder: Builder) {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use annulus::fs::{self, File};
-use annulus::net::{TcpListener, TcpStream};
+use annulus::net::{Outgoing, TcpListener, TcpStream, UdpSocket};
 use annulus::time::{sleep, timeout};
 use annulus::{Builder, Driver, Error, Runtime, spawn, spawn_blocking, yield_now};
 use support::child::{self, again};
@@ -84,6 +84,24 @@ async fn every_operation() {
     echo.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
     leases().await;
+
+    // Datagrams.
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.connect(server.local_addr().unwrap()).await.unwrap();
+    let receive = spawn(async move {
+        let (received, buffer) = server.recv_from(Vec::with_capacity(100)).await;
+        server.send_to(buffer, received.unwrap().from).await.0.unwrap();
+        let (messages, buffers) = server.recv_many(vec![Vec::with_capacity(100)]).await;
+        let to = messages.unwrap()[0].from;
+        let messages = buffers.into_iter().map(|buffer| Outgoing::new(buffer).to(to));
+        server.send_many(messages).await.0.unwrap()
+    });
+    for text in ["there and", "back again"] {
+        client.send(text).await.0.unwrap();
+        assert_eq!(client.recv(Vec::with_capacity(100)).await.1, text.as_bytes());
+    }
+    assert_eq!(receive.await.unwrap(), 1);
 
     // Files.
     let directory = tempfile::tempdir().unwrap();

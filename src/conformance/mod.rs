@@ -15,12 +15,13 @@
 //!
 //! [`tcp`]: names, connecting, accepting. [`bytes`]: what streams carry. [`peeks`]: what is only looked at. [`ends`]: closing, shutting down, resetting.
 //! [`polls`]: what a socket is ready for, and when. [`options`]: what sockets are told and asked. [`udp`], [`unix`],
-//! [`packets`]: the other sockets. [`files`], [`names`]: files, and their names. [`cancels`]: operations that are given up.
+//! [`packets`], [`messages`]: the other sockets. [`files`], [`names`]: files, and their names. [`cancels`]: operations that are given up.
 
 mod bytes;
 mod cancels;
 mod ends;
 mod files;
+mod messages;
 mod names;
 mod normal;
 mod options;
@@ -210,6 +211,7 @@ fn there_are_enough_scripts_to_trust_a_driver_by() {
         cancels::SCRIPTS,
         ends::SCRIPTS,
         files::SCRIPTS,
+        messages::SCRIPTS,
         names::SCRIPTS,
         options::SCRIPTS,
         packets::SCRIPTS,

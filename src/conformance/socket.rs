@@ -9,11 +9,16 @@ use std::time::Duration;
 
 use socket2::SockAddr;
 
+use super::messages::Said;
 use super::normal::Events;
 use crate::buf::IoBuf;
 use crate::driver::{Control, Descriptor, NameOption, Property, Reply, Setting};
 use crate::engine::current_port;
-use crate::op::{self, Connect, Peek, Recv, Recvmsg, Send, Sendmsg, Shutdown, Submitted, Whole};
+use crate::op::{
+    self, Bounds, Connect, One, Peek, Recv, RecvMany, RecvMessage, Recvmsg, Send, SendMany, SendMessage,
+    Sendmsg, Shutdown, Submitted, Whole,
+};
+use crate::sys::control::Ancillary;
 
 /// This machine, at a port of the system's choice.
 pub(super) const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -22,6 +27,9 @@ pub(super) const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Add
 const AT_ONCE: Duration = Duration::from_millis(5);
 
 pub(super) struct Socket(Descriptor);
+
+pub(super) type Receiving = Submitted<RecvMessage<One<Vec<u8>>, Said>>;
+pub(super) type Sending = Submitted<SendMessage<One<&'static str>>>;
 
 impl Socket {
     pub(super) async fn of(domain: i32, kind: i32, protocol: i32) -> io::Result<Socket> {
@@ -141,6 +149,60 @@ impl Socket {
 
     pub(super) fn send_vectored(&self, texts: &[&'static str]) -> Submitted<Sendmsg<&'static str>> {
         Submitted::new(Sendmsg::new(self.0.hold(), texts.to_vec()))
+    }
+
+    // Messages.
+
+    pub(super) fn recv_message(&self, room: usize) -> Receiving {
+        self.recv_message_with(room, 256)
+    }
+
+    pub(super) fn recv_message_with(&self, room: usize, control_bytes: usize) -> Receiving {
+        let buffer = One(Vec::with_capacity(room));
+        Submitted::new(RecvMessage::new(self.0.hold(), Bounds::Kept, buffer, control_bytes))
+    }
+
+    pub(super) fn peek_message(&self, room: usize) -> Receiving {
+        let buffer = One(Vec::with_capacity(room));
+        Submitted::new(RecvMessage::new(self.0.hold(), Bounds::Kept, buffer, 0).peeking())
+    }
+
+    /// What a receive says if something is there for it, and ETIMEDOUT if it would wait.
+    pub(super) async fn recv_message_now(&self, room: usize) -> (io::Result<Said>, Vec<u8>) {
+        self.recv_message(room).timeout(AT_ONCE).await
+    }
+
+    /// Of a stream.
+    pub(super) fn recv_piece(&self, room: usize) -> Receiving {
+        let buffer = One(Vec::with_capacity(room));
+        Submitted::new(RecvMessage::new(self.0.hold(), Bounds::None, buffer, 256))
+    }
+
+    pub(super) fn recv_many(&self, rooms: &[usize]) -> Submitted<RecvMany<Vec<u8>, Said>> {
+        let buffers = rooms.iter().map(|room| Vec::with_capacity(*room)).collect();
+        Submitted::new(RecvMany::new(self.0.hold(), buffers, 256))
+    }
+
+    pub(super) fn send_message(&self, text: &'static str) -> Sending {
+        self.send_with(text, None, Ancillary::new())
+    }
+
+    pub(super) fn send_to(&self, text: &'static str, to: impl Into<SockAddr>) -> Sending {
+        self.send_with(text, Some(to.into()), Ancillary::new())
+    }
+
+    pub(super) fn send_with(&self, text: &'static str, to: Option<SockAddr>, with: Ancillary) -> Sending {
+        Submitted::new(SendMessage::new(self.0.hold(), Bounds::Kept, One(text), to.as_ref(), with))
+    }
+
+    /// Of a stream.
+    pub(super) fn send_piece(&self, text: &'static str) -> Sending {
+        Submitted::new(SendMessage::new(self.0.hold(), Bounds::None, One(text), None, Ancillary::new()))
+    }
+
+    pub(super) fn send_many(&self, texts: &[&'static str]) -> Submitted<SendMany<&'static str>> {
+        let messages = texts.iter().map(|text| (*text, None, Ancillary::new()));
+        Submitted::new(SendMany::new(self.0.hold(), messages))
     }
 
     pub(super) fn shutdown(&self, how: i32) -> Submitted<Shutdown> {

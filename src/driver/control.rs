@@ -11,6 +11,7 @@ use socket2::SockAddr;
 #[cfg(feature = "sim")]
 use super::Faults;
 use super::number::{NameOption, NumberOption, ShortName};
+use super::packets::{Device, Multicast, PacketOption};
 use crate::sys;
 use crate::sys::socket::with_socket;
 
@@ -31,6 +32,8 @@ pub(crate) enum Control<'a> {
     Set(Setting),
     /// getsockopt(2)
     Get(Property),
+    /// socketpair(2), of Unix sockets of this type. Of no descriptor.
+    Pair(i32),
     /// The addresses of a host, by its name. Of no descriptor.
     #[cfg_attr(not(feature = "sim"), allow(dead_code, reason = "only a simulated world knows names at once"))]
     Resolve(&'a str),
@@ -53,6 +56,9 @@ pub(crate) enum Setting {
     Number(NumberOption, i32),
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has options that are names"))]
     ShortName(NameOption, ShortName),
+    Packet(PacketOption, u32),
+    Multicast(Multicast),
+    Device(Device),
 }
 
 /// An option of a socket.
@@ -67,6 +73,7 @@ pub(crate) enum Property {
     Number(NumberOption),
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has options that are names"))]
     ShortName(NameOption),
+    Packet(PacketOption),
     /// The error that waits to be told, which is thereby taken.
     Error,
 }
@@ -76,6 +83,8 @@ pub(crate) enum Property {
 pub(crate) enum Reply {
     Done,
     Name(SockAddr),
+    /// Two numbers, which are the caller's.
+    Pair([i32; 2]),
     Flag(bool),
     Number(u64),
     Span(Option<Duration>),
@@ -87,8 +96,10 @@ pub(crate) enum Reply {
 
 /// The answers of the operating system.
 pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Reply> {
-    if let Control::Resolve(_) = control {
-        return Ok(Reply::Addresses(None));
+    match control {
+        Control::Resolve(_) => return Ok(Reply::Addresses(None)),
+        Control::Pair(kind) => return crate::sys::socket::pair(kind).map(Reply::Pair),
+        _ => {}
     }
     with_socket(number, |socket| {
         Ok(match control {
@@ -100,7 +111,7 @@ pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Rep
                 socket.listen(backlog)?;
                 Reply::Done
             }
-            Control::Resolve(_) => Reply::Addresses(None),
+            Control::Resolve(_) | Control::Pair(_) => unreachable!("they are of no descriptor"),
             #[cfg(feature = "sim")]
             Control::Plan(_) => return Err(no_plan()),
             Control::EndSending => {
@@ -126,6 +137,7 @@ pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Rep
                     Reply::Number(u64::from(sys::option::number(number, option.place())? as u32))
                 }
                 Property::ShortName(option) => Reply::ShortName(sys::option::name(number, option.place())?),
+                Property::Packet(option) => Reply::Number(option.get(&socket)?.into()),
                 Property::Error => Reply::Error(socket.take_error()?),
             },
         })
@@ -144,6 +156,9 @@ fn set(number: i32, socket: &socket2::Socket, setting: Setting) -> io::Result<()
         Setting::Ttl(hops) => socket.set_ttl_v4(hops),
         Setting::ReceiveBuffer(bytes) => socket.set_recv_buffer_size(bytes),
         Setting::SendBuffer(bytes) => socket.set_send_buffer_size(bytes),
+        Setting::Packet(option, value) => option.set(socket, value),
+        Setting::Multicast(multicast) => multicast.set(socket),
+        Setting::Device(device) => device.set(socket),
     }
 }
 

@@ -9,8 +9,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::task::Waker;
 
+use socket2::SockAddr;
+
 use super::slots::Token;
 use crate::executor::Waiter;
+use crate::sys::control::Ancillary;
 
 /// What the completion of an abandoned operation brought.
 #[derive(Debug)]
@@ -18,10 +21,23 @@ pub(crate) enum Leftover {
     /// Bytes that were received; those from `taken` on are still to be handed out. `then` is an error that came
     /// after them.
     Bytes { bytes: Box<[u8]>, taken: usize, then: Option<i32> },
+    /// Messages that were received, of which there is one at least: datagrams, each whole, or the one of a stream that
+    /// came with control data.
+    Messages(VecDeque<LeftMessage>),
     /// A connection that was accepted.
     Descriptor(i32),
     /// An `errno`, positive. Told once: the kernel does not say it again (ECONNRESET, then a clean end).
     Error(i32),
+}
+
+/// A message that nobody has yet.
+#[derive(Debug)]
+pub(crate) struct LeftMessage {
+    pub(crate) bytes: Box<[u8]>,
+    pub(crate) name: Option<SockAddr>,
+    pub(crate) control: Ancillary,
+    /// MSG_TRUNC, MSG_CTRUNC: what the room that it was received into cut off.
+    pub(crate) flags: i32,
 }
 
 /// A place in the queue of a busy direction.

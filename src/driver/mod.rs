@@ -23,6 +23,7 @@ mod helpers;
 mod lent;
 mod number;
 pub(crate) mod operation;
+mod packets;
 #[cfg(any(annulus_faults, feature = "sim"))]
 mod plan;
 mod port;
@@ -42,13 +43,15 @@ pub use completion::Completion;
 pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
 pub(crate) use descriptor::{Departure, Descriptor, Hold, Way};
-pub(crate) use direction::{Direction, Leftover, Ticket};
+pub(crate) use direction::{Direction, LeftMessage, Leftover, Ticket};
 #[cfg(any(target_os = "linux", feature = "sim"))]
 pub(crate) use number::NameOption;
 pub(crate) use number::NumberOption;
 #[cfg(target_os = "linux")]
 pub(crate) use number::ShortName;
 pub(crate) use operation::{Begin, Form, Lends, Operation, Request, Wait, ability, form};
+pub use packets::Interface;
+pub(crate) use packets::{Device, Multicast, PacketOption};
 #[cfg(any(annulus_faults, feature = "sim"))]
 pub use plan::Faults;
 pub(crate) use port::Port;

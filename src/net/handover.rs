@@ -14,7 +14,7 @@ use super::listener::Listener;
 use super::stream::Stream;
 use crate::driver::Descriptor;
 use crate::engine::current_port;
-use crate::op;
+use crate::op::{self, Bounds};
 use crate::sys;
 
 /// Why something was not handed over, and what: it is given back, and can be used on.
@@ -71,7 +71,7 @@ pub(super) fn show<R>(socket: &Descriptor, ask: impl FnOnce(BorrowedFd<'_>) -> R
 impl<F: Family> Stream<F> {
     /// Ends what is in flight, and gives the descriptor away with the bytes that dropped reads received.
     pub(super) async fn hand_over(self) -> Result<(OwnedFd, Vec<u8>), NotHandedOver<Self>> {
-        match op::hand_over(self.into_socket()).await {
+        match op::hand_over(self.into_socket(), Bounds::None).await {
             Ok((descriptor, luggage)) => Ok((descriptor, luggage.bytes)),
             Err((error, socket)) => Err(NotHandedOver { error, socket: Stream::new(socket) }),
         }
@@ -110,7 +110,7 @@ impl<F: Family> Stream<F> {
 impl<F: Family> Listener<F> {
     /// Ends what is in flight, and gives the descriptor away with the connections that dropped accepts accepted.
     pub(super) async fn hand_over(self) -> Result<(OwnedFd, Vec<OwnedFd>), NotHandedOver<Self>> {
-        match op::hand_over(self.into_socket()).await {
+        match op::hand_over(self.into_socket(), Bounds::None).await {
             Ok((descriptor, luggage)) => Ok((descriptor, luggage.connections)),
             Err((error, socket)) => Err(NotHandedOver { error, socket: Listener::new(socket) }),
         }

@@ -1,22 +1,34 @@
 //! Sockets.
 
 mod addresses;
+mod datagram;
 mod family;
 mod handover;
 mod incoming;
 mod listener;
+mod message;
 mod recv_stream;
 mod socket;
 mod split;
 mod stream;
 mod tcp;
+mod udp;
+mod udp_options;
+pub mod unix;
 
 pub use addresses::{ToSocketAddrs, lookup_host};
-pub use family::{Family, Inet};
+pub use datagram::Datagram;
+pub use family::{Family, Inet, Unix};
 pub use handover::NotHandedOver;
 pub use incoming::Incoming;
 pub use listener::{Accept, Listener};
+pub use message::{Control, Everything, LeftMessage, Length, Message, Outgoing, Received, Sender};
 pub use recv_stream::RecvStream;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::Stream;
 pub use tcp::{ConnectFailure, Keepalive, TcpListener, TcpSocket, TcpStream};
+pub use udp::UdpSocket;
+pub use unix::{UnixDatagram, UnixSeqpacket, UnixSeqpacketListener};
+
+pub use crate::driver::Interface;
+pub use crate::sys::control::{Ancillary, Credentials, OtherControl, PacketInfo};

@@ -1,7 +1,7 @@
 //! What sockets of all kinds share: being made, being asked.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Type};
@@ -39,6 +39,20 @@ pub(super) fn bind(socket: &Descriptor, address: SocketAddr) -> io::Result<()> {
         io::Error::new(error.kind(), format!("{address}: {error}; {remedy}"))
     };
     control(socket, Control::Bind(&SockAddr::from(address))).map(drop).map_err(told)
+}
+
+/// Binds to a name that the caller can say better.
+pub(super) fn bind_name(socket: &Descriptor, name: &SockAddr) -> io::Result<()> {
+    control(socket, Control::Bind(name)).map(drop)
+}
+
+/// Two Unix sockets that are connected.
+pub(super) fn pair(kind: i32) -> io::Result<(Descriptor, Descriptor)> {
+    let port = current_port();
+    match port.control(-1, Control::Pair(kind))? {
+        Reply::Pair([one, other]) => Ok((Descriptor::new(one, &port), Descriptor::new(other, &port))),
+        other => Err(unexpected(&format!("{other:?}"))),
+    }
 }
 
 pub(super) fn listen(socket: &Descriptor, backlog: u32) -> io::Result<()> {
@@ -116,6 +130,15 @@ pub(super) fn take_error(socket: &Descriptor) -> io::Result<Option<io::Error>> {
     match control(socket, Control::Get(Property::Error))? {
         Reply::Error(error) => Ok(error),
         other => Err(unexpected(&format!("{other:?}"))),
+    }
+}
+
+/// As shutdown(2) wants it.
+pub(super) fn how(how: Shutdown) -> i32 {
+    match how {
+        Shutdown::Read => libc::SHUT_RD,
+        Shutdown::Write => libc::SHUT_WR,
+        Shutdown::Both => libc::SHUT_RDWR,
     }
 }
 

@@ -4,7 +4,8 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::driver::{Descriptor, Leftover, Way};
+use super::Bounds;
+use crate::driver::{Descriptor, LeftMessage, Leftover, Way};
 use crate::sys;
 
 /// What leaves with a descriptor.
@@ -12,6 +13,8 @@ use crate::sys;
 pub(crate) struct Luggage {
     /// Bytes that dropped reads received.
     pub(crate) bytes: Vec<u8>,
+    /// Datagrams that dropped receives received.
+    pub(crate) messages: Vec<LeftMessage>,
     /// Connections that dropped accepts accepted.
     pub(crate) connections: Vec<OwnedFd>,
 }
@@ -20,7 +23,10 @@ pub(crate) struct Luggage {
 /// descriptor is given back as it was.
 ///
 /// Dropped half-way, it closes the descriptor.
-pub(crate) async fn hand_over(descriptor: Descriptor) -> Result<(OwnedFd, Luggage), (io::Error, Descriptor)> {
+pub(crate) async fn hand_over(
+    descriptor: Descriptor,
+    bounds: Bounds,
+) -> Result<(OwnedFd, Luggage), (io::Error, Descriptor)> {
     // What is needed to give it away is there before it is settled.
     let ready = check_real(&descriptor).and_then(|()| descriptor.port().plain(descriptor.number()));
     if let Err(error) = ready {
@@ -29,8 +35,11 @@ pub(crate) async fn hand_over(descriptor: Descriptor) -> Result<(OwnedFd, Luggag
     descriptor.start_handing_over();
     poll_fn(|cx| descriptor.poll_settled(cx.waker())).await;
     let mut luggage = Luggage::default();
-    if let Err(error) = pack(&descriptor, &mut luggage).and_then(|()| descriptor.restore_blocking()) {
+    if let Err(error) = pack(&descriptor, bounds, &mut luggage).and_then(|()| descriptor.restore_blocking()) {
         descriptor.stay();
+        if !luggage.messages.is_empty() {
+            descriptor.leave_behind(Way::Read, Leftover::Messages(luggage.messages.into()));
+        }
         if !luggage.bytes.is_empty() {
             let bytes = luggage.bytes.into_boxed_slice();
             descriptor.leave_behind(Way::Read, Leftover::Bytes { bytes, taken: 0, then: None });
@@ -59,7 +68,7 @@ pub(crate) fn simulated() -> io::Error {
 }
 
 /// Takes what was left. An error that was left is told instead: it would be told to nobody.
-fn pack(descriptor: &Descriptor, luggage: &mut Luggage) -> io::Result<()> {
+fn pack(descriptor: &Descriptor, bounds: Bounds, luggage: &mut Luggage) -> io::Result<()> {
     for way in [Way::Read, Way::Write] {
         while let Some(leftover) = descriptor.take_leftover(way) {
             match leftover {
@@ -70,6 +79,11 @@ fn pack(descriptor: &Descriptor, luggage: &mut Luggage) -> io::Result<()> {
                 Leftover::Descriptor(number) => {
                     luggage.connections.push(sys::owned(descriptor.port().leave(number)?));
                 }
+                // Of a stream it is the bytes that count: descriptors that came with them are closed.
+                Leftover::Messages(messages) if bounds == Bounds::None => {
+                    messages.iter().for_each(|message| luggage.bytes.extend_from_slice(&message.bytes));
+                }
+                Leftover::Messages(messages) => luggage.messages.extend(messages),
                 Leftover::Error(errno) => return Err(io::Error::from_raw_os_error(errno)),
             }
         }

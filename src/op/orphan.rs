@@ -128,6 +128,8 @@ pub(super) fn leave_lease(hold: &Hold, answer: Completion) {
     match leased(hold, answer) {
         Ok(lease) if lease.is_empty() => {}
         Ok(lease) => leave(hold, Way::Read, (&*lease).into(), None),
+        // There was no buffer to pick, which says nothing of the stream.
+        Err(_) if answer.result == -libc::ENOBUFS => {}
         Err(_) => leave_error(hold, Way::Read, answer),
     }
 }
@@ -157,7 +159,7 @@ pub(super) fn take_lease(hold: &Hold) -> Option<Completion> {
 
 /// Hands out what was left; what there is no room for stays.
 #[cold]
-fn take(direction: &Direction, hand_out: impl FnOnce(&[u8]) -> usize) -> Option<Completion> {
+pub(super) fn take(direction: &Direction, hand_out: impl FnOnce(&[u8]) -> usize) -> Option<Completion> {
     match direction.take_leftover()? {
         Leftover::Bytes { bytes, taken, then } => {
             let given = hand_out(&bytes[taken..]);
@@ -168,6 +170,13 @@ fn take(direction: &Direction, hand_out: impl FnOnce(&[u8]) -> usize) -> Option<
                 direction.put_back(Leftover::Error(errno));
             }
             Some(Completion::of(given as i32))
+        }
+        // Of a stream, with control data, which is lost to who does not ask for it: so it is in the kernel, too.
+        Leftover::Messages(mut messages) => {
+            let bytes = messages.pop_front()?.bytes;
+            debug_assert!(messages.is_empty(), "datagrams were left in a stream");
+            direction.leave_behind(Leftover::Bytes { bytes, taken: 0, then: None });
+            take(direction, hand_out)
         }
         Leftover::Error(errno) => Some(Completion::of(-errno)),
         Leftover::Descriptor(number) => {
@@ -200,7 +209,7 @@ pub(super) fn take_descriptor(direction: &Direction) -> Option<Completion> {
     match direction.take_leftover()? {
         Leftover::Descriptor(number) => Some(Completion::of(number)),
         Leftover::Error(errno) => Some(Completion::of(-errno)),
-        Leftover::Bytes { .. } => {
+        Leftover::Bytes { .. } | Leftover::Messages(_) => {
             debug_assert!(false, "bytes were left in a listener");
             None
         }

@@ -5,8 +5,10 @@
 //! names `libc` functions; the constants are free for all. [`sync`] alone is no calls: what threads share things by.
 #![allow(unsafe_code)]
 
+pub(crate) mod control;
 pub(crate) mod file;
 pub(crate) mod memory;
+pub(crate) mod message;
 pub(crate) mod option;
 pub(crate) mod socket;
 pub(crate) mod sync;

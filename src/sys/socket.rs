@@ -10,10 +10,10 @@ use super::{TRANSFER_MAX, answer, borrow, negated};
 
 /// "Do not wait, whatever the descriptor says", and no SIGPIPE where the call can say so.
 #[cfg(not(target_vendor = "apple"))]
-const QUIET: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+pub(super) const QUIET: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 /// Apple's calls cannot say it; `socket` below sets SO_NOSIGPIPE instead.
 #[cfg(target_vendor = "apple")]
-const QUIET: i32 = libc::MSG_DONTWAIT;
+pub(super) const QUIET: i32 = libc::MSG_DONTWAIT;
 
 /// socket(2): close-on-exec and non-blocking.
 pub(crate) fn socket(domain: i32, kind: i32, protocol: i32) -> i32 {
@@ -22,6 +22,14 @@ pub(crate) fn socket(domain: i32, kind: i32, protocol: i32) -> i32 {
         Ok(socket) => owned(socket),
         Err(error) => negated(Err(error)),
     }
+}
+
+/// socketpair(2), of Unix sockets: both close-on-exec and non-blocking.
+pub(crate) fn pair(kind: i32) -> io::Result<[RawFd; 2]> {
+    let (one, other) = Socket::pair(Domain::UNIX, Type::from(kind), None)?;
+    one.set_nonblocking(true)?;
+    other.set_nonblocking(true)?;
+    Ok([one.into_raw_fd(), other.into_raw_fd()])
 }
 
 /// accept(2): the accepted socket is close-on-exec and non-blocking.
@@ -125,4 +133,79 @@ pub(crate) fn with_socket<T>(fd: RawFd, ask: impl FnOnce(SockRef<'_>) -> io::Res
     let borrowed = unsafe { borrow(fd) };
     debug_assert!(borrowed.as_raw_fd() >= 0);
     ask(SockRef::from(&borrowed))
+}
+
+/// Sets an option that is a number: its level and name.
+pub(crate) fn set_number(socket: &Socket, (level, name): (i32, i32), value: i32) -> io::Result<()> {
+    set(socket, level, name, &value)
+}
+
+/// setsockopt(2).
+fn set<T: Copy>(socket: &Socket, level: i32, name: i32, value: &T) -> io::Result<()> {
+    let length = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the value is read for the time of the call.
+    let answer =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const *value).cast(), length) };
+    super::checked(super::answer(answer as isize)).map(drop)
+}
+
+/// getsockopt(2), of an option that is a number.
+pub(crate) fn number(socket: &Socket, (level, name): (i32, i32)) -> io::Result<i32> {
+    let mut value = 0i32;
+    let mut length = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: both are written to for the time of the call.
+    let answer = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length)
+    };
+    super::checked(super::answer(answer as isize))?;
+    // Some are a byte.
+    Ok(if length == 1 { i32::from(value.to_ne_bytes()[0]) } else { value })
+}
+
+/// IP_MULTICAST_IF, by the interface's index.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn set_multicast_out(socket: &Socket, index: u32) -> io::Result<()> {
+    let nothing = libc::in_addr { s_addr: 0 };
+    let asked = libc::ip_mreqn { imr_multiaddr: nothing, imr_address: nothing, imr_ifindex: index as i32 };
+    set(socket, libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &asked)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn set_multicast_out(_: &Socket, _: u32) -> io::Result<()> {
+    let text = "IPv4 names an interface by its address here, and not by its index";
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}
+
+/// MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_SOURCE_GROUP: of a group only what one source sends.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn set_source(
+    socket: &Socket,
+    index: u32,
+    group: std::net::IpAddr,
+    source: std::net::IpAddr,
+    join: bool,
+) -> io::Result<()> {
+    let storage = |ip: std::net::IpAddr| {
+        let name = SockAddr::from(std::net::SocketAddr::new(ip, 0));
+        // SAFETY: plain bytes, of the one size that a storage has.
+        unsafe { name.as_ptr().cast::<libc::sockaddr_storage>().read() }
+    };
+    // SAFETY: plain numbers: all zeroes is a value.
+    let mut asked: libc::group_source_req = unsafe { std::mem::zeroed() };
+    (asked.gsr_interface, asked.gsr_group, asked.gsr_source) = (index, storage(group), storage(source));
+    let level = if group.is_ipv4() { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
+    let name = if join { libc::MCAST_JOIN_SOURCE_GROUP } else { libc::MCAST_LEAVE_SOURCE_GROUP };
+    set(socket, level, name, &asked)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn set_source(
+    _: &Socket,
+    _: u32,
+    _: std::net::IpAddr,
+    _: std::net::IpAddr,
+    _: bool,
+) -> io::Result<()> {
+    let text = "a source of a group is joined here by the address of an IPv4 interface only";
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
 }

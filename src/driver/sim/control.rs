@@ -10,6 +10,7 @@ use super::net::Options;
 use super::process::ProcessId;
 use super::world::World;
 use super::{Answer, names};
+use crate::driver::PacketOption;
 use crate::driver::control::{Control, Property, Reply, Setting};
 
 /// Of a socket: its domain and its type. None of a pipe.
@@ -85,6 +86,7 @@ impl Kernel<'_> {
                 let kind = self.ask(number, |network, _, socket| network.domain_and_kind(socket))?;
                 return self.ask(number, |network, _, socket| get(network.options(socket)?, property, kind));
             }
+            Control::Pair(kind) => return self.pair(kind).map(Reply::Pair),
             Control::Resolve(name) => return Ok(Reply::Addresses(Some(self.addresses_of(name)))),
             Control::Plan(faults) => {
                 self.plan(number, faults)?;
@@ -114,6 +116,7 @@ fn name_of(control: Control<'_>) -> &'static str {
         Control::PeerName => "peer name",
         Control::Set(_) => "set",
         Control::Get(_) => "get",
+        Control::Pair(_) => "pair",
         Control::Resolve(_) => "resolve",
         Control::Plan(_) => "plan",
     }
@@ -142,6 +145,9 @@ fn set(options: &mut Options, setting: Setting, kind: Kind) -> Answer<()> {
         // Set on the socket, whose state decides.
         Setting::Number(..) => {}
         Setting::ShortName(..) => {}
+        Setting::Packet(option, value) => set_packet(options, option, value, kind)?,
+        // There is one interface, and no groups.
+        Setting::Multicast(_) | Setting::Device(_) => return Err(libc::EOPNOTSUPP),
     }
     Ok(())
 }
@@ -158,9 +164,67 @@ fn get(options: &Options, property: Property, kind: Kind) -> Answer<Reply> {
         Property::Ttl => Reply::Number(options.time_to_live.into()),
         Property::ReceiveBuffer => Reply::Number(options.receive_size() as u64),
         Property::SendBuffer => Reply::Number(options.send_size() as u64),
+        Property::Packet(option) => Reply::Number(get_packet(options, option, kind)?.into()),
         // Asked of the socket, not of its options.
         Property::Number(_) => return Err(libc::ENOPROTOOPT),
         Property::ShortName(_) => return Err(libc::ENOPROTOOPT),
         Property::Error => Reply::Error(None),
+    })
+}
+
+fn check(option: PacketOption, kind: Kind) -> Answer<()> {
+    let is_udp = kind.is_some_and(|(domain, kind)| domain != libc::AF_UNIX && kind == libc::SOCK_DGRAM);
+    let is_v6 = kind.is_some_and(|(domain, _)| domain == libc::AF_INET6);
+    match option {
+        PacketOption::Broadcast | PacketOption::ReusePort => Ok(()),
+        PacketOption::OnlyV6 if is_v6 => Ok(()),
+        PacketOption::OnlyV6 => Err(libc::ENOPROTOOPT),
+        PacketOption::Joined | PacketOption::SegmentSize if !is_udp => Err(libc::ENOPROTOOPT),
+        _ if is_unix(kind) => Err(libc::EOPNOTSUPP),
+        _ => Ok(()),
+    }
+}
+
+fn set_packet(options: &mut Options, option: PacketOption, value: u32, kind: Kind) -> Answer<()> {
+    check(option, kind)?;
+    let on = value != 0;
+    let small = u8::try_from(value).map_err(|_| libc::EINVAL);
+    match option {
+        PacketOption::Broadcast => options.broadcast = on,
+        PacketOption::OnlyV6 => options.only_v6 = on,
+        PacketOption::ReusePort => options.reuse_port = on,
+        PacketOption::TrafficClass => options.traffic_class = small?,
+        PacketOption::SegmentSize => options.segment_size = u16::try_from(value).map_err(|_| libc::EINVAL)?,
+        PacketOption::Joined => options.receive_joined = on,
+        PacketOption::PacketInfo => options.receive_packet_info = on,
+        PacketOption::ReceiveTrafficClass => options.receive_traffic_class = on,
+        PacketOption::ReceiveHopLimit => options.receive_hop_limit = on,
+        PacketOption::Timestamps => options.receive_timestamps = on,
+        // Nothing is ever split on the way.
+        PacketOption::DontFragment => {}
+        PacketOption::MulticastLoop | PacketOption::MulticastHops | PacketOption::PassCredentials => {
+            return Err(libc::EOPNOTSUPP);
+        }
+    }
+    Ok(())
+}
+
+fn get_packet(options: &Options, option: PacketOption, kind: Kind) -> Answer<u32> {
+    check(option, kind)?;
+    Ok(match option {
+        PacketOption::Broadcast => options.broadcast.into(),
+        PacketOption::OnlyV6 => options.only_v6.into(),
+        PacketOption::ReusePort => options.reuse_port.into(),
+        PacketOption::TrafficClass => options.traffic_class.into(),
+        PacketOption::SegmentSize => options.segment_size.into(),
+        PacketOption::Joined => options.receive_joined.into(),
+        PacketOption::PacketInfo => options.receive_packet_info.into(),
+        PacketOption::ReceiveTrafficClass => options.receive_traffic_class.into(),
+        PacketOption::ReceiveHopLimit => options.receive_hop_limit.into(),
+        PacketOption::Timestamps => options.receive_timestamps.into(),
+        PacketOption::DontFragment => 1,
+        PacketOption::MulticastLoop | PacketOption::MulticastHops | PacketOption::PassCredentials => {
+            return Err(libc::EOPNOTSUPP);
+        }
     })
 }

@@ -15,6 +15,7 @@ use super::world::World;
 use super::{Answer, names};
 use crate::driver::Faults;
 use crate::driver::operation::Request;
+use crate::sys::control::Facts;
 use crate::sys::file::{CURSOR, Stat};
 
 /// The kernel, while it makes one call for one process.
@@ -25,7 +26,7 @@ pub(crate) struct Kernel<'a> {
     memory: &'a mut Memory,
 }
 
-fn in_numbers(answer: Answer<i32>) -> i32 {
+pub(super) fn in_numbers(answer: Answer<i32>) -> i32 {
     answer.unwrap_or_else(|error| -error)
 }
 
@@ -122,6 +123,14 @@ impl<'a> Kernel<'a> {
         in_numbers(made.map(|socket| self.install_socket(socket)))
     }
 
+    /// Two Unix sockets that are connected.
+    pub(super) fn pair(&mut self, kind: i32) -> Answer<[i32; 2]> {
+        self.fault(-1, libc::EMFILE, |faults| faults.descriptors)?;
+        let host = self.world.host_of(self.process).in_network;
+        let (one, other) = self.world.network.pair(host, kind)?;
+        Ok([one, other].map(|end| self.install_socket(end)))
+    }
+
     fn install_socket(&mut self, socket: SocketId) -> i32 {
         let number = self.world.process(self.process).install(Opened::Socket(socket));
         self.world.owners.insert(socket, (self.process, number));
@@ -162,12 +171,43 @@ impl<'a> Kernel<'a> {
     }
 
     fn receive_from(&mut self, number: i32, socket: SocketId) -> Answer<i32> {
+        self.receive_some(number, socket, 0).map(|received| received.bytes.len() as i32)
+    }
+
+    /// Into the memory that the call's operation has lent.
+    pub(super) fn receive_some(&mut self, number: i32, socket: SocketId, flags: i32) -> Answer<Received> {
         self.connection_fault(number, socket);
-        let length = self.length(number);
-        let received = self.world.with_network(|network, moment| network.receive(moment, socket, length, 0));
-        let Received { bytes, .. } = received?;
-        self.memory.fill(&bytes);
-        Ok(bytes.len() as i32)
+        // A datagram is received whole, or cut off where the memory ends.
+        let whole = !self.world.network.is_stream(socket);
+        let length = if whole { self.memory.len() } else { self.length(number) };
+        let received =
+            self.world.with_network(|network, moment| network.receive(moment, socket, length, flags))?;
+        self.memory.fill(&received.bytes);
+        Ok(received)
+    }
+
+    /// The same of one part of many, each of which is a datagram's.
+    pub(super) fn receive_part(&mut self, socket: SocketId, part: usize) -> Answer<Received> {
+        let length = self.memory.part_len(part);
+        let received =
+            self.world.with_network(|network, moment| network.receive(moment, socket, length, 0))?;
+        self.memory.fill_part(part, &received.bytes);
+        Ok(received)
+    }
+
+    pub(super) fn send_part(
+        &mut self,
+        number: i32,
+        socket: SocketId,
+        part: usize,
+        to: Option<&net::Address>,
+        facts: Facts,
+    ) -> Answer<()> {
+        self.fault(number, libc::ENOBUFS, |faults| faults.buffers)?;
+        let bytes = self.memory.part(part);
+        let sent =
+            self.world.with_network(|network, moment| network.send_with(moment, socket, &bytes, to, facts));
+        sent.map(|_| ())
     }
 
     /// As `receive`, and what is received stays there.
@@ -191,12 +231,24 @@ impl<'a> Kernel<'a> {
     }
 
     fn send_to(&mut self, number: i32, socket: SocketId) -> Answer<i32> {
+        self.send_some(number, socket, None, Facts::default())
+    }
+
+    /// Out of the memory that the call's operation has lent.
+    pub(super) fn send_some(
+        &mut self,
+        number: i32,
+        socket: SocketId,
+        to: Option<&net::Address>,
+        facts: Facts,
+    ) -> Answer<i32> {
         self.connection_fault(number, socket);
         self.fault(number, libc::ENOBUFS, |faults| faults.buffers)?;
         // A datagram is sent whole, or not at all.
         let whole = !self.world.network.is_stream(socket);
         let bytes = if whole { self.memory.bytes(self.memory.len()) } else { self.bytes(number) };
-        let sent = self.world.with_network(|network, moment| network.send(moment, socket, &bytes));
+        let sent =
+            self.world.with_network(|network, moment| network.send_with(moment, socket, &bytes, to, facts));
         sent.map(|count| count as i32)
     }
 
@@ -223,7 +275,7 @@ impl<'a> Kernel<'a> {
     }
 
     /// What an address means on this host: a Unix socket's name is looked up on its disk.
-    fn address(&mut self, address: &SockAddr) -> Answer<net::Address> {
+    pub(super) fn address(&mut self, address: &SockAddr) -> Answer<net::Address> {
         names::of_the_network(address, |path| self.world.host_of(self.process).disk.find_socket(path))
     }
 
@@ -315,6 +367,11 @@ impl<'a> Kernel<'a> {
 
     pub(super) fn network(&self) -> &Network {
         &self.world.network
+    }
+
+    /// What the host's wall clock said at a time of the world.
+    pub(super) fn wall_at(&self, at: u64) -> u64 {
+        self.world.wall() - (self.world.now() - at)
     }
 
     // What goes wrong.

@@ -109,6 +109,29 @@ impl Memory {
         }
     }
 
+    /// How many bytes one part has.
+    pub(in crate::driver::sim) fn part_len(&self, index: usize) -> usize {
+        self.parts[index].length
+    }
+
+    /// All bytes of one part, which is to be sent.
+    pub(in crate::driver::sim) fn part(&self, index: usize) -> Vec<u8> {
+        debug_assert!(!self.is_written);
+        let part = &self.parts[index];
+        // SAFETY: as in `bytes`.
+        unsafe { std::slice::from_raw_parts(part.pointer, part.length) }.to_vec()
+    }
+
+    /// The system writes to one part.
+    pub(in crate::driver::sim) fn fill_part(&mut self, index: usize, bytes: &[u8]) {
+        let part = &mut self.parts[index];
+        debug_assert!(self.is_written && bytes.len() <= part.length);
+        // SAFETY: lent to be written to, by an operation in flight.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), part.pointer, bytes.len()) };
+        part.written = bytes.len();
+        part.sum = part.sum_up();
+    }
+
     /// Whether all is as the system left it. Asked before it is written to: memory that was freed too early is not ours.
     pub(in crate::driver::sim) fn is_untouched(&self) -> bool {
         self.parts.iter().all(|part| part.sum == part.sum_up())

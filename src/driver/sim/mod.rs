@@ -14,6 +14,7 @@ mod disk;
 mod kernel;
 mod life;
 mod memory;
+mod messages;
 mod names;
 mod net;
 mod process;

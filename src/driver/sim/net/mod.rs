@@ -37,6 +37,7 @@ use self::tcp::Tcp;
 use self::udp::Udp;
 use self::unix::{Names, Unix};
 use crate::dice::Dice;
+use crate::sys::control::Facts;
 
 /// POLLRDHUP, which Apple's systems do not have: nothing more will come.
 #[cfg(not(target_vendor = "apple"))]
@@ -92,6 +93,17 @@ pub(crate) struct Received {
     pub(crate) from: Option<Address>,
     /// How long the datagram was before it was cut to the length that was asked for.
     pub(crate) full_length: usize,
+    /// What the socket was told to report of it.
+    pub(crate) facts: Facts,
+    /// When it came, if the socket was told to report that.
+    pub(crate) arrived: Option<u64>,
+}
+
+impl Received {
+    /// Bytes of a stream.
+    fn bytes(bytes: Vec<u8>) -> Received {
+        Received { full_length: bytes.len(), bytes, ..Received::default() }
+    }
 }
 
 enum Socket {

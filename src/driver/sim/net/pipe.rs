@@ -89,7 +89,7 @@ impl Network {
             Some(other) => moment.wake(other),
             None => {}
         }
-        Ok(Received { full_length: bytes.len(), bytes, from: None })
+        Ok(Received::bytes(bytes))
     }
 
     pub(super) fn close_pipe(&mut self, moment: &mut Moment, id: SocketId) {

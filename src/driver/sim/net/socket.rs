@@ -9,6 +9,7 @@ use super::tcp::Tcp;
 use super::udp::Udp;
 use super::unix::Unix;
 use super::{Address, Answer, Base, HostId, Moment, Network, Options, Received, Socket, SocketId};
+use crate::sys::control::Facts;
 
 /// `IPPROTO_MAX`.
 const PROTOCOL_END: i32 = 263;
@@ -169,10 +170,12 @@ impl Network {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn send(&mut self, moment: &mut Moment, id: SocketId, bytes: &[u8]) -> Answer<usize> {
         self.send_to(moment, id, bytes, None)
     }
 
+    #[cfg(test)]
     pub(crate) fn send_to(
         &mut self,
         moment: &mut Moment,
@@ -180,10 +183,21 @@ impl Network {
         bytes: &[u8],
         to: Option<&Address>,
     ) -> Answer<usize> {
+        self.send_with(moment, id, bytes, to, Facts::default())
+    }
+
+    pub(crate) fn send_with(
+        &mut self,
+        moment: &mut Moment,
+        id: SocketId,
+        bytes: &[u8],
+        to: Option<&Address>,
+        facts: Facts,
+    ) -> Answer<usize> {
         match self.known(id)? {
             // A connection does not look at the address.
             Socket::Tcp(_) => self.send_tcp(moment, id, bytes),
-            Socket::Udp(_) => self.send_udp(moment, id, bytes, to),
+            Socket::Udp(_) => self.send_udp(moment, id, bytes, to, facts),
             Socket::Unix(_) => self.send_unix(moment, id, bytes, to),
             Socket::Pipe(_) => self.write_pipe(moment, id, bytes),
         }

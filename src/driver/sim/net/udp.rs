@@ -9,11 +9,16 @@ use super::address::{Transport, anywhere, claim, plain, shaped};
 use super::calendar::Event;
 use super::socket::internet;
 use super::{Address, Answer, Base, HostId, Moment, Network, Received, Socket, SocketId};
+use crate::sys::control::{Facts, PacketInfo};
 
+/// `UDP_MAX_SEGMENTS`: into so many datagrams one send may be split.
+const SEGMENTS_MAX: usize = 128;
 /// The longest payloads that the headers can say.
 const V4_LENGTH_MAX: usize = 65507;
 const V6_LENGTH_MAX: usize = 65527;
 const HEADER_SIZE: usize = 42;
+/// The index of the one interface that there is.
+const LOOPBACK: u32 = 1;
 
 #[derive(Clone)]
 pub(super) struct Datagram {
@@ -23,6 +28,11 @@ pub(super) struct Datagram {
     from: SocketAddr,
     to: SocketAddr,
     bytes: Vec<u8>,
+    traffic_class: u8,
+    hop_limit: u8,
+    /// Of datagrams that were sent as one by their segment size: which send that was, so that they may be joined again.
+    batch: Option<u64>,
+    arrived: u64,
 }
 
 pub(super) struct Udp {
@@ -32,11 +42,13 @@ pub(super) struct Udp {
     received: VecDeque<Datagram>,
     /// What the datagrams take of the receive buffer.
     held: usize,
+    /// How many sends were split into segments.
+    batches: u64,
 }
 
 impl Udp {
     pub(super) fn new(base: Base) -> Udp {
-        Udp { base, local: None, remote: None, received: VecDeque::new(), held: 0 }
+        Udp { base, local: None, remote: None, received: VecDeque::new(), held: 0, batches: 0 }
     }
 
     pub(super) fn local_or_none(&self) -> SocketAddr {
@@ -59,6 +71,28 @@ impl Udp {
             bits |= libc::POLLIN;
         }
         bits
+    }
+
+    /// How many of the datagrams that wait are handed out as one: of a socket that has UDP_GRO those that were sent as
+    /// one, as long as they came in order. The last may be shorter.
+    fn joined(&self) -> usize {
+        let Some(first) = self.received.front() else { return 0 };
+        if !self.base.options.receive_joined || first.batch.is_none() {
+            return 1;
+        }
+        let of_the_batch = |other: &&Datagram| (other.sender, other.batch) == (first.sender, first.batch);
+        let (mut count, mut length) = (0, 0);
+        for part in self.received.iter().take_while(of_the_batch) {
+            length += part.bytes.len();
+            if part.bytes.len() > first.bytes.len() || length > V4_LENGTH_MAX {
+                break;
+            }
+            count += 1;
+            if part.bytes.len() < first.bytes.len() {
+                break;
+            }
+        }
+        count
     }
 
     /// An IPv6 socket also takes the other kind of address, other than one of TCP.
@@ -173,6 +207,7 @@ impl Network {
         id: SocketId,
         bytes: &[u8],
         to: Option<&Address>,
+        facts: Facts,
     ) -> Answer<usize> {
         // Even before anything else is looked at.
         self.need_udp_port(moment, id)?;
@@ -200,9 +235,43 @@ impl Network {
         if udp.base.shut_write {
             return Err(libc::EPIPE);
         }
-        let from = SocketAddr::new(source, udp.local.map_or(0, |local| local.port()));
-        let datagram = Datagram { sender: id, from_host: host, to_host, from, to, bytes: bytes.to_vec() };
-        self.send_datagram(moment, datagram);
+        let port = udp.local.map_or(0, |local| local.port());
+        let source = match facts.packet_info.map(|info| info.address.to_canonical()) {
+            Some(ip) if !ip.is_unspecified() && ip.is_ipv4() == to.is_ipv4() => {
+                if !self.host(host).has(ip) {
+                    return Err(libc::EINVAL);
+                }
+                ip
+            }
+            _ => source,
+        };
+        let udp = self.udp(id).ok_or(libc::EBADF)?;
+        let options = &udp.base.options;
+        let segment = usize::from(facts.segment_size.unwrap_or(options.segment_size));
+        let mut datagram = Datagram {
+            sender: id,
+            from_host: host,
+            to_host,
+            from: SocketAddr::new(source, port),
+            to,
+            bytes: bytes.to_vec(),
+            traffic_class: facts.traffic_class.unwrap_or(options.traffic_class),
+            hop_limit: facts.hop_limit.unwrap_or(options.time_to_live as u8),
+            batch: None,
+            arrived: 0,
+        };
+        if segment == 0 || bytes.len() <= segment {
+            self.send_datagram(moment, datagram);
+            return Ok(bytes.len());
+        }
+        if bytes.len().div_ceil(segment) > SEGMENTS_MAX {
+            return Err(libc::EINVAL);
+        }
+        udp.batches += 1;
+        datagram.batch = Some(udp.batches);
+        for part in bytes.chunks(segment) {
+            self.send_datagram(moment, Datagram { bytes: part.to_vec(), ..datagram.clone() });
+        }
         Ok(bytes.len())
     }
 
@@ -236,7 +305,7 @@ impl Network {
             return moment.note("no room for a datagram", id, length);
         }
         udp.held += charge(length);
-        udp.received.push_back(datagram);
+        udp.received.push_back(Datagram { arrived: moment.now, ..datagram });
         moment.note("datagram", id, length);
         moment.wake(id);
     }
@@ -295,17 +364,31 @@ impl Network {
             // What a blocking `recv` answers; one that does not block is told to try again, for ever.
             return if udp.base.shut_read { Ok(Received::default()) } else { Err(libc::EAGAIN) };
         };
-        let full_length = datagram.bytes.len();
-        let received = Received {
-            bytes: datagram.bytes[..length.min(full_length)].to_vec(),
-            from: Some(shaped(udp.base.domain, datagram.from)),
-            full_length,
+        let options = &udp.base.options;
+        let shape = |ip: IpAddr| match (ip, udp.base.domain) {
+            (IpAddr::V4(v4), libc::AF_INET6) => v4.to_ipv6_mapped().into(),
+            (ip, _) => ip,
         };
-        if !peek {
-            udp.received.pop_front();
-            udp.held -= charge(full_length);
+        let facts = Facts {
+            packet_info: options
+                .receive_packet_info
+                .then(|| PacketInfo { address: shape(datagram.to.ip()), interface: LOOPBACK }),
+            traffic_class: options.receive_traffic_class.then_some(datagram.traffic_class),
+            hop_limit: options.receive_hop_limit.then_some(datagram.hop_limit),
+            ..Facts::default()
+        };
+        let arrived = options.receive_timestamps.then_some(datagram.arrived);
+        let from = Some(shaped(udp.base.domain, datagram.from));
+        let joined = udp.joined();
+        let parts = udp.received.iter().take(joined);
+        let segment_size = (joined > 1).then_some(datagram.bytes.len() as u16);
+        let mut bytes: Vec<u8> = parts.flat_map(|part| &part.bytes).copied().collect();
+        let full_length = bytes.len();
+        bytes.truncate(length);
+        for part in udp.received.drain(..if peek { 0 } else { joined }) {
+            udp.held -= charge(part.bytes.len());
         }
-        Ok(received)
+        Ok(Received { bytes, from, full_length, facts: Facts { segment_size, ..facts }, arrived })
     }
 
     pub(super) fn forget_udp(&mut self, id: SocketId, udp: &Udp) {

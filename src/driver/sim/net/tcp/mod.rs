@@ -334,7 +334,7 @@ impl Network {
         if !peek {
             self.open_window(moment, id);
         }
-        Ok(Received { full_length: bytes.len(), bytes, from: None })
+        Ok(Received::bytes(bytes))
     }
 
     pub(super) fn send_tcp(&mut self, moment: &mut Moment, id: SocketId, bytes: &[u8]) -> Answer<usize> {

@@ -189,6 +189,7 @@ impl Network {
             bytes: message.bytes[..length.min(full_length)].to_vec(),
             from: Some(message.from.clone()).filter(|from| *from != UnixName::Unnamed).map(Address::Unix),
             full_length,
+            ..Received::default()
         };
         if !peek {
             let message = unix.take_message();
@@ -215,7 +216,7 @@ impl Network {
                 self.was_read(moment, id, message);
             }
         }
-        Received { full_length: bytes.len(), bytes, from: None }
+        Received::bytes(bytes)
     }
 
     /// The sender has its room back, and who waited for a place in the queue may have it.

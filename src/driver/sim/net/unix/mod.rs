@@ -11,9 +11,7 @@ use std::collections::{BTreeSet, VecDeque};
 use self::message::Message;
 pub(super) use self::name::Names;
 use super::HALF_HANG_UP;
-#[cfg(test)]
-use super::HostId;
-use super::{Address, Answer, Base, Moment, Network, Options, Socket, SocketId, UnixName};
+use super::{Address, Answer, Base, HostId, Moment, Network, Options, Socket, SocketId, UnixName};
 
 /// `net.unix.max_dgram_qlen`: one more datagram may wait.
 const DATAGRAMS_MAX: usize = 10;
@@ -72,8 +70,7 @@ impl Unix {
 }
 
 impl Network {
-    /// `socketpair(2)`: two that are connected. For tests, until Unix sockets have a public type.
-    #[cfg(test)]
+    /// `socketpair(2)`: two that are connected.
     pub(crate) fn pair(&mut self, host: HostId, kind: i32) -> Answer<(SocketId, SocketId)> {
         let one = self.socket(host, libc::AF_UNIX, kind, 0)?;
         let other = self.socket(host, libc::AF_UNIX, kind, 0)?;

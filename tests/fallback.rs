@@ -134,6 +134,26 @@ async fn every_operation() {
     let (_, rooms) = reader.readv(vec![Vec::with_capacity(3), Vec::with_capacity(5)]).await;
     assert_eq!(rooms.concat(), b"abcd");
 
+    let (client, server) = pair().await;
+    client.set_zero_copy(annulus::net::ZeroCopy::Always);
+    let (result, released) = client.write_all_zc(bytes(2, 20_000)).await;
+    assert_eq!(result.unwrap(), 20_000);
+    assert_same(&server.read_exact(vec![0; 20_000]).await.1, &released.await);
+    client.writev_zc(vec!["several"]).await.0.unwrap();
+    assert_eq!(server.read_exact(vec![0; 7]).await.1, b"several");
+    let asking = spawn(async move { client.exchange("ping", Vec::with_capacity(10)).await });
+    assert_eq!(server.read_exact(vec![0; 4]).await.1, b"ping");
+    server.write_all("pong").await.0.unwrap();
+    assert_eq!(asking.await.unwrap().2, b"pong");
+
+    // What is no regular file is not in memory, so a thread splices it.
+    let (reader, mut writer) = support::pipe::pipe();
+    std::io::Write::write_all(&mut writer, b"spliced").unwrap();
+    drop(writer);
+    let (mut to, server) = pair().await;
+    assert_eq!(annulus::io::copy(&mut File::from_std(reader), &mut to).await.unwrap(), 7);
+    assert_eq!(server.read_exact(vec![0; 7]).await.1, b"spliced");
+
     annulus::nop().await.unwrap();
     assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);
 }

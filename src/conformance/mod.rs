@@ -15,12 +15,14 @@
 //!
 //! [`tcp`]: names, connecting, accepting. [`bytes`]: what streams carry. [`peeks`]: what is only looked at. [`ends`]: closing, shutting down, resetting.
 //! [`polls`]: what a socket is ready for, and when. [`options`]: what sockets are told and asked. [`udp`], [`unix`],
-//! [`packets`], [`messages`]: the other sockets. [`files`], [`names`]: files, and their names. [`cancels`]: operations that are given up.
+//! [`packets`], [`messages`]: the other sockets. [`splices`]: what does not pass through the program. [`lends`]: what is
+//! lent for longer, and what is asked and answered. [`files`], [`names`]: files, and their names. [`cancels`]: operations that are given up.
 
 mod bytes;
 mod cancels;
 mod ends;
 mod files;
+mod lends;
 mod messages;
 mod names;
 mod normal;
@@ -29,6 +31,7 @@ mod packets;
 mod peeks;
 mod polls;
 mod socket;
+mod splices;
 mod tcp;
 mod udp;
 mod unix;
@@ -211,12 +214,14 @@ fn there_are_enough_scripts_to_trust_a_driver_by() {
         cancels::SCRIPTS,
         ends::SCRIPTS,
         files::SCRIPTS,
+        lends::SCRIPTS,
         messages::SCRIPTS,
         names::SCRIPTS,
         options::SCRIPTS,
         packets::SCRIPTS,
         peeks::SCRIPTS,
         polls::SCRIPTS,
+        splices::SCRIPTS,
         tcp::SCRIPTS,
         udp::SCRIPTS,
         unix::SCRIPTS,

@@ -12,7 +12,7 @@ use socket2::SockAddr;
 use super::messages::Said;
 use super::normal::Events;
 use crate::buf::IoBuf;
-use crate::driver::{Control, Descriptor, NameOption, Property, Reply, Setting};
+use crate::driver::{Control, Descriptor, Hold, NameOption, Property, Reply, Setting};
 use crate::engine::current_port;
 use crate::op::{
     self, Bounds, Connect, One, Peek, Recv, RecvMany, RecvMessage, Recvmsg, Send, SendMany, SendMessage,
@@ -104,6 +104,10 @@ impl Socket {
         client.connect(name.clone()).await.unwrap();
         let server = listener.accept().await.unwrap();
         (client, server)
+    }
+
+    pub(super) fn hold(&self) -> Hold {
+        self.0.hold()
     }
 
     // Operations.

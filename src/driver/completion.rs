@@ -8,6 +8,9 @@ pub(crate) const MORE: u32 = 1 << 1;
 /// A completion's flag: the upper half of the flags names the buffer that was picked. `IORING_CQE_F_BUFFER`
 pub(crate) const BUFFER: u32 = 1;
 
+/// A completion's flag: the memory of what was answered before is free. `IORING_CQE_F_NOTIF`
+const NOTIFICATION: u32 = 1 << 3;
+
 /// The answer to a submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Completion {
@@ -38,6 +41,12 @@ impl Completion {
     pub(crate) fn with_buffer(self, buffer: Option<BufferId>) -> Completion {
         let flags = self.flags & (0xffff & !BUFFER);
         Completion { result: self.result, flags: flags | buffer.map_or(0, |id| u32::from(id) << 16 | BUFFER) }
+    }
+
+    /// Whether it is no result, but says that memory is free again.
+    #[inline]
+    pub(crate) fn is_release(self) -> bool {
+        self.flags & NOTIFICATION != 0
     }
 
     pub(crate) fn cancelled() -> Completion {

@@ -14,6 +14,7 @@ use super::number::{NameOption, NumberOption, ShortName};
 use super::packets::{Device, Multicast, PacketOption};
 use crate::sys;
 use crate::sys::socket::with_socket;
+use crate::sys::splice;
 
 /// What is asked of a descriptor.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,10 @@ pub(crate) enum Control<'a> {
     /// The addresses of a host, by its name. Of no descriptor.
     #[cfg_attr(not(feature = "sim"), allow(dead_code, reason = "only a simulated world knows names at once"))]
     Resolve(&'a str),
+    /// A pipe, if it can be had of at least so many bytes. Of no descriptor.
+    Pipe(usize),
+    /// Bytes that are in a pipe.
+    TakeOut(usize),
     /// What may go wrong with the descriptor, in a simulation.
     #[cfg(feature = "sim")]
     Plan(&'a Faults),
@@ -92,6 +97,12 @@ pub(crate) enum Reply {
     Error(Option<io::Error>),
     /// None where the question is the resolver's, which takes its time.
     Addresses(Option<Vec<IpAddr>>),
+    /// The ends to read from and to write to, and how many bytes the pipe holds.
+    Pipe {
+        ends: [i32; 2],
+        room: usize,
+    },
+    Bytes(Vec<u8>),
 }
 
 /// The answers of the operating system.
@@ -99,6 +110,8 @@ pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Rep
     match control {
         Control::Resolve(_) => return Ok(Reply::Addresses(None)),
         Control::Pair(kind) => return crate::sys::socket::pair(kind).map(Reply::Pair),
+        Control::Pipe(bytes) => return splice::pipe(bytes).map(|(ends, room)| Reply::Pipe { ends, room }),
+        Control::TakeOut(bytes) => return splice::take_out(number, bytes).map(Reply::Bytes),
         _ => {}
     }
     with_socket(number, |socket| {
@@ -111,7 +124,9 @@ pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Rep
                 socket.listen(backlog)?;
                 Reply::Done
             }
-            Control::Resolve(_) | Control::Pair(_) => unreachable!("they are of no descriptor"),
+            Control::Resolve(_) | Control::Pair(_) | Control::Pipe(_) | Control::TakeOut(_) => {
+                unreachable!("answered above")
+            }
             #[cfg(feature = "sim")]
             Control::Plan(_) => return Err(no_plan()),
             Control::EndSending => {

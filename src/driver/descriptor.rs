@@ -16,6 +16,7 @@ use socket2::SockAddr;
 
 use super::direction::{Direction, Leftover};
 use super::operation::Operation;
+use super::policy::Policy;
 use super::port::Port;
 use crate::executor::Waiter;
 use crate::sys;
@@ -48,6 +49,7 @@ struct Shared {
     unsettled: Cell<u32>,
     /// Who is at the other end, where that came with the connection.
     peer: OnceCell<Box<SockAddr>>,
+    zero_copy: Policy,
     /// Who waits until nothing is in flight any more.
     closer: Cell<Option<Waiter>>,
 }
@@ -76,6 +78,7 @@ impl Descriptor {
             write: Direction::default(),
             unsettled: Cell::new(0),
             peer: OnceCell::new(),
+            zero_copy: Policy::default(),
             closer: Cell::new(None),
         }))
     }
@@ -250,6 +253,11 @@ impl Hold {
             Way::Read => &self.0.read,
             Way::Write => &self.0.write,
         }
+    }
+
+    /// Whether sending without copying pays.
+    pub(crate) fn zero_copy(&self) -> &Policy {
+        &self.0.zero_copy
     }
 
     /// A write to the file was dropped; until `settled` nobody knows whether it happens.

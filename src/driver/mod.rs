@@ -24,8 +24,10 @@ mod lent;
 mod number;
 pub(crate) mod operation;
 mod packets;
+mod pipes;
 #[cfg(any(annulus_faults, feature = "sim"))]
 mod plan;
+mod policy;
 mod port;
 #[cfg(annulus_readiness)]
 mod readiness;
@@ -52,8 +54,10 @@ pub(crate) use number::ShortName;
 pub(crate) use operation::{Begin, Form, Lends, Operation, Request, Wait, ability, form};
 pub use packets::Interface;
 pub(crate) use packets::{Device, Multicast, PacketOption};
+pub(crate) use pipes::Passage;
 #[cfg(any(annulus_faults, feature = "sim"))]
 pub use plan::Faults;
+pub use policy::ZeroCopy;
 pub(crate) use port::Port;
 #[cfg(feature = "sim")]
 pub(crate) use sim::Kernel;
@@ -255,7 +259,7 @@ impl Driver {
             #[cfg(feature = "sim")]
             Driver::Sim(driver) => driver.control(number, control),
             #[cfg(test)]
-            Driver::Scripted(_) => Ok(Reply::Done),
+            Driver::Scripted(script) => Ok(script.control(control)),
             _ => control::of_the_system(number, control),
         }
     }

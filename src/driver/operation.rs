@@ -97,6 +97,8 @@ pub struct Form {
     /// It may be answered several times. Where that cannot be had it is answered once, and so it must be ready for both.
     #[cfg_attr(not(feature = "sim"), allow(dead_code, reason = "the ring's entry says so by itself"))]
     pub(crate) repeats: bool,
+    /// Its memory may be free only some time after its result is known.
+    pub(crate) releases_later: bool,
     #[cfg(annulus_uring)]
     pub(crate) entry: Option<RingForm>,
     /// It accepts a connection, which may be kept in the ring's own table; the pointers are for the peer's name then.
@@ -384,6 +386,7 @@ impl Form {
             lends: Lends::Nothing,
             picks: false,
             repeats: false,
+            releases_later: false,
             #[cfg(annulus_uring)]
             entry,
             accepts: false,
@@ -431,6 +434,11 @@ impl Form {
         if let Some(ring) = &mut self.entry {
             ring.code = code;
         }
+        self
+    }
+
+    pub(crate) const fn releasing_later(mut self) -> Form {
+        self.releases_later = true;
         self
     }
 

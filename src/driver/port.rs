@@ -20,6 +20,7 @@ use super::descriptor::Hold;
 use super::fork;
 use super::lent::Lent;
 use super::operation::{Begin, Request, Wait};
+use super::pipes::Pipes;
 use super::slots::{Found, LastLook, Orphan, Retirement, Slots, Token};
 use super::{Counters, Driver};
 use crate::buf::{Pool, PoolSize};
@@ -46,6 +47,7 @@ pub struct Port {
     /// Whether this is a child's copy of its parent's port. It has then ended as well.
     forked: Cell<bool>,
     stray: Cell<u64>,
+    pub(super) pipes: Pipes,
 }
 
 /// What submissions go through and answers come to, borrowed together.
@@ -83,6 +85,7 @@ impl Port {
             ended: Cell::new(false),
             forked: Cell::new(false),
             stray: Cell::new(0),
+            pipes: Pipes::default(),
         });
         fork::watch(&port);
         port
@@ -120,6 +123,9 @@ impl Port {
         let mut pair = self.pair.borrow_mut();
         let ends_by_itself = request.form.wait == Wait::Helper;
         let token = pair.slots.insert(waiter, request.fd, ends_by_itself, Lent::by(request));
+        if request.form.releases_later {
+            pair.slots.releases_later(token);
+        }
         pair.driver.push(token, request, begin);
         token
     }
@@ -247,7 +253,7 @@ impl Port {
         let mut closing = self.closing.borrow_mut();
         if !closing.is_empty() {
             closing.retain_mut(|(hold, tokens)| {
-                tokens.retain(|token| slots.is_in_flight(*token));
+                tokens.retain(|token| slots.names_descriptor(*token));
                 if tokens.is_empty() {
                     later.push(Later::Close(hold.clone()));
                 }
@@ -358,6 +364,7 @@ impl Port {
     pub(crate) fn end(self: &Rc<Port>, limit: Duration, clock: &Clock) -> usize {
         let deadline = clock.now() + limit;
         self.pair.borrow_mut().driver.begin_end();
+        self.close_pipes();
         self.cancel_all();
         let left = loop {
             self.reap();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Counters;
 use super::completion::{Completion, MORE};
+use super::control::{Control, Reply};
 use super::operation::{Begin, Request};
 use super::slots::Token;
 
@@ -21,6 +22,8 @@ pub(crate) struct Script {
     pub(crate) closed: Vec<i32>,
     /// What a wait does; without it a wait is an error.
     pub(crate) asleep: Option<Box<dyn FnMut()>>,
+    /// Bytes that are in a pipe, the last ones those that are still there.
+    pub(crate) in_pipe: &'static [u8],
     counters: Counters,
 }
 
@@ -56,6 +59,15 @@ impl Script {
         // SAFETY: the operation is in flight, so its memory is the driver's (I1, I2).
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), request.pointer, bytes.len()) };
         self.give(token, bytes.len() as i32);
+    }
+
+    /// What answers at once: a pipe that is always the same, and what the test says is in it.
+    pub(crate) fn control(&mut self, control: Control<'_>) -> Reply {
+        match control {
+            Control::Pipe(_) => Reply::Pipe { ends: [100, 101], room: 65536 },
+            Control::TakeOut(count) => Reply::Bytes(self.in_pipe[self.in_pipe.len() - count..].to_vec()),
+            _ => Reply::Done,
+        }
     }
 
     /// Gives the last answer again, as no kernel should.

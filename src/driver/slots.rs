@@ -76,6 +76,8 @@ struct Slot {
     fd: i32,
     /// A thread of the kernel's or a helper is at it: it ends without anybody's doing.
     ends_by_itself: bool,
+    /// Its first answer is the last about its descriptor, and not yet about its memory.
+    releases_later: bool,
     lent: Lent,
     state: State,
 }
@@ -175,6 +177,7 @@ impl Slots {
         slot.token = token;
         slot.fd = fd;
         slot.ends_by_itself = ends_by_itself;
+        slot.releases_later = false;
         slot.lent = lent;
         slot.set(State::Waiting(waiter));
         self.in_flight += 1;
@@ -189,6 +192,7 @@ impl Slots {
             token: NO_TOKEN,
             fd: -1,
             ends_by_itself: false,
+            releases_later: false,
             lent: Lent::default(),
             state: State::Free { next: NONE },
         });
@@ -232,6 +236,16 @@ impl Slots {
     /// Whether a submission has no completion yet.
     pub(crate) fn is_in_flight(&self, token: Token) -> bool {
         self.slots.get(token.index()).is_some_and(|slot| slot.token == token && slot.is_in_flight())
+    }
+
+    /// Its memory is free only some time after its result is known.
+    pub(crate) fn releases_later(&mut self, token: Token) {
+        self.expect(token).releases_later = true;
+    }
+
+    /// Whether an entry names a descriptor.
+    pub(crate) fn names_descriptor(&self, token: Token) -> bool {
+        self.is_in_flight(token) && self.fd(token).is_some_and(|fd| fd >= 0)
     }
 
     /// Which descriptor a submission names.
@@ -294,6 +308,9 @@ impl Slots {
     fn complete_one(&mut self, token: Token, answer: Completion) -> Found {
         let Some(slot) = self.get(token).filter(|slot| slot.is_in_flight()) else { return Found::Nothing };
         slot.lent.touch();
+        if slot.releases_later {
+            slot.fd = -1;
+        }
         let repeated = slot.repeated();
         repeated.answers.push_back(answer);
         repeated.has_ended = !answer.has_more();

@@ -12,7 +12,7 @@ use crate::driver::Descriptor;
 #[cfg(feature = "sim")]
 use crate::driver::{Control, Faults};
 use crate::engine::current_port;
-use crate::io::{AsyncRead, AsyncWrite};
+use crate::io::{AsyncRead, AsyncWrite, FromOffset, SendFile, Source};
 use crate::op::{
     self, Fsync, Ftruncate, Read, ReadLease, Readv, Settle, Statx, Submitted, Whole, Write, Writev,
 };
@@ -359,6 +359,12 @@ impl From<std::fs::File> for File {
     }
 }
 
+impl SendFile for File {
+    fn bytes_from(&self, offset: u64) -> FromOffset {
+        FromOffset::new(self.file.hold(), bounded(offset))
+    }
+}
+
 impl AsyncRead for File {
     fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
         File::read(self, buffer)
@@ -370,6 +376,10 @@ impl AsyncRead for File {
 
     fn readv<B: IoBufMut>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
         File::readv(self, buffers)
+    }
+
+    fn splice_source(&self) -> Option<Source> {
+        Some(Source::file(self.file.hold()))
     }
 }
 
@@ -402,6 +412,10 @@ impl AsyncRead for &File {
 
     fn readv<B: IoBufMut>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
         File::readv(self, buffers)
+    }
+
+    fn splice_source(&self) -> Option<Source> {
+        Some(Source::file(self.file.hold()))
     }
 }
 

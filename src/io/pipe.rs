@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 
-use super::{AsyncRead, AsyncWrite};
+use super::{AsyncRead, AsyncWrite, Source, Target};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::driver::Descriptor;
 use crate::engine::current_port;
@@ -169,6 +169,10 @@ impl AsyncRead for PipeReader {
     fn readv<B: IoBufMut>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
         PipeReader::readv(self, buffers)
     }
+
+    fn splice_source(&self) -> Option<Source> {
+        Some(Source::stream(self.end.hold()))
+    }
 }
 
 impl AsyncWrite for PipeWriter {
@@ -200,5 +204,9 @@ impl AsyncWrite for PipeWriter {
             return Ok(Some(0));
         }
         self.settle_writes().await.map(Some)
+    }
+
+    fn splice_target(&self) -> Option<Target> {
+        Some(Target::stream(self.end.hold()))
     }
 }

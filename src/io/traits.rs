@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 
 use super::chain::Chain;
+use super::splice::{Source, Target};
 use super::take::Take;
 use super::transfer::{drain, fill, first_to_fill, first_to_send, to_end, to_string};
 use crate::buf::{IoBuf, IoBufMut};
@@ -133,6 +134,16 @@ pub trait AsyncRead {
     {
         Take::new(self, bytes_max)
     }
+
+    /// What its bytes can be taken from without passing through the program. Only for this crate's own types.
+    #[doc(hidden)]
+    fn splice_source(&self) -> Option<Source> {
+        None
+    }
+
+    /// So many bytes were taken from there. Nothing to do for what has a cursor.
+    #[doc(hidden)]
+    fn spliced(&mut self, _count: u64) {}
 }
 
 /// Takes bytes, from owned buffers.
@@ -210,6 +221,12 @@ pub trait AsyncWrite {
     fn settle(&mut self) -> impl Future<Output = io::Result<Option<usize>>> {
         async { Ok(None) }
     }
+
+    /// What its bytes can go to without passing through the program. Only for this crate's own types.
+    #[doc(hidden)]
+    fn splice_target(&self) -> Option<Target> {
+        None
+    }
 }
 
 impl<R: AsyncRead + ?Sized> AsyncRead for &mut R {
@@ -231,6 +248,14 @@ impl<R: AsyncRead + ?Sized> AsyncRead for &mut R {
 
     fn read_to_string(&mut self, text: String) -> impl Future<Output = (io::Result<usize>, String)> {
         (**self).read_to_string(text)
+    }
+
+    fn splice_source(&self) -> Option<Source> {
+        (**self).splice_source()
+    }
+
+    fn spliced(&mut self, count: u64) {
+        (**self).spliced(count);
     }
 }
 
@@ -257,5 +282,9 @@ impl<W: AsyncWrite + ?Sized> AsyncWrite for &mut W {
 
     fn settle(&mut self) -> impl Future<Output = io::Result<Option<usize>>> {
         (**self).settle()
+    }
+
+    fn splice_target(&self) -> Option<Target> {
+        (**self).splice_target()
     }
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod datagram;
+mod exchange;
 mod family;
 mod handover;
 mod incoming;
@@ -15,9 +16,12 @@ mod tcp;
 mod udp;
 mod udp_options;
 pub mod unix;
+mod zero_copy;
 
+pub use crate::driver::ZeroCopy;
 pub use addresses::{ToSocketAddrs, lookup_host};
 pub use datagram::Datagram;
+pub use exchange::Exchange;
 pub use family::{Family, Inet, Unix};
 pub use handover::NotHandedOver;
 pub use incoming::Incoming;
@@ -29,6 +33,7 @@ pub use stream::Stream;
 pub use tcp::{ConnectFailure, Keepalive, TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixSeqpacket, UnixSeqpacketListener};
+pub use zero_copy::{Released, WriteZc, splice};
 
 pub use crate::driver::Interface;
 pub use crate::sys::control::{Ancillary, Credentials, OtherControl, PacketInfo};

@@ -11,7 +11,7 @@ use super::family::Family;
 use super::stream::Stream;
 use super::tcp::TcpStream;
 use crate::buf::{IoBuf, IoBufMut};
-use crate::io::{AsyncRead, AsyncWrite};
+use crate::io::{AsyncRead, AsyncWrite, Source, Target};
 use crate::op::{self, Submitted};
 
 /// The reading half of a borrowed stream. All that the stream can do with `&self` can be done by it.
@@ -166,6 +166,10 @@ macro_rules! reads {
             ) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
                 Stream::readv(self, buffers)
             }
+
+            fn splice_source(&self) -> Option<Source> {
+                Some(Source::stream(self.socket().hold()))
+            }
         }
     };
 }
@@ -194,6 +198,10 @@ macro_rules! writes {
 
             async fn settle(&mut self) -> io::Result<Option<usize>> {
                 self.settle_writes().await.map(Some)
+            }
+
+            fn splice_target(&self) -> Option<Target> {
+                Some(Target::stream(self.socket().hold()))
             }
         }
     };

@@ -5,8 +5,11 @@
 mod arrival;
 mod cancel_when;
 mod closing;
+mod conduit;
 mod envelopes;
+mod exchange;
 mod leaving;
+mod lender;
 mod orphan;
 mod parts;
 pub(crate) mod path;
@@ -18,8 +21,10 @@ mod repeated;
 mod rest;
 mod send_many;
 mod settle;
+mod splice_out;
 
 mod submitted;
+mod turn;
 mod vectors;
 mod whole;
 
@@ -34,11 +39,16 @@ pub(crate) use cancel_when::Stop;
 pub use cancel_when::{CancelWhen, Cancellable};
 pub use repeated::Repeat;
 pub use settle::Settle;
-// Nor these: they have no form for the ring, for one call does more than one entry could.
+// Nor are these: the ring does not do them, one call does more than one entry could, or they are no operations.
+pub(crate) use conduit::Conduit;
+pub(crate) use exchange::Exchange;
+pub use lender::Lender;
 pub use recv_many::RecvMany;
 pub use send_many::SendMany;
 pub(crate) use send_message::Attempted;
+pub(crate) use splice_out::SpliceOut;
 pub use submitted::Submitted;
+pub(crate) use turn::{Entering, Turn};
 pub(crate) use whole::incomplete;
 pub use whole::{Incomplete, Transfer, Whole};
 
@@ -80,9 +90,12 @@ operations! {
     rename: Rename,
     send: Send<Vec<u8>>,
     send_message: SendMessage<One<Vec<u8>>>,
+    send_zc: SendZc<Vec<u8>>,
     sendmsg: Sendmsg<Vec<u8>>,
+    sendmsg_zc: SendmsgZc<Vec<u8>>,
     shutdown: Shutdown,
     socket: Socket,
+    splice: Splice,
     statx: Statx,
     unlink: Unlink,
     write: Write<Vec<u8>>,

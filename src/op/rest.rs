@@ -33,6 +33,10 @@ impl<B> Rest<B> {
         self.done += count;
     }
 
+    pub(super) fn into_buffer(self) -> B {
+        self.buffer
+    }
+
     /// The offset of the rest, of a transfer that began at `offset`.
     #[inline]
     pub(super) fn offset(&self, offset: u64) -> u64 {

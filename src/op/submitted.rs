@@ -42,7 +42,7 @@ pub struct Submitted<O: Operation> {
     pub(super) stage: Stage,
     stop: Stop,
     /// Where it went out. None for an operation of a descriptor, which knows.
-    port: Option<Rc<Port>>,
+    pub(super) port: Option<Rc<Port>>,
 }
 
 #[derive(Clone, Copy)]

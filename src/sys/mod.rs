@@ -11,6 +11,7 @@ pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod option;
 pub(crate) mod socket;
+pub(crate) mod splice;
 pub(crate) mod sync;
 #[cfg(annulus_uring)]
 pub(crate) mod uring;

@@ -88,6 +88,11 @@ impl Kernel<'_> {
             }
             Control::Pair(kind) => return self.pair(kind).map(Reply::Pair),
             Control::Resolve(name) => return Ok(Reply::Addresses(Some(self.addresses_of(name)))),
+            Control::Pipe(_) => {
+                let (ends, room) = self.passage()?;
+                return Ok(Reply::Pipe { ends, room });
+            }
+            Control::TakeOut(bytes) => return self.take_out(number, bytes).map(Reply::Bytes),
             Control::Plan(faults) => {
                 self.plan(number, faults)?;
                 return Ok(Reply::Done);
@@ -118,6 +123,8 @@ fn name_of(control: Control<'_>) -> &'static str {
         Control::Get(_) => "get",
         Control::Pair(_) => "pair",
         Control::Resolve(_) => "resolve",
+        Control::Pipe(_) => "pipe",
+        Control::TakeOut(_) => "take out",
         Control::Plan(_) => "plan",
     }
 }

@@ -18,6 +18,8 @@ mod messages;
 mod names;
 mod net;
 mod process;
+mod sockets;
+mod splice;
 mod trace;
 mod world;
 

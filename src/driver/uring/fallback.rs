@@ -44,7 +44,8 @@ impl Waits {
 impl Ring {
     #[cold]
     pub(super) fn push_otherwise(&mut self, token: Token, request: &Request, begin: Begin) {
-        self.counters.fallbacks += 1;
+        // What has no ring form at all is done as it is always done.
+        self.counters.fallbacks += u64::from(request.form.entry.is_some());
         if request.form.wait == Wait::Helper {
             let (inbox, threads_max) = (self.inbox, self.helpers_max);
             self.helpers.get_or_insert_with(|| Helpers::new(inbox, threads_max)).submit(token, request);

@@ -8,6 +8,7 @@
 mod endings;
 mod files;
 mod repeated;
+mod splices;
 mod stops;
 mod streams;
 mod whole;

@@ -33,6 +33,7 @@ pub(crate) use self::link::Link;
 use self::link::Links;
 pub(crate) use self::options::Options;
 use self::pipe::Pipe;
+pub(crate) use self::pipe::ROOM as PIPE_ROOM;
 use self::tcp::Tcp;
 use self::udp::Udp;
 use self::unix::{Names, Unix};

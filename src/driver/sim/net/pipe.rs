@@ -7,6 +7,8 @@ use super::{Answer, HostId, Moment, Network, Received, Socket, SocketId};
 const PAGE_SIZE: usize = 4096;
 /// 64 KiB.
 const PAGES: usize = 16;
+/// How many bytes an empty pipe takes.
+pub(crate) const ROOM: usize = PAGES * PAGE_SIZE;
 
 /// A page that holds `bytes[taken..]`: what was read of it is not used again.
 struct Page {
@@ -90,6 +92,31 @@ impl Network {
             None => {}
         }
         Ok(Received::bytes(bytes))
+    }
+
+    /// Whether it is an end of a pipe.
+    pub(crate) fn is_pipe(&self, id: SocketId) -> bool {
+        matches!(self.sockets.get(&id), Some(Socket::Pipe(_)))
+    }
+
+    /// How many bytes a pipe takes for certain, from its end to write to. Nobody may read what is in it any more: EPIPE.
+    pub(crate) fn room_in_pipe(&mut self, id: SocketId) -> Answer<usize> {
+        let writer = self.end(id).filter(|end| !end.is_reader).ok_or(libc::EBADF)?;
+        let other = writer.other.ok_or(libc::EPIPE)?;
+        let reader = self.end(other).ok_or(libc::EPIPE)?;
+        Ok((PAGES - reader.pages.len()) * PAGE_SIZE)
+    }
+
+    /// The first bytes that are in a pipe, from its end to read from, which stay there. None: it is empty, and has ended.
+    pub(crate) fn peek_pipe(&mut self, id: SocketId, length: usize) -> Answer<Option<Vec<u8>>> {
+        let reader = self.end(id).filter(|end| end.is_reader).ok_or(libc::EBADF)?;
+        let pages = reader.pages.iter().flat_map(|page| &page.bytes[page.taken..]);
+        let bytes: Vec<u8> = pages.take(length).copied().collect();
+        match (bytes.is_empty(), reader.other) {
+            (true, Some(_)) => Err(libc::EAGAIN),
+            (true, None) => Ok(None),
+            (false, _) => Ok(Some(bytes)),
+        }
     }
 
     pub(super) fn close_pipe(&mut self, moment: &mut Moment, id: SocketId) {

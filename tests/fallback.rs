@@ -175,6 +175,12 @@ async fn leases() {
         drop(client);
         assert!(leases.next().await.is_none());
     }
+    let server = annulus::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut datagrams = server.recv_stream();
+    for _ in 0..2 {
+        server.send_to("to itself", server.local_addr().unwrap()).await.0.unwrap();
+        assert_eq!(datagrams.next().await.unwrap().unwrap().0, "to itself");
+    }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     fs::write(&path, "in a file").await.0.unwrap();

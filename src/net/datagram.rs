@@ -5,6 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use super::datagram_stream::DatagramStream;
 use super::family::Family;
 use super::handover::{NotHandedOver, show};
 use super::message::{
@@ -339,6 +340,39 @@ impl<F: Family> Datagram<F> {
     #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
     pub fn plan_faults(&self, faults: &Faults) -> io::Result<()> {
         socket::plan_faults(&self.socket, faults)
+    }
+
+    /// Datagrams as they come, in buffers of the runtime's: their bytes, and who sent them. Where the kernel can do so, it is
+    /// asked once and answers as often as one has come. While it waits it holds no buffer. As long as this is there, other
+    /// receives wait.
+    ///
+    /// A buffer has room for [`Builder::lease_size`](crate::Builder::lease_size) bytes less 144, which say who sent it; what
+    /// is longer is cut off, and `truncated` says so.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it: what has come and was not taken is given to the next receive.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UdpSocket;
+    ///
+    /// annulus::run(async {
+    ///     let server = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let client = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     client.send_to("good morning", server.local_addr()?).await.0?;
+    ///     let mut datagrams = server.recv_stream();
+    ///     while let Some(datagram) = datagrams.next().await {
+    ///         let (lease, told) = datagram?;
+    ///         assert_eq!((&*lease, told.from), (&b"good morning"[..], client.local_addr()?));
+    ///         break;
+    ///     }
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn recv_stream(&self) -> DatagramStream<F> {
+        DatagramStream::new(&self.socket)
     }
 
     /// Ends what is in flight, and gives the descriptor away, with what dropped receives have received.

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod datagram;
+mod datagram_stream;
 mod exchange;
 mod family;
 mod handover;
@@ -21,6 +22,7 @@ mod zero_copy;
 pub use crate::driver::ZeroCopy;
 pub use addresses::{ToSocketAddrs, lookup_host};
 pub use datagram::Datagram;
+pub use datagram_stream::DatagramStream;
 pub use exchange::Exchange;
 pub use family::{Family, Inet, Unix};
 pub use handover::NotHandedOver;

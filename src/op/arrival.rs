@@ -128,10 +128,10 @@ pub(super) unsafe fn take(
             if let (true, Leftover::Bytes { bytes, taken, .. }) = (peek, &other) {
                 // SAFETY: passed on to the caller.
                 let given = unsafe { vectors::scatter(vectors, &bytes[*taken..]) };
-                direction.leave_behind(other);
+                direction.put_back(other);
                 return Some((Completion::of(given as i32), None));
             }
-            direction.leave_behind(other);
+            direction.put_back(other);
             // SAFETY: as above.
             return orphan::take(direction, |bytes| unsafe { vectors::scatter(vectors, bytes) })
                 .map(|answer| (answer, None));
@@ -153,12 +153,12 @@ pub(super) unsafe fn take(
     if !peek {
         let first = messages.pop_front()?;
         if is_cut && bounds == Bounds::None {
-            direction.leave_behind(Leftover::Bytes { bytes: first.bytes, taken: count, then: None });
+            direction.put_back(Leftover::Bytes { bytes: first.bytes, taken: count, then: None });
             return Some((Completion::of(count as i32), Some(Arrival { flags, ..arrival })));
         }
     }
     if !messages.is_empty() {
-        direction.leave_behind(Leftover::Messages(messages));
+        direction.put_back(Leftover::Messages(messages));
     }
     Some((Completion::of(count as i32), Some(Arrival { flags, ..arrival })))
 }

@@ -44,6 +44,7 @@ pub(crate) use conduit::Conduit;
 pub(crate) use exchange::Exchange;
 pub use lender::Lender;
 pub use recv_many::RecvMany;
+pub use recv_message_often::Packed;
 pub use send_many::SendMany;
 pub(crate) use send_message::Attempted;
 pub(crate) use splice_out::SpliceOut;
@@ -85,6 +86,7 @@ operations! {
     recv: Recv<Vec<u8>>,
     recv_lease: RecvLease,
     recv_often: RecvOften,
+    recv_message_often: RecvMessageOften,
     recv_message: RecvMessage<One<Vec<u8>>, ()>,
     recvmsg: Recvmsg<Vec<u8>>,
     rename: Rename,

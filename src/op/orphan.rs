@@ -183,7 +183,7 @@ pub(super) fn take(direction: &Direction, hand_out: impl FnOnce(&[u8]) -> usize)
         Leftover::Messages(mut messages) => {
             let bytes = messages.pop_front()?.bytes;
             debug_assert!(messages.is_empty(), "datagrams were left in a stream");
-            direction.leave_behind(Leftover::Bytes { bytes, taken: 0, then: None });
+            direction.put_back(Leftover::Bytes { bytes, taken: 0, then: None });
             take(direction, hand_out)
         }
         Leftover::Error(errno) => Some(Completion::of(-errno)),

@@ -6,7 +6,7 @@ use super::kernel::{Kernel, in_numbers};
 use super::net::{Received, SocketId};
 use super::{Answer, names};
 use crate::sys::control::Facts;
-use crate::sys::message::{Batch, Envelope};
+use crate::sys::message::{Batch, Envelope, FRONT, pack};
 
 impl Kernel<'_> {
     pub(crate) fn receive_message(&mut self, number: i32, flags: i32, envelope: &mut Envelope) -> i32 {
@@ -33,6 +33,23 @@ impl Kernel<'_> {
         let timestamp = arrived.map(|at| SystemTime::UNIX_EPOCH + Duration::from_nanos(self.wall_at(at)));
         envelope.receive(from.as_ref(), Facts { timestamp, ..facts }, full_length > bytes.len());
         Ok(bytes.len())
+    }
+
+    /// Into a buffer that the system has picked, with what is told of it in front.
+    pub(crate) fn receive_packed(&mut self, number: i32) -> i32 {
+        let packed = self.socket_at(number).and_then(|socket| {
+            self.connection_fault(number, socket);
+            let room = self.memory.len() - FRONT;
+            let received = self.with_network(|network, moment| network.receive(moment, socket, room, 0))?;
+            let Received { bytes, from, full_length, .. } = received;
+            let from = from.map(names::of_the_system).transpose().map_err(|_| libc::EINVAL)?;
+            let flags = if full_length > bytes.len() { libc::MSG_TRUNC } else { 0 };
+            Ok(pack(from.as_ref(), &bytes, flags))
+        });
+        in_numbers(packed.map(|packed| {
+            self.memory.fill(&packed);
+            packed.len() as i32
+        }))
     }
 
     /// As many as there are.

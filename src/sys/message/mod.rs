@@ -16,8 +16,10 @@ use super::control::{Ancillary, Control};
 use super::socket::QUIET;
 
 mod batch;
+mod packed;
 
 pub(crate) use batch::{Batch, receive_many, send_many};
+pub(crate) use packed::{Asked, FRONT, pack, receive_packed, unpack};
 
 /// What is received is close-on-exec from the first.
 #[cfg(not(target_vendor = "apple"))]

@@ -226,6 +226,8 @@ fn a_loop_that_ends_closes_its_table(builder: Builder) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
             let (stream, _) = listener.accept().await.unwrap();
+            // It has a descriptor of the process's as well.
+            stream.set_nodelay(true).unwrap();
             drop(spawn(async { std::future::pending::<()>().await }));
             (client, stream)
         })

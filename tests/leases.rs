@@ -28,6 +28,7 @@ on_every_driver! {
     leases_that_are_kept_starve_nobody,
     the_pool_grows_and_no_further_than_it_may,
     a_pool_smaller_than_the_connections_serves_them_all,
+    two_buffers_serve_a_hundred_connections,
     a_stream_of_leases_ends_with_the_connection,
     a_stream_of_leases_keeps_the_order,
     a_stream_that_nobody_reads_takes_no_more_than_its_share,
@@ -287,6 +288,37 @@ fn a_pool_smaller_than_the_connections_serves_them_all(builder: Builder) {
             assert_eq!(metrics().leases_out, 0);
         })
         .unwrap();
+}
+
+/// Much comes at once on each, and there are two buffers: streams run dry, are begun again, and nobody waits for ever.
+fn two_buffers_serve_a_hundred_connections(builder: Builder) {
+    let bytes = if support::is_simulated() { 32 << 10 } else { 1 << 20 };
+    let runtime = builder.lease_size(4096).leases(2).leases_max(2).build().unwrap();
+    let served = runtime.run(async {
+        let mut tasks = Vec::new();
+        for number in 0..100usize {
+            let (client, server) = pair().await;
+            let expected: Vec<u8> =
+                (0..bytes).map(|place| (place * 31 + number + place / 509) as u8).collect();
+            let sent = expected.clone();
+            tasks.push(spawn(async move { client.write_all(sent).await.0.unwrap() }));
+            tasks.push(spawn(async move {
+                let mut leases = server.recv_stream();
+                let mut came = 0;
+                while let Some(lease) = leases.next().await {
+                    let lease = lease.unwrap();
+                    assert!(*lease == expected[came..][..lease.len()], "connection {number} at {came}");
+                    came += lease.len();
+                }
+                assert_eq!(came, expected.len());
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!((metrics().leases_out, metrics().lease_buffers), (0, 2));
+    });
+    served.unwrap();
 }
 
 async fn a_stream_of_leases_ends_with_the_connection() {

@@ -241,3 +241,6 @@ impl Drop for Pool {
         }
     }
 }
+
+#[cfg(all(test, not(annulus_loom)))]
+mod tests;

@@ -20,7 +20,7 @@ impl<F: Family> Stream<F> {
     /// end. Gives both buffers back.
     ///
     /// Both directions of the stream are taken until it is done, so exchanges of several tasks on one stream come one after
-    /// the other, each with its own reply. It takes a system call less than a write and then a read: the request is sent at once.
+    /// the other, each with its own reply. The request is sent at once, and only the reply is waited for.
     ///
     /// # Cancel safety
     /// After dropping it, or stopping it, the request may have been sent, or a part of it, or none:

@@ -85,6 +85,13 @@ impl Direct {
     }
 }
 
+impl Drop for Direct {
+    /// The loop is over: what the process has of the table is closed with it.
+    fn drop(&mut self) {
+        self.installed.values().for_each(|number| drop(sys::close(*number)));
+    }
+}
+
 impl Ring {
     /// What names a direct descriptor, or brings one. False of everything else.
     pub(super) fn push_direct(&mut self, token: Token, request: &Request, begin: Begin) -> bool {

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::process::Command;
@@ -9,7 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use annulus::fs::{self, File};
-use annulus::net::{Outgoing, TcpListener, TcpStream, UdpSocket};
+use annulus::io::{AsyncFd, Interest};
+use annulus::net::{Outgoing, TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use annulus::time::{sleep, timeout};
 use annulus::{Builder, Driver, Error, Runtime, spawn, spawn_blocking, yield_now};
 use support::child::{self, again};
@@ -84,6 +86,7 @@ async fn every_operation() {
     echo.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
     leases().await;
+    unix().await;
 
     // Datagrams.
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -156,6 +159,25 @@ async fn every_operation() {
 
     annulus::nop().await.unwrap();
     assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);
+}
+
+async fn unix() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(directory.path().join("door")).await.unwrap();
+    let client = UnixStream::connect_addr(&listener.local_addr().unwrap()).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    client.write_all("hello").await.0.unwrap();
+    assert_eq!(server.read_exact(Vec::with_capacity(5)).await.1, b"hello");
+    client.close().await.unwrap();
+    assert_eq!(server.read(Vec::with_capacity(5)).await.0.unwrap(), 0);
+
+    let (one, mut other) = std::os::unix::net::UnixStream::pair().unwrap();
+    one.set_nonblocking(true).unwrap();
+    let one = AsyncFd::new(one).unwrap();
+    assert!(timeout(Duration::from_millis(1), one.readable()).await.is_err());
+    other.write_all(b"hello").unwrap();
+    let mut room = [0; 8];
+    assert_eq!(one.async_io(Interest::READABLE, |mut one| one.read(&mut room)).await.unwrap(), 5);
 }
 
 async fn leases() {

@@ -38,6 +38,8 @@ is_not! { Send:
     annulus::net::TcpStream, annulus::net::TcpListener, annulus::net::Accept,
     annulus::net::OwnedReadHalf, annulus::net::OwnedWriteHalf, annulus::net::ReadHalf<'static>,
     annulus::fs::File,
+    annulus::net::UnixStream, annulus::net::UnixListener, annulus::io::PipeReader, annulus::io::PipeWriter,
+    annulus::io::AsyncFd<std::fs::File>,
 }
 is_not! { Sync:
     Runtime, JoinHandle<()>, AbortHandle, annulus::net::TcpStream, annulus::net::TcpListener, annulus::fs::File,
@@ -48,6 +50,7 @@ is! { Send: Builder, Driver, Error, Metrics, Id, JoinError, Waker, annulus::time
 is! { Sync: Builder, Driver, Error, Metrics, Id, Waker }
 is! { Send: annulus::fs::Metadata, annulus::fs::OpenOptions, annulus::UnknownDriver }
 is! { Send: Slice<Vec<u8>> }
+is! { Send: annulus::net::unix::SocketAddr, annulus::net::unix::PeerCredentials, annulus::io::Interest, annulus::io::Ready }
 is_not! { Send: Slice<Rc<[u8]>> }
 
 // What moves its bytes with its handle is no buffer, and what others may write is none either.

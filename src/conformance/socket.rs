@@ -116,6 +116,11 @@ impl Socket {
         Submitted::new(Connect::new(self.0.hold(), name.into()))
     }
 
+    /// A connect that does not wait until a listener's queue has a place.
+    pub(super) fn connect_at_once(&self, name: impl Into<SockAddr>) -> Submitted<Connect> {
+        Submitted::new(Connect::at_once(self.0.hold(), name.into()))
+    }
+
     pub(super) async fn accept(&self) -> io::Result<Socket> {
         self.accepting().await.map(Socket)
     }
@@ -123,6 +128,11 @@ impl Socket {
     /// An accept that can be given up.
     pub(super) fn accepting(&self) -> Submitted<op::Accept> {
         Submitted::new(op::Accept::new(self.0.hold()))
+    }
+
+    /// An accept that goes on.
+    pub(super) fn accepting_often(&self) -> Submitted<op::AcceptOften> {
+        Submitted::new(op::AcceptOften::new(self.0.hold()))
     }
 
     pub(super) fn recv(&self, room: usize) -> Submitted<Recv<Vec<u8>>> {

@@ -1,5 +1,7 @@
 //! Unix streams: names in the file system and out of it, connecting, and how connections end.
 
+use std::future::poll_fn;
+use std::io;
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -8,7 +10,8 @@ use socket2::SockAddr;
 
 use super::Script;
 use super::socket::{HERE, Socket};
-use crate::fs;
+use crate::op::{AcceptOften, Submitted};
+use crate::{fs, time};
 
 /// How long what may never end is waited for.
 const SHORT: Duration = Duration::from_millis(20);
@@ -39,6 +42,9 @@ super::scripts! {
     ending_what_is_received_is_told_to_the_sender,
     a_mebibyte_goes_both_ways,
     a_unix_listener_is_shut_down,
+    shutting_down_a_unix_listener_ends_an_accept,
+    shutting_down_a_unix_listener_ends_a_stream_of_accepts,
+    a_full_queue_is_told_to_who_does_not_wait,
     a_full_queue_makes_a_unix_connect_wait,
 }
 
@@ -318,8 +324,51 @@ async fn a_unix_listener_is_shut_down(script: &Script) {
     let listener = Socket::listening_at(SOCK_STREAM, &name).await;
     script.says("shutdown", listener.shutdown(libc::SHUT_RD).await, "ok");
     script.says("connect", Socket::unix(SOCK_STREAM).await.connect(name).await, "ECONNREFUSED");
-    // A call that waits says EINVAL and one that does not EAGAIN, so neither driver's accept ends.
-    script.says("accept", listener.accepting().timeout(SHORT).await.map(drop), "EINVAL|ETIMEDOUT");
+    script.says("accept", listener.accepting().timeout(SHORT).await.map(drop), "EINVAL");
+    script.says("again", listener.shutdown(libc::SHUT_RD).await, "ok");
+}
+
+async fn shutting_down_a_unix_listener_ends_an_accept(script: &Script) {
+    let listener = Socket::listening_at(SOCK_STREAM, &script.abstract_name("door")).await;
+    let mut accept = listener.accepting();
+    script.waits("accept", &mut accept).await;
+    script.a_while().await;
+    script.says("shutdown", listener.shutdown(libc::SHUT_RD).await, "ok");
+    script.says("accept", accept.timeout(SHORT).await.map(drop), "EINVAL");
+}
+
+async fn shutting_down_a_unix_listener_ends_a_stream_of_accepts(script: &Script) {
+    let name = script.abstract_name("door");
+    let listener = Socket::listening_at(SOCK_STREAM, &name).await;
+    let mut accepting = listener.accepting_often();
+    let next = async |accepting: &mut Submitted<AcceptOften>| {
+        let item = time::timeout(SHORT, poll_fn(|cx| accepting.poll_next_item(cx))).await;
+        item.map_err(|_| io::Error::from_raw_os_error(libc::ETIMEDOUT))
+            .and_then(|item| item.transpose())
+            .map(drop)
+    };
+    let client = Socket::unix(SOCK_STREAM).await;
+    script.says("connect", client.connect(name).await, "ok");
+    script.says("the first", next(&mut accepting).await, "ok");
+    script.says("nobody else", next(&mut accepting).await, "ETIMEDOUT");
+    script.says("shutdown", listener.shutdown(libc::SHUT_RD).await, "ok");
+    // What the kernel accepts by itself, again and again, is not told, and waits on.
+    script.says("the next", next(&mut accepting).await, "EINVAL|ETIMEDOUT");
+}
+
+async fn a_full_queue_is_told_to_who_does_not_wait(script: &Script) {
+    let name = script.abstract_name("door");
+    let listener = Socket::unix(SOCK_STREAM).await;
+    listener.bind(name.clone()).unwrap();
+    listener.listen(0).unwrap();
+    script.says("connect", Socket::unix(SOCK_STREAM).await.connect_at_once(name.clone()).await, "ok");
+    let second = Socket::unix(SOCK_STREAM).await;
+    script.says("another", second.connect_at_once(name.clone()).await, "EAGAIN");
+    script.says("again", second.connect_at_once(name.clone()).await, "EAGAIN");
+    script.says("accept", listener.accept().await, "ok");
+    script.says("another", second.connect_at_once(name.clone()).await, "ok");
+    script.says("accept", listener.accept().await, "ok");
+    script.says("again", second.connect_at_once(name).await, "EISCONN");
 }
 
 async fn a_full_queue_makes_a_unix_connect_wait(script: &Script) {

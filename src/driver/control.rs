@@ -13,6 +13,7 @@ use super::Faults;
 use super::number::{NameOption, NumberOption, ShortName};
 use super::packets::{Device, Multicast, PacketOption};
 use crate::sys;
+use crate::sys::peer::{PeerCredentials, peer_credentials};
 use crate::sys::socket::with_socket;
 use crate::sys::splice;
 
@@ -35,6 +36,8 @@ pub(crate) enum Control<'a> {
     Get(Property),
     /// socketpair(2), of Unix sockets of this type. Of no descriptor.
     Pair(i32),
+    /// SO_PEERCRED or its like: who connected, or listens.
+    PeerCredentials,
     /// The addresses of a host, by its name. Of no descriptor.
     #[cfg_attr(not(feature = "sim"), allow(dead_code, reason = "only a simulated world knows names at once"))]
     Resolve(&'a str),
@@ -90,6 +93,7 @@ pub(crate) enum Reply {
     Name(SockAddr),
     /// Two numbers, which are the caller's.
     Pair([i32; 2]),
+    PeerCredentials(PeerCredentials),
     Flag(bool),
     Number(u64),
     Span(Option<Duration>),
@@ -127,6 +131,7 @@ pub(super) fn of_the_system(number: i32, control: Control<'_>) -> io::Result<Rep
             Control::Resolve(_) | Control::Pair(_) | Control::Pipe(_) | Control::TakeOut(_) => {
                 unreachable!("answered above")
             }
+            Control::PeerCredentials => Reply::PeerCredentials(peer_credentials(&socket)?),
             #[cfg(feature = "sim")]
             Control::Plan(_) => return Err(no_plan()),
             Control::EndSending => {

@@ -25,6 +25,7 @@
 //! | [`copy()`], [`copy_bidirectional`] | what was read and not written is lost, at most 64 KiB a direction |
 //! | [`copy_buf()`] | nothing is lost: what was not written is in the reader |
 
+mod async_fd;
 mod bidirectional;
 mod buf_read;
 mod buf_reader;
@@ -36,7 +37,9 @@ mod copy;
 mod copy_buf;
 mod duplex;
 mod empty;
+mod fifo;
 mod intake;
+mod interest;
 mod items;
 mod join;
 mod lines;
@@ -54,6 +57,7 @@ mod transfer;
 mod turn;
 
 pub use crate::op::Incomplete;
+pub use async_fd::{AsyncFd, AsyncFdReadyGuard, TryIoError};
 pub use bidirectional::{copy_bidirectional, copy_both};
 pub use buf_read::AsyncBufRead;
 pub use buf_reader::BufReader;
@@ -64,6 +68,7 @@ pub(crate) use copy::copy_at_most;
 pub use copy_buf::copy_buf;
 pub use duplex::{DuplexStream, duplex};
 pub use empty::{Empty, empty};
+pub use interest::{Interest, Ready};
 pub use items::Items;
 pub use join::{Join, join};
 pub use lines::Lines;

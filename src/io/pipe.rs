@@ -52,6 +52,10 @@ pub struct PipeWriter {
 }
 
 impl PipeReader {
+    pub(super) fn of(end: Descriptor) -> PipeReader {
+        PipeReader { end }
+    }
+
     /// Waits for bytes and reads some; how many, and the buffer. 0 is the end: all writers are gone.
     ///
     /// # Errors
@@ -86,6 +90,18 @@ impl PipeReader {
         Submitted::new(Readv::of_pipe(self.end.hold(), buffers))
     }
 
+    /// Waits until a read would find something: bytes, the end, or an error. Of a FIFO that nobody has opened for writing yet it
+    /// waits until somebody has, and has written or gone.
+    ///
+    /// # Errors
+    /// Those of poll(2).
+    ///
+    /// # Cancel safety
+    /// Dropping it is harmless.
+    pub async fn readable(&self) -> io::Result<()> {
+        Submitted::new(op::Poll::new(self.end.hold(), libc::POLLIN)).await.map(drop)
+    }
+
     /// Ends a pending read, closes, and says how that went.
     ///
     /// # Errors
@@ -99,6 +115,10 @@ impl PipeReader {
 }
 
 impl PipeWriter {
+    pub(super) fn of(end: Descriptor) -> PipeWriter {
+        PipeWriter { end }
+    }
+
     /// Writes some bytes of the buffer, from its beginning, and says how many.
     ///
     /// # Errors
@@ -143,6 +163,17 @@ impl PipeWriter {
     /// The one that a dropped write met.
     pub fn settle_writes(&self) -> Submitted<Settle> {
         Submitted::new(Settle::new(self.end.hold()))
+    }
+
+    /// Waits until a write would find room, or an error.
+    ///
+    /// # Errors
+    /// Those of poll(2).
+    ///
+    /// # Cancel safety
+    /// Dropping it is harmless.
+    pub async fn writable(&self) -> io::Result<()> {
+        Submitted::new(op::Poll::new(self.end.hold(), libc::POLLOUT)).await.map(drop)
     }
 
     /// Ends a pending write, closes, and says how that went.

@@ -34,7 +34,7 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf
 pub use stream::Stream;
 pub use tcp::{ConnectFailure, Keepalive, TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
-pub use unix::{UnixDatagram, UnixSeqpacket, UnixSeqpacketListener};
+pub use unix::{UnixDatagram, UnixListener, UnixSeqpacket, UnixSeqpacketListener, UnixStream};
 pub use zero_copy::{Released, WriteZc, splice};
 
 pub use crate::driver::Interface;

@@ -11,6 +11,7 @@ use crate::driver::Faults;
 use crate::driver::{Control, Descriptor, Property, Reply, Setting};
 use crate::engine::current_port;
 use crate::op::{Socket, Submitted};
+use crate::sys::peer::PeerCredentials;
 
 /// A TCP socket of the address' family.
 pub(super) async fn tcp(address: &SocketAddr) -> io::Result<Descriptor> {
@@ -51,6 +52,14 @@ pub(super) fn pair(kind: i32) -> io::Result<(Descriptor, Descriptor)> {
     let port = current_port();
     match port.control(-1, Control::Pair(kind))? {
         Reply::Pair([one, other]) => Ok((Descriptor::new(one, &port), Descriptor::new(other, &port))),
+        other => Err(unexpected(&format!("{other:?}"))),
+    }
+}
+
+/// Who connected to a Unix socket, or listened where it is connected to.
+pub(super) fn peer_credentials(socket: &Descriptor) -> io::Result<PeerCredentials> {
+    match control(socket, Control::PeerCredentials)? {
+        Reply::PeerCredentials(credentials) => Ok(credentials),
         other => Err(unexpected(&format!("{other:?}"))),
     }
 }

@@ -52,7 +52,7 @@ impl<F: Family> Stream<F> {
         Submitted::new(Recv::new(self.socket.hold(), buffer))
     }
 
-    /// Waits for bytes, and gives them in a buffer of the runtime's: see [`Lease`]. An empty one is the end. While it waits it
+    /// Waits for bytes, and gives them in a buffer of the runtime's: see [`Lease`](crate::buf::Lease). An empty one is the end. While it waits it
     /// holds no buffer, so an idle connection costs none.
     ///
     /// # Cancel safety

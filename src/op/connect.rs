@@ -5,16 +5,17 @@ use std::io;
 
 use socket2::SockAddr;
 
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Wait, Way, form};
 use crate::sys;
 
 /// Connects a socket.
 pub struct Connect {
     hold: Hold,
     address: Box<SockAddr>,
+    form: &'static Form,
 }
 
-const FORM: &Form = &form! {
+const WAITING: Form = form! {
     name: "connect",
     wait: Writable,
     code: Connect,
@@ -29,9 +30,18 @@ const FORM: &Form = &form! {
     simulated: |request, kernel| kernel.connect(request.fd, unsafe { &*request.other_pointer.cast::<SockAddr>() }),
 };
 
+const FORM: &Form = &WAITING;
+/// That a listener's queue is full is an answer: there is nothing to wait for that would say when it is not any more.
+const AT_ONCE: &Form = &WAITING.waiting(Wait::Never);
+
 impl Connect {
     pub(crate) fn new(hold: Hold, address: SockAddr) -> Self {
-        Connect { hold, address: Box::new(address) }
+        Connect { hold, address: Box::new(address), form: FORM }
+    }
+
+    /// Of a Unix socket, which is connected at once or not at all: EAGAIN means that the listener's queue is full.
+    pub(crate) fn at_once(hold: Hold, address: SockAddr) -> Self {
+        Connect { form: AT_ONCE, ..Connect::new(hold, address) }
     }
 }
 
@@ -42,12 +52,16 @@ impl Operation for Connect {
         FORM
     }
 
+    fn wait(&self) -> Wait {
+        self.form.wait
+    }
+
     fn request(&mut self) -> Request {
         Request {
             pointer: self.address.as_ptr().cast::<u8>().cast_mut(),
             length: self.address.len(),
             other_pointer: (&raw mut *self.address).cast(),
-            ..Request::on(FORM, &self.hold)
+            ..Request::on(self.form, &self.hold)
         }
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod file;
 pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod option;
+pub(crate) mod peer;
 pub(crate) mod socket;
 pub(crate) mod splice;
 pub(crate) mod sync;

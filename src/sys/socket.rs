@@ -38,8 +38,23 @@ pub(crate) fn accept(fd: RawFd) -> i32 {
     let listener = unsafe { borrow(fd) };
     match SockRef::from(&listener).accept() {
         Ok((socket, _)) => owned(socket),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_shut(fd) => -libc::EINVAL,
         Err(error) => negated(Err(error)),
     }
+}
+
+/// Whether a listener that has no connection will never have one. Of one that is shut down a waiting accept(2) says
+/// EINVAL; but on Linux a Unix listener's says EAGAIN to those that do not wait, while poll(2) says that it is readable,
+/// so who believes both asks for ever.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_shut(fd: RawFd) -> bool {
+    let ready = super::poll_now(fd, libc::POLLRDHUP);
+    ready > 0 && ready & i32::from(libc::POLLRDHUP) != 0
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_shut(_: RawFd) -> bool {
+    false
 }
 
 fn owned(socket: Socket) -> i32 {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::kernel::Kernel;
 use super::memory::Memory;
-use super::net::Options;
+use super::net::{Address, Options};
 use super::process::ProcessId;
 use super::world::World;
 use super::{Answer, names};
 use crate::driver::PacketOption;
 use crate::driver::control::{Control, Property, Reply, Setting};
+use crate::sys::peer::PeerCredentials;
 
 /// Of a socket: its domain and its type. None of a pipe.
 type Kind = Option<(i32, i32)>;
@@ -87,6 +88,7 @@ impl Kernel<'_> {
                 return self.ask(number, |network, _, socket| get(network.options(socket)?, property, kind));
             }
             Control::Pair(kind) => return self.pair(kind).map(Reply::Pair),
+            Control::PeerCredentials => return self.peer_credentials(number).map(Reply::PeerCredentials),
             Control::Resolve(name) => return Ok(Reply::Addresses(Some(self.addresses_of(name)))),
             Control::Pipe(_) => {
                 let (ends, room) = self.passage()?;
@@ -101,6 +103,15 @@ impl Kernel<'_> {
         names::of_the_system(name)
             .map(Reply::Name)
             .map_err(|error| error.raw_os_error().unwrap_or(libc::EINVAL))
+    }
+
+    /// All processes of a simulated host are somebody's.
+    fn peer_credentials(&mut self, number: i32) -> Answer<PeerCredentials> {
+        let name = self.ask(number, |network, _, socket| network.peer_name(socket))?;
+        match name {
+            Address::Unix(_) => Ok(PeerCredentials::SIMULATED),
+            Address::Internet(_) => Err(libc::ENOTCONN),
+        }
     }
 
     fn addresses_of(&self, name: &str) -> Vec<IpAddr> {
@@ -122,6 +133,7 @@ fn name_of(control: Control<'_>) -> &'static str {
         Control::Set(_) => "set",
         Control::Get(_) => "get",
         Control::Pair(_) => "pair",
+        Control::PeerCredentials => "peer credentials",
         Control::Resolve(_) => "resolve",
         Control::Pipe(_) => "pipe",
         Control::TakeOut(_) => "take out",

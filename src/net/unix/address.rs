@@ -35,7 +35,8 @@ impl SocketAddr {
     /// A name in the file system.
     ///
     /// # Errors
-    /// `InvalidInput`: it is longer than 107 bytes, or has a zero in it.
+    /// `InvalidInput`: it is longer than a socket's name can be (107 bytes on Linux, 103 elsewhere), is empty, or has a zero
+    /// in it.
     pub fn from_pathname(path: impl AsRef<Path>) -> io::Result<SocketAddr> {
         let path = path.as_ref();
         let bytes = path.as_os_str().as_encoded_bytes();
@@ -43,7 +44,8 @@ impl SocketAddr {
             let text = format!("{path:?} is no name of a socket: it is empty, or has a zero in it");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        SocketAddr::of(&SockAddr::unix(path)?)
+        let name = SockAddr::unix(path).map_err(|_| too_long(format!("{path:?}"), bytes.len()))?;
+        SocketAddr::of(&name)
     }
 
     /// A name in the abstract namespace, which is gone with its socket. Linux only.
@@ -55,7 +57,10 @@ impl SocketAddr {
             let text = "this system has no abstract names of sockets: name a path";
             return Err(io::Error::new(io::ErrorKind::Unsupported, text));
         }
-        SocketAddr::of(&in_the_abstract(name.as_ref())?)
+        let bytes = name.as_ref();
+        let name = in_the_abstract(bytes)
+            .map_err(|_| too_long(format!("\"{}\"", bytes.escape_ascii()), bytes.len()))?;
+        SocketAddr::of(&name)
     }
 
     /// Whether it has no name.
@@ -79,7 +84,8 @@ impl SocketAddr {
         }
     }
 
-    pub(in crate::net) fn unnamed() -> SocketAddr {
+    /// No name.
+    pub fn unnamed() -> SocketAddr {
         SocketAddr(Name::None)
     }
 
@@ -104,6 +110,64 @@ impl SocketAddr {
         };
         name.expect("it was made from one")
     }
+}
+
+fn too_long(name: String, length: usize) -> io::Error {
+    let remedy = "choose a shorter one, or go to its directory and name it from there";
+    let longest = if cfg!(any(target_os = "linux", target_os = "android")) { 107 } else { 103 };
+    let text =
+        format!("{name} has {length} bytes, and the name of a socket at most {longest} (SUN_LEN): {remedy}");
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+/// The standard library's, for what is bound or connected there.
+impl From<std::os::unix::net::SocketAddr> for SocketAddr {
+    fn from(address: std::os::unix::net::SocketAddr) -> SocketAddr {
+        let abstract_name = abstract_name_of(&address).map(Name::Abstract);
+        let path = || address.as_pathname().map(|path| Name::Path(path.to_owned()));
+        SocketAddr(abstract_name.or_else(path).unwrap_or(Name::None))
+    }
+}
+
+/// For the standard library's sockets.
+impl From<SocketAddr> for std::os::unix::net::SocketAddr {
+    fn from(address: SocketAddr) -> std::os::unix::net::SocketAddr {
+        use std::os::unix::net::SocketAddr as StdAddr;
+        let same = match &address.0 {
+            Name::None => StdAddr::from_pathname(""),
+            Name::Path(path) => StdAddr::from_pathname(path),
+            Name::Abstract(name) => in_the_abstract_of_std(name),
+        };
+        same.expect("both know the same names")
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn abstract_name_of(address: &std::os::unix::net::SocketAddr) -> Option<Vec<u8>> {
+    #[cfg(target_os = "android")]
+    use std::os::android::net::SocketAddrExt;
+    #[cfg(target_os = "linux")]
+    use std::os::linux::net::SocketAddrExt;
+    address.as_abstract_name().map(<[u8]>::to_owned)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn abstract_name_of(_: &std::os::unix::net::SocketAddr) -> Option<Vec<u8>> {
+    None
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn in_the_abstract_of_std(name: &[u8]) -> io::Result<std::os::unix::net::SocketAddr> {
+    #[cfg(target_os = "android")]
+    use std::os::android::net::SocketAddrExt;
+    #[cfg(target_os = "linux")]
+    use std::os::linux::net::SocketAddrExt;
+    std::os::unix::net::SocketAddr::from_abstract_name(name)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn in_the_abstract_of_std(_: &[u8]) -> io::Result<std::os::unix::net::SocketAddr> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A leading zero makes it abstract.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use socket2::{Domain, Type};
 
 use super::SocketAddr;
+use super::listener::bind;
 use crate::buf::IoBuf;
 use crate::driver::{PacketOption, Property, Setting};
 use crate::engine::current_port;
@@ -67,7 +68,7 @@ impl UnixDatagram {
     pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
         let address = address.clone();
         let socket = UnixDatagram::unbound().await?;
-        socket::bind_name(socket.socket(), &address.name())?;
+        bind(socket.socket(), &address)?;
         Ok(socket)
     }
 

@@ -8,15 +8,15 @@ use std::path::Path;
 use socket2::{Domain, Type};
 
 use super::SocketAddr;
+use super::connect::connect;
+use super::listener::bind;
 use crate::buf::{IoBuf, IoBufMut};
 use crate::driver::{Descriptor, PacketOption, Property, Setting};
 use crate::engine::current_port;
 use crate::net::family::{Family, Unix};
 use crate::net::message::{CONTROL_ROOM, Control, Length};
 use crate::net::socket;
-use crate::op::{
-    self, Bounds, Connect, Load, Many, One, RecvMessage, Room, SendMessage, Socket, Submitted, Tells,
-};
+use crate::op::{self, Bounds, Load, Many, One, RecvMessage, Room, SendMessage, Socket, Submitted, Tells};
 use crate::sys::control::Ancillary;
 
 /// How many connections may wait to be accepted, unless asked for otherwise. The system's own limit
@@ -107,7 +107,7 @@ impl UnixSeqpacketListener {
     /// Dropping it closes what was opened.
     pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixSeqpacketListener> {
         let socket = seqpacket().await?;
-        socket::bind_name(&socket, &address.name())?;
+        bind(&socket, address)?;
         socket::listen(&socket, BACKLOG)?;
         Ok(UnixSeqpacketListener { socket })
     }
@@ -148,7 +148,7 @@ impl UnixSeqpacketListener {
 }
 
 impl UnixSeqpacket {
-    /// Connects to a listener, by its path.
+    /// Connects to a listener, by its path. While as many connections wait to be accepted as it lets wait, this waits as well.
     ///
     /// # Errors
     /// Those of connect(2). ECONNREFUSED: nobody listens there any more. EPROTOTYPE: who listens there is of another
@@ -169,7 +169,7 @@ impl UnixSeqpacket {
     /// Dropping it closes what was opened.
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixSeqpacket> {
         let socket = seqpacket().await?;
-        Submitted::new(Connect::new(socket.hold(), address.name())).await?;
+        connect(&socket, address).await?;
         Ok(UnixSeqpacket { socket })
     }
 

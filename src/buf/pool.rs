@@ -112,12 +112,14 @@ impl Pool {
     // The kernel's side.
 
     /// Whether there are buffers to offer.
+    #[cfg(any(test, annulus_uring))]
     #[inline]
     pub(crate) fn has_free(&self) -> bool {
         self.local(|local| !local.free.is_empty())
     }
 
     /// Hands the free buffers to the kernel, which picks from them.
+    #[cfg(any(test, annulus_uring))]
     pub(crate) fn offer(&self, mut give: impl FnMut(BufferId, *mut u8)) {
         let bytes_of = |local: &Local, id: BufferId| {
             // SAFETY: it lives as long as the pool.
@@ -132,6 +134,7 @@ impl Pool {
     }
 
     /// The kernel has picked one.
+    #[cfg(any(test, annulus_uring))]
     #[inline]
     pub(crate) fn picked(&self) {
         self.local(|local| local.offered -= 1);
@@ -242,5 +245,6 @@ impl Drop for Pool {
     }
 }
 
-#[cfg(all(test, not(annulus_loom)))]
+// The dice come with the simulation.
+#[cfg(all(test, feature = "sim", not(annulus_loom)))]
 mod tests;

@@ -88,7 +88,9 @@ impl Direct {
 impl Drop for Direct {
     /// The loop is over: what the process has of the table is closed with it.
     fn drop(&mut self) {
-        self.installed.values().for_each(|number| drop(sys::close(*number)));
+        for number in self.installed.values() {
+            sys::close(*number);
+        }
     }
 }
 

@@ -251,16 +251,12 @@ impl Driver {
     }
 
     fn control(&mut self, number: i32, control: Control<'_>) -> io::Result<Reply> {
-        #[cfg(annulus_uring)]
-        if let Driver::Uring(driver) = self {
-            return control::of_the_system(driver.plain(number)?, control);
-        }
         match self {
             #[cfg(feature = "sim")]
             Driver::Sim(driver) => driver.control(number, control),
             #[cfg(test)]
             Driver::Scripted(script) => Ok(script.control(control)),
-            _ => control::of_the_system(number, control),
+            _ => control::of_the_system(self.plain(number)?, control),
         }
     }
 

@@ -40,8 +40,7 @@
 //! not synced. docs/testing.md has an example.
 //!
 //! # What is not there yet
-//! UDP, Unix sockets, leased buffers, multishot operations, signals, processes, and more than one core. The
-//! changelog says what came when.
+//! Signals, processes, and more than one core. The changelog says what came when.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -22,7 +22,7 @@
 //! | `read_to_end`, `read_to_string` | what had come is lost, unless it is of a [`BufReader`] |
 //! | a write | a part may have been written: [`settle`](AsyncWrite::settle) says how much |
 //! | a flush of a [`BufWriter`], a frame's `send` | the next one goes on with it, or says that it cannot |
-//! | [`copy()`], [`copy_bidirectional`] | what was read and not written is lost, at most 64 KiB a direction |
+//! | [`copy()`], [`copy_bidirectional`] | past the program (splice) nothing is lost; else what was read and not written, at most 64 KiB a direction |
 //! | [`copy_buf()`] | nothing is lost: what was not written is in the reader |
 
 mod async_fd;

@@ -51,6 +51,34 @@ async fn echo(stream: TcpStream) -> io::Result<()> {
     }
 }
 
+/// The same from leases, one by one.
+async fn echo_leases(stream: TcpStream) -> io::Result<()> {
+    loop {
+        let lease = stream.recv().await?;
+        if lease.is_empty() {
+            return Ok(());
+        }
+        stream.write_all(lease).await.0?;
+    }
+}
+
+/// The same from a stream of leases.
+async fn echo_stream(stream: TcpStream) -> io::Result<()> {
+    let mut leases = stream.recv_stream();
+    while let Some(lease) = leases.next().await {
+        stream.write_all(lease?).await.0?;
+    }
+    Ok(())
+}
+
+/// What the server receives into.
+#[derive(Clone, Copy)]
+enum Into {
+    Owned,
+    Leases,
+    Stream,
+}
+
 async fn ask(stream: TcpStream, rounds: u64) -> io::Result<()> {
     let (mut message, mut reply) = (vec![7; MESSAGE], Vec::with_capacity(MESSAGE));
     for _ in 0..rounds {
@@ -63,10 +91,17 @@ async fn ask(stream: TcpStream, rounds: u64) -> io::Result<()> {
     Ok(())
 }
 
-async fn messages(connections: u64, rounds: u64) -> io::Result<Duration> {
+async fn messages(connections: u64, rounds: u64, into: Into) -> io::Result<Duration> {
     let pairs = pairs(connections).await?;
     let start = Instant::now();
-    let both = |(client, server)| (annulus::spawn(ask(client, rounds)), annulus::spawn(echo(server)));
+    let both = |(client, server)| {
+        let echo = match into {
+            Into::Owned => annulus::spawn(echo(server)),
+            Into::Leases => annulus::spawn(echo_leases(server)),
+            Into::Stream => annulus::spawn(echo_stream(server)),
+        };
+        (annulus::spawn(ask(client, rounds)), echo)
+    };
     let tasks: Vec<_> = pairs.into_iter().map(both).collect();
     let mut echoing = Vec::new();
     for (asking, echo) in tasks {
@@ -143,13 +178,17 @@ fn benches(criterion: &mut Criterion) {
     for connections in [1, 64] {
         let mut group = criterion.benchmark_group(format!("echo of 64 bytes, {connections} connections"));
         for runtime in &ours {
-            group.bench_function(runtime.driver(), |bencher| {
-                bencher.iter_custom(|count| {
-                    in_rounds(count, connections, |rounds| {
-                        runtime.run(messages(connections, rounds)).unwrap().unwrap()
+            for (into, name) in
+                [(Into::Owned, ""), (Into::Leases, ", leases"), (Into::Stream, ", stream of leases")]
+            {
+                group.bench_function(format!("{}{name}", runtime.driver()), |bencher| {
+                    bencher.iter_custom(|count| {
+                        in_rounds(count, connections, |rounds| {
+                            runtime.run(messages(connections, rounds, into)).unwrap().unwrap()
+                        })
                     })
-                })
-            });
+                });
+            }
         }
         group.bench_function("tokio", |bencher| {
             bencher.iter_custom(|count| {

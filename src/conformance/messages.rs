@@ -218,7 +218,8 @@ async fn many_messages_are_received_and_sent_at_once(script: &Script) {
 async fn an_error_ends_many_messages(script: &Script) {
     let (one, other) = datagrams(script).await;
     one.set(Setting::SendBuffer(20_000)).unwrap();
-    let long: &'static str = "x".repeat(50_000).leak();
+    static LONG: [u8; 50_000] = [b'x'; 50_000];
+    let long = std::str::from_utf8(&LONG).expect("text");
     script.says("the first is too long", one.send_many(&[long, "y"]).await, "EMSGSIZE");
     script.says("the second is too long", one.send_many(&["y", long, "z"]).await, "1");
     script.says("recv", other.recv_many(&[9, 9]).await, "y");

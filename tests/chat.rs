@@ -7,10 +7,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use annulus::Builder;
+use support::example::example;
 use support::on_real_drivers;
 use tempfile::TempDir;
 
@@ -21,25 +21,6 @@ on_real_drivers! {
         who_does_not_read_is_disconnected_and_holds_up_nobody,
         the_end_is_told_to_everybody,
         a_second_server_is_told_what_to_do;
-}
-
-/// The example's program, built as the test is: `cargo test --test chat` alone does not build examples.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let test = std::env::current_exe().expect("the test has a path");
-        let profile = test.parent().and_then(Path::parent).expect("tests are in a profile's deps");
-        let target = profile.parent().expect("a profile is in the target directory");
-        let name = profile.file_name().and_then(|name| name.to_str()).expect("a profile has a name");
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "chat", "--manifest-path"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-            .args(["--profile", if name == "debug" { "dev" } else { name }, "--target-dir"])
-            .arg(target)
-            .status();
-        assert!(built.is_ok_and(|built| built.success()), "the example `chat` does not build");
-        profile.join("examples/chat")
-    })
 }
 
 struct Server {
@@ -97,7 +78,7 @@ impl Drop for Server {
 }
 
 fn command(driver: &str, path: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(example("chat"));
     command.args(arguments).arg("--addr").arg(path).args(["--driver", driver]);
     command
 }

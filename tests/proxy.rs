@@ -5,13 +5,13 @@ mod support;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write, read_to_string};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use support::data::{assert_same, bytes};
+use support::example::example;
 use support::net::reset;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,26 +22,6 @@ struct Program {
     address: SocketAddr,
     /// What it says after its first line, once it has ended.
     said: Option<JoinHandle<String>>,
-}
-
-/// An example's program, built as the test is: `cargo test --test proxy` alone does not build examples.
-fn example(name: &str) -> &'static Path {
-    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
-    let programs = PROGRAMS.get_or_init(|| {
-        let test = std::env::current_exe().expect("the test has a path");
-        let profile = test.parent().and_then(Path::parent).expect("tests are in a profile's deps");
-        let target = profile.parent().expect("a profile is in the target directory");
-        let name = profile.file_name().and_then(|name| name.to_str()).expect("a profile has a name");
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "serve", "--example", "proxy", "--manifest-path"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-            .args(["--profile", if name == "debug" { "dev" } else { name }, "--target-dir"])
-            .arg(target)
-            .status();
-        assert!(built.is_ok_and(|built| built.success()), "the examples do not build");
-        profile.join("examples")
-    });
-    Box::leak(programs.join(name).into_boxed_path())
 }
 
 impl Program {

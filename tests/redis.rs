@@ -4,11 +4,10 @@ mod support;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write, read_to_string};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
+use support::example::example;
 
 /// A server that ends with the test.
 struct Server {
@@ -18,28 +17,9 @@ struct Server {
     said: Option<JoinHandle<String>>,
 }
 
-/// The example's program, built as the test is: `cargo test --test redis` alone does not build examples.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let test = std::env::current_exe().expect("the test has a path");
-        let profile = test.parent().and_then(Path::parent).expect("tests are in a profile's deps");
-        let target = profile.parent().expect("a profile is in the target directory");
-        let name = profile.file_name().and_then(|name| name.to_str()).expect("a profile has a name");
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "redis", "--manifest-path"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-            .args(["--profile", if name == "debug" { "dev" } else { name }, "--target-dir"])
-            .arg(target)
-            .status();
-        assert!(built.is_ok_and(|built| built.success()), "the example `redis` does not build");
-        profile.join("examples/redis")
-    })
-}
-
 impl Server {
     fn start(driver: annulus::Driver, arguments: &[&str]) -> Server {
-        let mut child = Command::new(program())
+        let mut child = Command::new(example("redis"))
             .args(["--addr", "127.0.0.1:0", "--driver", &driver.to_string()])
             .args(arguments)
             .stderr(Stdio::piped())

@@ -6,12 +6,12 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write, read_to_string};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use support::example::example;
 use tempfile::TempDir;
 
 /// A server, on a directory of its own, that ends with the test.
@@ -23,29 +23,10 @@ struct Server {
     said: Option<JoinHandle<String>>,
 }
 
-/// The example's program, built as the test is: `cargo test --test serve` alone does not build examples.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let test = std::env::current_exe().expect("the test has a path");
-        let profile = test.parent().and_then(Path::parent).expect("tests are in a profile's deps");
-        let target = profile.parent().expect("a profile is in the target directory");
-        let name = profile.file_name().and_then(|name| name.to_str()).expect("a profile has a name");
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "serve", "--manifest-path"])
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-            .args(["--profile", if name == "debug" { "dev" } else { name }, "--target-dir"])
-            .arg(target)
-            .status();
-        assert!(built.is_ok_and(|built| built.success()), "the example `serve` does not build");
-        profile.join("examples/serve")
-    })
-}
-
 impl Server {
     fn start(driver: annulus::Driver, arguments: &[&str]) -> Server {
         let directory = tempfile::tempdir().unwrap();
-        let mut child = Command::new(program())
+        let mut child = Command::new(example("serve"))
             .arg(directory.path())
             .args(["--addr", "127.0.0.1:0", "--quiet", "--driver", &driver.to_string()])
             .args(arguments)
@@ -485,7 +466,7 @@ fn a_download_is_finished_after_an_interrupt() {
 #[test]
 fn a_server_that_nobody_listens_to_goes_on() {
     on_each("a_server_that_nobody_listens_to_goes_on", &[], |server| {
-        let mut child = Command::new(program())
+        let mut child = Command::new(example("serve"))
             .arg(server.directory.path())
             .args(["--addr", "127.0.0.1:0"])
             .stderr(Stdio::piped())
@@ -504,7 +485,7 @@ fn an_address_that_cannot_be_had_is_explained() {
     for driver in support::drivers("an_address_that_cannot_be_had_is_explained") {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
-        let output = Command::new(program())
+        let output = Command::new(example("serve"))
             .args([".", "--addr", &address, "--driver", &driver.to_string()])
             .output()
             .expect("the example was built");

@@ -19,6 +19,7 @@ on_real_drivers! {
     because "what a real driver allocates and asks of the kernel is counted":
         an_echoed_message_costs_no_allocation,
         an_echoed_message_among_many_costs_no_allocation,
+        messages_in_leases_cost_no_allocation,
         giving_up_a_read_costs_at_most_two_allocations,
         a_spawned_task_costs_one_allocation,
         yields_wakes_and_timers_cost_no_allocation,
@@ -133,6 +134,32 @@ async fn an_echoed_message_among_many_costs_no_allocation() {
     let (messages, allocations, enters) = busy(32, 10_000).await;
     println!("{}: {messages} messages, {allocations} allocations, {enters} enters", driver());
     assert_eq!(allocations, 0);
+}
+
+async fn messages_in_leases_cost_no_allocation() {
+    let (client, server) = pair().await;
+    let mut question = vec![7; 64];
+    for as_a_stream in [false, true] {
+        let mut leases = server.recv_stream();
+        let mut before = 0;
+        for message in 0..600 {
+            // What grows with use has grown by then, and each buffer had its turn.
+            if message == 200 {
+                before = allocations();
+            }
+            question = client.write_all(question).await.1;
+            let lease = match as_a_stream {
+                true => leases.next().await.unwrap().unwrap(),
+                false => server.recv().await.unwrap(),
+            };
+            assert_eq!(lease.len(), 64);
+            server.write_all(lease).await.0.unwrap();
+            assert_eq!(client.recv().await.unwrap().len(), 64);
+        }
+        let allocations = allocations() - before;
+        println!("{}: {allocations} allocations, stream {as_a_stream}", driver());
+        assert_eq!(allocations, 0, "stream {as_a_stream}");
+    }
 }
 
 async fn giving_up_a_read_costs_at_most_two_allocations() {

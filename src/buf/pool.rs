@@ -121,14 +121,13 @@ impl Pool {
     /// Hands the free buffers to the kernel, which picks from them.
     #[cfg(any(test, annulus_uring))]
     pub(crate) fn offer(&self, mut give: impl FnMut(BufferId, *mut u8)) {
-        let bytes_of = |local: &Local, id: BufferId| {
-            // SAFETY: it lives as long as the pool.
-            unsafe { local.blocks[usize::from(id)].as_ref() }.bytes
-        };
         self.local(|local| {
-            local.offered += local.free.len();
-            for id in std::mem::take(&mut local.free) {
-                give(id, bytes_of(local, id));
+            let Local { free, blocks, offered, .. } = local;
+            *offered += free.len();
+            // Not taken as a whole: its room serves the next ones.
+            for id in free.drain(..) {
+                // SAFETY: it lives as long as the pool.
+                give(id, unsafe { blocks[usize::from(id)].as_ref() }.bytes);
             }
         });
     }

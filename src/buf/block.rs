@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 use slab::Slab;
 
-use super::pool::{BUFFERS_MAX, BufferId, PoolSize};
+use super::pool::{BUFFERS_MAX, BufferId, IDS_MAX, PoolSize};
 use crate::sys::sync::Mutex;
 use crate::sys::sync::atomic::{AtomicUsize, Ordering, fence};
 
@@ -107,7 +107,10 @@ impl Local {
 
     pub(super) fn keep(&mut self, own: Box<Own>) -> BufferId {
         let id = self.own.insert(own);
-        assert!(id < BUFFERS_MAX, "32,768 answers wait to be taken: bound the streams that nobody reads");
+        assert!(
+            BUFFERS_MAX + id < IDS_MAX,
+            "33 million answers wait to be taken: bound the streams that nobody reads"
+        );
         (BUFFERS_MAX + id) as BufferId
     }
 }

@@ -36,10 +36,13 @@ impl PoolSize {
 }
 
 /// What an answer calls a buffer: below `BUFFERS_MAX` one of the pool's, from there on memory of its own.
-pub(crate) type BufferId = u16;
+pub(crate) type BufferId = u32;
 
 /// The kernel's limit for a ring of buffers.
 pub(crate) const BUFFERS_MAX: usize = 1 << 15;
+
+/// All ids are below this: peers decide how many answers wait, so there is to be room for more than memory could hold.
+pub(crate) const IDS_MAX: usize = 1 << 25;
 
 /// A runtime's buffers.
 pub(crate) struct Pool {
@@ -127,7 +130,7 @@ impl Pool {
             // Not taken as a whole: its room serves the next ones.
             for id in free.drain(..) {
                 // SAFETY: it lives as long as the pool.
-                give(id, unsafe { blocks[usize::from(id)].as_ref() }.bytes);
+                give(id, unsafe { blocks[id as usize].as_ref() }.bytes);
             }
         });
     }
@@ -145,7 +148,7 @@ impl Pool {
         self.shared().collect();
         let (id, bytes) = self.local(|local| match local.free.pop() {
             // SAFETY: it lives as long as the pool.
-            Some(id) => (id, unsafe { local.blocks[usize::from(id)].as_ref() }.bytes),
+            Some(id) => (id, unsafe { local.blocks[id as usize].as_ref() }.bytes),
             None => {
                 let own = Own::new(vec![0; self.bytes()].into());
                 let bytes = own.block.bytes;
@@ -181,7 +184,7 @@ impl Pool {
     fn make_room(&self, id: BufferId, count: usize) -> BufferId {
         self.shared().collect();
         let copied = self.local(|local| {
-            if !local.is_short() || usize::from(id) >= BUFFERS_MAX {
+            if !local.is_short() || id as usize >= BUFFERS_MAX {
                 return None;
             }
             let (there, max) = (local.blocks.len(), self.max());
@@ -191,7 +194,7 @@ impl Pool {
             }
             // SAFETY: it lives as long as the pool, the kernel has written that many bytes, and nobody has them yet.
             let bytes =
-                unsafe { std::slice::from_raw_parts(local.blocks[usize::from(id)].as_ref().bytes, count) };
+                unsafe { std::slice::from_raw_parts(local.blocks[id as usize].as_ref().bytes, count) };
             let own = Own::new(bytes.into());
             local.copied += 1;
             local.free.push(id);
@@ -208,14 +211,14 @@ impl Pool {
     /// What an answer names, of which the first `count` bytes came.
     #[inline]
     pub(crate) fn take(&self, id: BufferId, count: usize) -> Lease {
-        let block = self.local(|local| match usize::from(id) {
+        let block = self.local(|local| match id as usize {
             id if id < BUFFERS_MAX => local.blocks[id],
             id => NonNull::from(Box::leak(local.own.remove(id - BUFFERS_MAX))).cast::<Block>(),
         });
         // SAFETY: nobody else has it: an answer is taken once. All its bytes are initialised.
         unsafe {
             block.as_ref().leases.store(1, Ordering::Relaxed);
-            debug_assert!(count <= self.bytes() || usize::from(id) >= BUFFERS_MAX);
+            debug_assert!(count <= self.bytes() || id as usize >= BUFFERS_MAX);
             Lease::new(block, block.as_ref().bytes, count)
         }
     }

@@ -1,7 +1,7 @@
 //! Whatever is done with leases, in any order: no two have the same bytes, and all come back.
 #![allow(unsafe_code)]
 
-use super::{BUFFERS_MAX, Pool, PoolSize};
+use super::{BUFFERS_MAX, BufferId, Pool, PoolSize};
 use crate::buf::Lease;
 use crate::dice::Dice;
 
@@ -21,7 +21,7 @@ fn received(pool: &Pool, mark: u8, count: usize) -> Lease {
 }
 
 /// As the ring does it: all that is free is offered, and the kernel picks one.
-fn picked(pool: &Pool, offered: &mut Vec<(u16, *mut u8)>, mark: u8, count: usize) -> Option<Lease> {
+fn picked(pool: &Pool, offered: &mut Vec<(BufferId, *mut u8)>, mark: u8, count: usize) -> Option<Lease> {
     pool.offer(|id, bytes| offered.push((id, bytes)));
     // As the kernel: in the order in which they were offered.
     let (id, bytes) = if offered.is_empty() { return None } else { offered.remove(0) };
@@ -102,8 +102,18 @@ fn a_pool_that_is_gone_stays_for_its_leases() {
 fn ids_of_its_own_memory_are_apart_from_the_buffers() {
     let pool = Pool::new(PoolSize { bytes: SIZE, first: 1, max: 1 });
     let id = pool.adopt(Box::new(*b"its own"));
-    assert!(usize::from(id) >= BUFFERS_MAX);
+    assert!(id as usize >= BUFFERS_MAX);
     assert_eq!(pool.take(id, 3), b"its");
     let whole = pool.lease();
     assert_eq!((whole.len(), pool.numbers().out), (SIZE, 1));
+}
+
+/// As many answers may wait as peers like.
+#[test]
+fn more_answers_may_wait_than_the_kernel_has_ids() {
+    let pool = Pool::new(PoolSize { bytes: SIZE, first: 1, max: 1 });
+    let ids: Vec<_> = (0..100_000u32).map(|n| pool.adopt(Box::new(n.to_ne_bytes()))).collect();
+    for (n, id) in ids.into_iter().enumerate() {
+        assert_eq!(*pool.take(id, 4), (n as u32).to_ne_bytes());
+    }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
 
-use crate::buf::Pool;
+use crate::buf::{BufferId, Pool};
 use crate::driver::GROUP;
 
 const PAGE: usize = 4096;
@@ -88,13 +88,14 @@ impl Offered {
         }
     }
 
-    fn add(&mut self, id: u16, bytes: *mut u8, size: u32) {
+    fn add(&mut self, id: BufferId, bytes: *mut u8, size: u32) {
         // SAFETY: within the ring, and the kernel does not look there before the tail says so: there are never more
         // buffers than places.
         let entry = unsafe { self.entries.add(usize::from(self.tail & self.mask)).as_mut() };
         entry.set_addr(bytes as u64);
         entry.set_len(size);
-        entry.set_bid(id);
+        // One of the pool's: below the kernel's limit.
+        entry.set_bid(id as u16);
         self.tail = self.tail.wrapping_add(1);
     }
 

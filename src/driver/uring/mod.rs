@@ -191,7 +191,7 @@ impl Ring {
             }
             None => opcode::Close::new(types::Fd(number)).build(),
         };
-        let entry = entry.user_data(mark(Kind::Close, Token(0)));
+        let entry = entry.user_data(mark(Kind::Close, Token(u64::from(direct::place(number).is_some()))));
         match self.queue(&entry) {
             Ok(()) => self.closing += 1,
             Err(_) => drop(sys::close(number)),
@@ -295,8 +295,9 @@ impl Ring {
     fn drain(&mut self, mut found: impl FnMut(Token, Completion)) {
         let mut ready = Vec::new();
         for entry in self.ring.completion() {
-            let answer = Completion { result: entry.result(), flags: entry.flags() };
+            let mut answer = Completion { result: entry.result(), flags: entry.flags() };
             if answer.flags & BUFFER != 0 {
+                answer = answer.of_the_kernel();
                 self.buffers.as_ref().inspect(|buffers| buffers.pool().picked());
             }
             match entry.user_data() >> KIND_SHIFT {
@@ -417,7 +418,10 @@ impl Ring {
                 }
                 kind if kind == Kind::Close as u64 => {
                     self.closing -= 1;
-                    sys::close(entry.fd);
+                    // A place in the ring's table is no number of the process's: its entry has 0 there.
+                    if token == Token(0) {
+                        sys::close(entry.fd);
+                    }
                 }
                 _ => {}
             }

@@ -135,6 +135,18 @@ impl Engine {
         self.budget.set(BUDGET);
     }
 
+    /// Whether the task may go on. If not, `has_budget` is to be told who asks.
+    #[inline]
+    pub(crate) fn has_budget_left(&self) -> bool {
+        self.budget.get() > 0
+    }
+
+    /// Whether this loop is the port's, and neither has ended.
+    #[inline]
+    pub(crate) fn is_of(&self, port: &Rc<Port>) -> bool {
+        Rc::ptr_eq(&self.port, port) && !port.has_ended()
+    }
+
     /// False when the task has had its share: it is to yield, having been made ready again.
     #[inline]
     pub(crate) fn has_budget(&self, waker: &Waker) -> bool {

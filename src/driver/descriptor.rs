@@ -34,6 +34,7 @@ struct Shared {
     number: i32,
     port: Rc<Port>,
     handles: Cell<u32>,
+    /// Of those that use no direction up; each direction knows whether one is inside.
     operations: Cell<u32>,
     closing: Cell<bool>,
     closed: Cell<bool>,
@@ -131,6 +132,7 @@ impl Descriptor {
         for state in [&self.0.handing_over, &self.0.closing, &self.0.unnamed] {
             state.set(false);
         }
+        self.0.directions().iter().for_each(|direction| direction.set_closing(false));
     }
 
     /// Sets the number to blocking mode, if that is how it came, or if it was made here: so std's own are.
@@ -290,19 +292,29 @@ impl Hold {
         self.0.settle();
     }
 
-    /// An operation is in flight from here to `end`.
+    /// An operation is in flight from here to `end`, if its direction is free and nothing is in its way. One look.
     #[inline]
-    pub(crate) fn begin(&self) {
-        self.0.operations.set(self.0.operations.get() + 1);
+    pub(crate) fn begin_at_once(&self, way: Way) -> bool {
+        self.direction(way).enter_at_once()
+    }
+
+    /// An operation is in flight from here to `end`. Of the way that it uses up it has the turn.
+    #[inline]
+    pub(crate) fn begin(&self, way: Option<Way>) {
+        match way {
+            Some(way) => self.direction(way).go_inside(),
+            None => self.0.operations.set(self.0.operations.get() + 1),
+        }
     }
 
     /// The operation's answer has come: lets the next one begin in its direction, and the descriptor be closed.
     #[inline]
     pub(crate) fn end(&self, way: Option<Way>) {
-        if let Some(way) = way {
-            self.direction(way).leave();
+        match way.map(|way| self.direction(way)) {
+            Some(direction) if direction.leave_at_once() => return,
+            Some(direction) => self.0.end_in(direction),
+            None => self.0.operations.set(self.0.operations.get() - 1),
         }
-        self.0.operations.set(self.0.operations.get() - 1);
         if self.0.closing.get() {
             self.0.settle();
         }
@@ -334,11 +346,22 @@ impl Drop for Departure {
 }
 
 impl Shared {
+    fn directions(&self) -> [&Direction; 2] {
+        [&self.read, &self.write]
+    }
+
+    #[cold]
+    fn end_in(&self, direction: &Direction) {
+        direction.come_out();
+        direction.leave();
+    }
+
     fn start_closing(self: &Rc<Shared>) {
         let has_begun = self.closing.replace(true);
+        self.directions().iter().for_each(|direction| direction.set_closing(true));
         // A connection that was accepted for nobody is nobody's now. Not only when all is gone: a future that is never
         // polled may outlive its listener for long.
-        for direction in [&self.read, &self.write] {
+        for direction in self.directions() {
             if self.handing_over.get() {
                 continue;
             }
@@ -348,21 +371,25 @@ impl Shared {
                 }
             }
         }
-        if has_begun || self.operations.get() == 0 {
+        if has_begun || self.is_unused() {
             return;
         }
-        let mut tokens: Vec<_> =
-            [&self.read, &self.write].into_iter().filter_map(Direction::operation).collect();
         // Operations at an offset, polls: there may be any number, so the slots are searched.
-        if self.operations.get() as usize > tokens.len() {
-            tokens = self.port.in_flight_on(self.number);
-        }
+        let tokens = match self.operations.get() {
+            0 => self.directions().into_iter().filter_map(Direction::operation).collect(),
+            _ => self.port.in_flight_on(self.number),
+        };
         self.port.cancel_to_close(Hold(Rc::clone(self)), tokens);
+    }
+
+    /// No operation is between its beginning and its end.
+    fn is_unused(&self) -> bool {
+        self.operations.get() == 0 && !self.directions().into_iter().any(Direction::is_inside)
     }
 
     /// No entry names the number, and none will: it is closing, so nothing more is submitted.
     fn is_unnamed(&self) -> bool {
-        self.operations.get() == 0 || self.unnamed.get()
+        self.unnamed.get() || self.is_unused()
     }
 
     /// An operation has ended on a descriptor that is being closed.

@@ -44,14 +44,24 @@ pub(crate) struct LeftMessage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
+/// Somebody has the turn, or is called to have it next.
 const BUSY: u8 = 1;
-const LEFTOVER: u8 = 2;
+/// Something was left for the next operation.
+const LEFTOVER: u8 = 1 << 1;
+/// Who has the turn is an operation: the descriptor is not closed meanwhile.
+const INSIDE: u8 = 1 << 2;
+/// Somebody waits for the turn.
+const QUEUE: u8 = 1 << 3;
+/// Nothing begins any more.
+const CLOSING: u8 = 1 << 4;
 
+/// All that an operation has to know before it begins or ends is in one byte, which nearly always is 0 then, or says
+/// that it alone is there.
 #[derive(Default)]
 pub(crate) struct Direction {
     word: Cell<u8>,
-    /// What is in flight, so that closing can cancel it.
-    operation: Cell<Option<Token>>,
+    /// What is in flight, so that closing can cancel it. Means nothing when no operation is inside.
+    operation: Cell<Token>,
     /// What hardly any direction ever needs.
     rare: RefCell<Option<Box<Rare>>>,
 }
@@ -71,11 +81,67 @@ struct Rare {
 }
 
 impl Direction {
+    #[inline]
+    fn has(&self, bits: u8) -> bool {
+        self.word.get() & bits != 0
+    }
+
+    fn set(&self, bits: u8) {
+        self.word.set(self.word.get() | bits);
+    }
+
+    fn clear(&self, bits: u8) {
+        self.word.set(self.word.get() & !bits);
+    }
+
+    /// Takes the turn for an operation, if nobody has it, nothing was left and nothing is closing.
+    #[inline]
+    pub(super) fn enter_at_once(&self) -> bool {
+        let free = self.word.get() == 0;
+        if free {
+            self.word.set(BUSY | INSIDE);
+        }
+        free
+    }
+
+    /// Ends an operation's turn, if nobody waits for that.
+    #[inline]
+    pub(super) fn leave_at_once(&self) -> bool {
+        let alone = self.word.get() == BUSY | INSIDE;
+        if alone {
+            self.word.set(0);
+        }
+        alone
+    }
+
+    /// Who has the turn is an operation.
+    pub(super) fn go_inside(&self) {
+        self.set(INSIDE);
+    }
+
+    /// The operation that had the turn has ended.
+    pub(super) fn come_out(&self) {
+        self.clear(INSIDE);
+    }
+
+    /// Whether an operation has the turn.
+    pub(super) fn is_inside(&self) -> bool {
+        self.has(INSIDE)
+    }
+
+    /// Whether the descriptor is closing.
+    pub(super) fn set_closing(&self, closing: bool) {
+        match closing {
+            true => self.set(CLOSING),
+            false => self.clear(CLOSING),
+        }
+    }
+
     /// Takes the direction, or a place in its queue. True when it is the caller's.
     #[inline]
     pub(crate) fn enter(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
-        if ticket.is_none() && self.word.get() & BUSY == 0 {
-            self.word.set(self.word.get() | BUSY);
+        if ticket.is_none() && !self.has(BUSY) {
+            self.set(BUSY);
             return true;
         }
         self.queue(ticket, waker)
@@ -100,29 +166,27 @@ impl Direction {
             Some((_, before)) => *before = waiter,
             None => rare.queue.push_back((mine, waiter)),
         }
+        self.set(QUEUE);
         false
     }
 
     /// Remembers what is in flight.
     #[inline]
     pub(crate) fn begin(&self, token: Token) {
-        self.operation.set(Some(token));
+        self.operation.set(token);
     }
 
-    /// What is in flight.
+    /// What is in flight; or was, if the operation inside is between two submissions.
     pub(crate) fn operation(&self) -> Option<Token> {
-        self.operation.get()
+        self.is_inside().then_some(self.operation.get())
     }
 
     /// Gives the direction to the next in the queue, or leaves it free.
-    #[inline]
     pub(crate) fn leave(&self) {
-        self.operation.set(None);
-        if self.rare.borrow().is_none() {
-            self.word.set(self.word.get() & !BUSY);
-            return;
+        if self.has(QUEUE) {
+            return self.call_next();
         }
-        self.call_next();
+        self.clear(BUSY);
     }
 
     #[cold]
@@ -131,13 +195,16 @@ impl Direction {
             Some(rare) => {
                 let next = rare.queue.pop_front();
                 rare.called = next.as_ref().map(|(ticket, _)| *ticket);
+                if rare.queue.is_empty() {
+                    self.clear(QUEUE);
+                }
                 next
             }
             None => None,
         };
         match next {
             Some((_, waiter)) => waiter.wake(),
-            None => self.word.set(self.word.get() & !BUSY),
+            None => self.clear(BUSY),
         }
     }
 
@@ -146,7 +213,11 @@ impl Direction {
         let (waiting, called) = match &mut *self.rare.borrow_mut() {
             Some(rare) => {
                 let place = rare.queue.iter().position(|(waiting, _)| *waiting == ticket);
-                (place.and_then(|place| rare.queue.remove(place)), rare.called == Some(ticket))
+                let waiting = place.and_then(|place| rare.queue.remove(place));
+                if rare.queue.is_empty() {
+                    self.clear(QUEUE);
+                }
+                (waiting, rare.called == Some(ticket))
             }
             None => (None, false),
         };
@@ -158,24 +229,24 @@ impl Direction {
 
     /// Whether an operation has it, or is called to have it next.
     pub(crate) fn is_busy(&self) -> bool {
-        self.word.get() & BUSY != 0
+        self.has(BUSY)
     }
 
     /// Whether something was left for the next operation: one load.
     #[inline]
     pub(crate) fn has_leftover(&self) -> bool {
-        self.word.get() & LEFTOVER != 0
+        self.has(LEFTOVER)
     }
 
     /// Leaves something for the next operation, behind what was left before.
     pub(crate) fn leave_behind(&self, leftover: Leftover) {
-        self.word.set(self.word.get() | LEFTOVER);
+        self.set(LEFTOVER);
         self.rare.borrow_mut().get_or_insert_default().leftovers.push_back(leftover);
     }
 
     /// Puts back what was not taken of the first that was left.
     pub(crate) fn put_back(&self, leftover: Leftover) {
-        self.word.set(self.word.get() | LEFTOVER);
+        self.set(LEFTOVER);
         self.rare.borrow_mut().get_or_insert_default().leftovers.push_front(leftover);
     }
 
@@ -186,7 +257,7 @@ impl Direction {
         let rare = rare.get_or_insert_default();
         rare.written += written;
         if let Some(errno) = errno {
-            self.word.set(self.word.get() | LEFTOVER);
+            self.set(LEFTOVER);
             if rare.leftovers.is_empty() {
                 rare.leftovers.push_back(Leftover::Error(errno));
             }
@@ -230,7 +301,7 @@ impl Direction {
         let leftovers = &mut rare.as_mut()?.leftovers;
         let first = leftovers.pop_front();
         if leftovers.is_empty() {
-            self.word.set(self.word.get() & !LEFTOVER);
+            self.clear(LEFTOVER);
         }
         first
     }

@@ -120,7 +120,7 @@ impl Faulty {
         let mut come = Vec::new();
         // Not passed on: this function would be made anew for each driver within.
         let gather: &mut dyn FnMut(Token, Completion) = &mut |token, answer| come.push((token, answer));
-        self.inner.reap(gather);
+        self.inner.reap(&mut { gather });
         for (token, answer) in come {
             self.hold(token, answer);
         }
@@ -135,7 +135,7 @@ impl Faulty {
         }
     }
 
-    pub(crate) fn has_answers(&self) -> bool {
+    pub(crate) fn has_answers(&mut self) -> bool {
         !self.held.is_empty() || self.inner.has_answers()
     }
 

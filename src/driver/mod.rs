@@ -109,6 +109,18 @@ macro_rules! each {
     };
 }
 
+/// Who takes answers: a closure by another name, because a method can be told to be inlined into the loop that calls it.
+pub(crate) trait Taker {
+    fn take(&mut self, token: Token, answer: Completion);
+}
+
+impl<F: FnMut(Token, Completion)> Taker for F {
+    #[inline(always)]
+    fn take(&mut self, token: Token, answer: Completion) {
+        self(token, answer);
+    }
+}
+
 impl Driver {
     pub(crate) fn name(&self) -> &'static str {
         match self {
@@ -139,6 +151,11 @@ impl Driver {
     /// Takes a submission. It does not fail: whatever becomes of it, its completion says so (I3).
     #[inline(always)]
     fn push(&mut self, token: Token, request: &Request, begin: Begin) {
+        // Before the others: the nearest branch instead of a jump through a table.
+        #[cfg(annulus_uring)]
+        if let Driver::Uring(ring) = self {
+            return ring.push(token, request, begin);
+        }
         each!(self, driver => driver.push(token, request, begin), ended: unreachable!("the port refuses before"));
     }
 
@@ -224,13 +241,17 @@ impl Driver {
     }
 
     /// Hands out the completions that have come. No system call.
-    #[inline]
-    fn reap(&mut self, found: impl FnMut(Token, Completion)) {
-        each!(self, driver => driver.reap(found), ended: ());
+    #[inline(always)]
+    fn reap(&mut self, taker: &mut impl Taker) {
+        #[cfg(annulus_uring)]
+        if let Driver::Uring(ring) = self {
+            return ring.reap_into(taker);
+        }
+        each!(self, driver => driver.reap(|token, answer| taker.take(token, answer)), ended: ());
     }
 
     /// Whether `reap` would find something that a wait would not end for.
-    fn has_answers(&self) -> bool {
+    fn has_answers(&mut self) -> bool {
         each!(self, driver => driver.has_answers(), ended: false)
     }
 

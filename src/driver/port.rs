@@ -22,7 +22,7 @@ use super::lent::Lent;
 use super::operation::{Begin, Request, Wait};
 use super::pipes::Pipes;
 use super::slots::{Found, LastLook, Orphan, Retirement, Slots, Token};
-use super::{Counters, Driver};
+use super::{Counters, Driver, Taker};
 use crate::buf::{Pool, PoolSize};
 use crate::clock::Clock;
 use crate::executor::{Inbox, RuntimeId, Waiter};
@@ -54,6 +54,24 @@ pub struct Port {
 struct Pair {
     driver: Driver,
     slots: Slots,
+}
+
+/// Hands an answer to whoever waits for it.
+struct Reaper<'a> {
+    port: &'a Port,
+    slots: &'a mut Slots,
+    later: &'a mut Vec<Later>,
+    pool: Option<&'a Rc<Pool>>,
+}
+
+impl Taker for Reaper<'_> {
+    #[inline(always)]
+    fn take(&mut self, token: Token, answer: Completion) {
+        let answer = if answer.flags & BUFFER != 0 { lending::arrived(self.pool, answer) } else { answer };
+        if let Some(rare) = self.slots.complete(token, answer) {
+            self.later.extend(self.port.sort(rare, answer));
+        }
+    }
 }
 
 enum Later {
@@ -239,14 +257,7 @@ impl Port {
         }
         let Pair { driver, slots } = &mut *self.pair.borrow_mut();
         let mut later = self.later.borrow_mut();
-        let pool = self.pool.get();
-        driver.reap(|token, answer| {
-            let answer = if answer.flags & BUFFER != 0 { lending::arrived(pool, answer) } else { answer };
-            match slots.complete(token, answer) {
-                Found::Task => {}
-                rare => later.extend(self.sort(rare, answer)),
-            }
-        });
+        driver.reap(&mut Reaper { port: self, slots, later: &mut later, pool: self.pool.get() });
         while let Some(token) = slots.next_crowded() {
             driver.cancel(token, slots.fd(token).expect("it is in flight"));
         }
@@ -266,7 +277,6 @@ impl Port {
     #[cold]
     fn sort(&self, found: Found, answer: Completion) -> Option<Later> {
         match found {
-            Found::Task => None,
             Found::Foreign(waker) => Some(Later::Wake(waker)),
             Found::Orphan(orphan) => Some(Later::Retire(orphan, answer)),
             Found::OrphanOfMany(retirement) => Some(Later::RetireMany(retirement)),
@@ -317,7 +327,7 @@ impl Port {
     /// Whether there is nothing to reap, to run, or to hand over.
     #[cfg(feature = "sim")]
     pub(crate) fn is_at_rest(&self) -> bool {
-        let driver = &self.pair.borrow().driver;
+        let driver = &mut self.pair.borrow_mut().driver;
         !driver.has_answers() && driver.queued() == 0 && !self.has_later()
     }
 

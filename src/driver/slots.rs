@@ -28,11 +28,13 @@ pub(crate) use orphan::{Orphan, Retirement, orphan};
 ///
 /// From the top: 4 bits of kind (zero here; drivers mark their own entries), 36 bits of generation, 24 bits
 /// of slot. The generation counts submissions: it comes round after 68 thousand million of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Token(pub(crate) u64);
 
 const INDEX_BITS: u32 = 24;
 const GENERATION_BITS: u32 = 36;
+/// A token's generation.
+const STAMP: u64 = ((1 << GENERATION_BITS) - 1) << INDEX_BITS;
 
 impl Token {
     #[inline]
@@ -122,10 +124,8 @@ const NO_TOKEN: Token = Token(u64::MAX);
 /// The end of the list of free slots.
 const NONE: u32 = u32::MAX;
 
-/// What a completion found.
+/// What a completion found, if not a task, which was then resumed.
 pub(crate) enum Found {
-    /// Its task was resumed.
-    Task,
     /// Somebody else's waker, to be woken when nothing is borrowed.
     Foreign(Waker),
     /// An operation that nobody waits for.
@@ -151,7 +151,8 @@ pub(crate) struct Slots {
     /// put together in pieces stalls the processor (measured: 4 ns of a nop's 104).
     slots: Vec<Slot>,
     free: u32,
-    generation: u64,
+    /// The generation of the last submission, where a token has it.
+    stamp: u64,
     in_flight: usize,
     orphans: usize,
     /// What is to be asked to end, because nobody takes its answers.
@@ -160,20 +161,24 @@ pub(crate) struct Slots {
 
 impl Default for Slots {
     fn default() -> Slots {
-        Slots { slots: Vec::new(), free: NONE, generation: 0, in_flight: 0, orphans: 0, crowded: Vec::new() }
+        Slots { slots: Vec::new(), free: NONE, stamp: 0, in_flight: 0, orphans: 0, crowded: Vec::new() }
     }
 }
 
 impl Slots {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, waiter: Waiter, fd: i32, ends_by_itself: bool, lent: Lent) -> Token {
-        let index = match self.slots.get(self.free as usize) {
-            Some(Slot { state: State::Free { next }, .. }) => std::mem::replace(&mut self.free, *next),
-            _ => self.grow(),
-        };
-        self.generation = (self.generation + 1) & ((1 << GENERATION_BITS) - 1);
-        let token = Token(self.generation << INDEX_BITS | u64::from(index));
+        if self.free as usize >= self.slots.len() {
+            self.grow();
+        }
+        let index = self.free;
         let slot = &mut self.slots[index as usize];
+        let State::Free { next } = slot.state else {
+            unreachable!("it is in the list of those that are free")
+        };
+        self.free = next;
+        self.stamp = self.stamp.wrapping_add(1 << INDEX_BITS) & STAMP;
+        let token = Token(self.stamp | u64::from(index));
         slot.token = token;
         slot.fd = fd;
         slot.ends_by_itself = ends_by_itself;
@@ -185,7 +190,7 @@ impl Slots {
     }
 
     #[cold]
-    fn grow(&mut self) -> u32 {
+    fn grow(&mut self) {
         let index = self.slots.len();
         assert!(index < 1 << INDEX_BITS, "16 million operations in flight: bound the work that is started");
         self.slots.push(Slot {
@@ -196,7 +201,7 @@ impl Slots {
             lent: Lent::default(),
             state: State::Free { next: NONE },
         });
-        index as u32
+        self.free = index as u32;
     }
 
     #[inline]
@@ -264,9 +269,9 @@ impl Slots {
     }
 
     /// A completion has come (I3: only this retires a submission).
-    #[inline]
-    pub(crate) fn complete(&mut self, token: Token, answer: Completion) -> Found {
-        let Some(slot) = self.get(token) else { return Found::Nothing };
+    #[inline(always)]
+    pub(crate) fn complete(&mut self, token: Token, answer: Completion) -> Option<Found> {
+        let Some(slot) = self.get(token) else { return Some(Found::Nothing) };
         let waiter = match &slot.state {
             // SAFETY: the state is written over right below, without dropping what it was: this is the one that is left.
             // Exchanged as a whole it would be copied through memory, in pieces of different sizes.
@@ -277,14 +282,11 @@ impl Slots {
         unsafe { std::ptr::write(&raw mut slot.state, State::Done(answer)) };
         slot.lent.touch();
         self.in_flight -= 1;
-        match waiter.resume_own() {
-            None => Found::Task,
-            Some(waker) => Found::Foreign(waker),
-        }
+        waiter.resume_own().map(Found::Foreign)
     }
 
     #[cold]
-    fn complete_rarely(&mut self, token: Token, answer: Completion) -> Found {
+    fn complete_rarely(&mut self, token: Token, answer: Completion) -> Option<Found> {
         let slot = self.expect(token);
         if answer.has_more() || matches!(slot.state, State::Repeated(_)) {
             return self.complete_one(token, answer);
@@ -295,18 +297,20 @@ impl Slots {
                 self.release(token);
                 self.in_flight -= 1;
                 self.orphans -= 1;
-                Found::Orphan(orphan)
+                Some(Found::Orphan(orphan))
             }
             before => {
                 slot.state = before;
-                Found::Nothing
+                Some(Found::Nothing)
             }
         }
     }
 
     /// One answer of several has come.
-    fn complete_one(&mut self, token: Token, answer: Completion) -> Found {
-        let Some(slot) = self.get(token).filter(|slot| slot.is_in_flight()) else { return Found::Nothing };
+    fn complete_one(&mut self, token: Token, answer: Completion) -> Option<Found> {
+        let Some(slot) = self.get(token).filter(|slot| slot.is_in_flight()) else {
+            return Some(Found::Nothing);
+        };
         slot.lent.touch();
         if slot.releases_later {
             slot.fd = -1;
@@ -323,12 +327,12 @@ impl Slots {
             Owner::Future(waiter) => waiter.take().and_then(Waiter::resume_own),
             Owner::Slot(_) if repeated.has_ended => {
                 self.in_flight -= 1;
-                return self.retire_many(token);
+                return Some(self.retire_many(token));
             }
             Owner::Slot(_) => None,
         };
         self.in_flight -= usize::from(!answer.has_more());
-        foreign.map_or(Found::Task, Found::Foreign)
+        foreign.map(Found::Foreign)
     }
 
     fn retire_many(&mut self, token: Token) -> Found {
@@ -344,10 +348,16 @@ impl Slots {
     }
 
     /// An answer, if one has come; the slot is free after the last.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn answer(&mut self, token: Token) -> Option<Completion> {
-        let State::Done(answer) = self.expect(token).state else { return self.next_answer(token) };
-        self.release(token);
+        let slot = self.slots.get_mut(token.index()).filter(|slot| slot.token == token);
+        let Some(Slot { state: State::Done(answer), .. }) = slot else { return self.next_answer(token) };
+        let answer = *answer;
+        // As `release`, without looking for the slot again.
+        if let Some(slot) = slot {
+            slot.token = NO_TOKEN;
+            slot.set(State::Free { next: std::mem::replace(&mut self.free, token.index() as u32) });
+        }
         Some(answer)
     }
 

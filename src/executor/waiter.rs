@@ -72,7 +72,7 @@ impl Waiter {
     }
 
     /// Resumes a task of this loop; gives a foreign waker back, to be woken when nothing is borrowed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn resume_own(self) -> Option<Waker> {
         match self.into_owner() {
             Ok(task) => {
@@ -106,7 +106,7 @@ impl Drop for Waiter {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn resume(task: TaskRef) {
     let mut task = Some(task);
     with_current(|executor| {

@@ -160,13 +160,29 @@ impl<O: Operation> Submitted<O> {
     /// Where the operation goes out, from `begin` on.
     #[inline]
     pub(super) fn port(&self) -> &Rc<Port> {
-        let own = self.port.as_ref();
-        own.or_else(|| self.operation().descriptor().map(Hold::port))
-            .expect("an operation that began has a port")
+        let descriptors = self.operation().descriptor().map(Hold::port);
+        descriptors.or(self.port.as_ref()).expect("an operation that began has a port")
+    }
+
+    /// The first step, if nothing is in its way, which nearly always is so: the loop that runs is the descriptor's, and the
+    /// direction is free, with nothing left in it.
+    #[inline(always)]
+    fn begin_at_once(&mut self) -> bool {
+        let operation = self.operation();
+        let (Some(hold), Some(way)) = (operation.descriptor(), operation.way()) else { return false };
+        if self.stop != Stop::Not || operation.follows_writes() {
+            return false;
+        }
+        let at_home = engine::with_current(|engine| engine.is_of(hold.port()) && engine.has_budget_left());
+        let begun = at_home == Some(true) && hold.begin_at_once(way);
+        if begun {
+            self.stage = Stage::Entered;
+        }
+        begun
     }
 
     /// The first step, and the next ones while others have the direction.
-    #[inline]
+    #[cold]
     pub(super) fn begin(&mut self, cx: &mut Context<'_>) -> Begun {
         let current = engine::with_current(|engine| (engine.executor.id(), engine.has_budget(cx.waker())));
         if let Some((_, false)) = current {
@@ -194,7 +210,8 @@ impl<O: Operation> Submitted<O> {
         if self.operation().follows_writes() && !hold.is_settled(cx.waker()) {
             return false;
         }
-        if let Some(way) = self.operation().way() {
+        let way = self.operation().way();
+        if let Some(way) = way {
             let mut ticket = match self.stage {
                 Stage::Queued(ticket) => Some(ticket),
                 _ => None,
@@ -205,21 +222,21 @@ impl<O: Operation> Submitted<O> {
                 return false;
             }
         }
-        hold.begin();
+        hold.begin(way);
         true
     }
 
-    /// From Entered on: submits, unless the last answer is at hand, which is then given.
-    #[inline]
-    fn set_out(&mut self, cx: &mut Context<'_>) -> Option<Completion> {
+    /// From Entered on: submits, unless the last answer is at hand.
+    #[cold]
+    fn set_out(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
         loop {
             let Some(answer) = self.answer_at_hand() else {
                 self.submit(Begin::Now, cx.waker());
-                return None;
+                return Poll::Pending;
             };
             engine::with_current(Engine::spend_budget);
             if !self.operation_mut().goes_on(answer) {
-                return Some(answer);
+                return self.conclude_rarely(answer);
             }
         }
     }
@@ -240,8 +257,13 @@ impl<O: Operation> Submitted<O> {
             || self.port().has_ended()
     }
 
-    #[inline]
+    #[inline(never)]
     pub(super) fn submit(&mut self, begin: Begin, waker: &Waker) {
+        self.submit_inline(begin, waker);
+    }
+
+    #[inline(always)]
+    fn submit_inline(&mut self, begin: Begin, waker: &Waker) {
         // Both run user code (a buffer's, a waker's): before the port is borrowed.
         let request = self.operation_mut().request();
         let waiter = Waiter::of(waker);
@@ -261,9 +283,8 @@ impl<O: Operation> Submitted<O> {
     }
 
     /// The answer is the operation's last: the next one may begin.
-    #[inline]
+    #[inline(always)]
     fn conclude(&mut self, answer: Completion) -> Poll<O::Output> {
-        let answer = if answer.result < 0 && self.is_to_stop() { self.stopped(answer) } else { answer };
         let operation = self.finish();
         if let Some(hold) = operation.descriptor() {
             hold.end(operation.way());
@@ -271,9 +292,10 @@ impl<O: Operation> Submitted<O> {
         Poll::Ready(operation.complete(answer))
     }
 
-    /// As `conclude`, where that is rare: so that it is inlined where it is not.
+    /// As `conclude`, where that is rare, or the answer may be an error.
     #[cold]
-    fn conclude_at_hand(&mut self, answer: Completion) -> Poll<O::Output> {
+    fn conclude_rarely(&mut self, answer: Completion) -> Poll<O::Output> {
+        let answer = if answer.result < 0 && self.is_to_stop() { self.stopped(answer) } else { answer };
         self.conclude(answer)
     }
 
@@ -361,33 +383,69 @@ fn assert_at_home(port: &Port, current: Option<RuntimeId>) {
 impl<O: Operation> Future for Submitted<O> {
     type Output = O::Output;
 
+    /// What nearly always is so stands here and is inlined; everything else is in `poll_rarely`.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let this = &mut *self;
-        match this.stage {
-            Stage::Idle | Stage::Queued(_) => match this.begin(cx) {
-                Begun::InTurn => {}
-                Begun::Waiting => return Poll::Pending,
-                Begun::Refused => return this.refuse(),
-            },
+        let stage = this.stage;
+        match stage {
+            Stage::Idle if this.begin_at_once() => {
+                if let Some(answer) = this.operation_mut().answer_at_hand() {
+                    return this.answer_rarely(answer, cx);
+                }
+                this.submit_inline(Begin::Now, cx.waker());
+                Poll::Pending
+            }
             Stage::InFlight(token) => {
                 let Poll::Ready(answer) = this.port().poll(token, cx.waker()) else { return Poll::Pending };
                 // Retired: from here the operation is as it was before it was submitted.
                 this.stage = Stage::Entered;
-                if let Some(begin) = this.begins_again(answer) {
-                    this.submit(begin, cx.waker());
-                    return Poll::Pending;
+                if answer.result < 0 || this.operation_mut().goes_on(answer) {
+                    return this.go_on_rarely(answer, cx);
                 }
-                if !this.operation_mut().goes_on(answer) {
-                    return this.conclude(answer);
-                }
+                this.conclude(answer)
             }
+            _ => this.poll_rarely(cx),
+        }
+    }
+}
+
+impl<O: Operation> Submitted<O> {
+    /// It has to wait for its turn, or there was something in its way.
+    #[cold]
+    fn poll_rarely(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
+        match self.stage {
+            Stage::Idle | Stage::Queued(_) => match self.begin(cx) {
+                Begun::InTurn => self.set_out(cx),
+                Begun::Waiting => Poll::Pending,
+                Begun::Refused => self.refuse(),
+            },
+            Stage::InFlight(_) => unreachable!("it is polled for its answer"),
             Stage::Entered => panic!("an operation was polled after its buffer or its waker had panicked"),
             Stage::Finished => panic!("an operation was polled after it had resolved"),
         }
-        match this.set_out(cx) {
-            None => Poll::Pending,
-            Some(answer) => this.conclude_at_hand(answer),
+    }
+
+    /// An answer that was at hand.
+    #[cold]
+    fn answer_rarely(&mut self, answer: Completion, cx: &mut Context<'_>) -> Poll<O::Output> {
+        engine::with_current(Engine::spend_budget);
+        match self.operation_mut().goes_on(answer) {
+            true => self.set_out(cx),
+            false => self.conclude_rarely(answer),
+        }
+    }
+
+    /// An answer that is an error, or not the last word: of a good one the operation has said so already.
+    #[cold]
+    fn go_on_rarely(&mut self, answer: Completion, cx: &mut Context<'_>) -> Poll<O::Output> {
+        if let Some(begin) = self.begins_again(answer) {
+            self.submit(begin, cx.waker());
+            return Poll::Pending;
+        }
+        match answer.result >= 0 || self.operation_mut().goes_on(answer) {
+            true => self.set_out(cx),
+            false => self.conclude_rarely(answer),
         }
     }
 }

@@ -10,8 +10,8 @@ fn waiter() -> Waiter {
 fn a_completion_that_comes_twice_finds_nothing() {
     let mut slots = Slots::default();
     let token = slots.insert(waiter(), -1, false, Lent::default());
-    assert!(matches!(slots.complete(token, Completion::of(1)), Found::Foreign(_)));
-    assert!(matches!(slots.complete(token, Completion::of(2)), Found::Nothing));
+    assert!(matches!(slots.complete(token, Completion::of(1)), Some(Found::Foreign(_))));
+    assert!(matches!(slots.complete(token, Completion::of(2)), Some(Found::Nothing)));
     assert_eq!(slots.answer(token), Some(Completion::of(1)));
 }
 
@@ -23,7 +23,7 @@ fn a_late_completion_does_not_touch_the_next_user_of_its_slot() {
     assert!(slots.answer(first).is_some());
     let second = slots.insert(waiter(), -1, false, Lent::default());
     assert_eq!(first.index(), second.index(), "the slot is used again");
-    assert!(matches!(slots.complete(first, Completion::of(7)), Found::Nothing));
+    assert!(matches!(slots.complete(first, Completion::of(7)), Some(Found::Nothing)));
     assert_eq!(slots.answer(second), None);
     assert_eq!(slots.in_flight(), 1);
 }
@@ -47,14 +47,14 @@ fn more(result: i32) -> Completion {
 fn several_answers_are_taken_in_their_order_and_the_last_frees_the_slot() {
     let mut slots = Slots::default();
     let token = slots.insert(waiter(), 7, false, Lent::default());
-    assert!(matches!(slots.complete(token, more(1)), Found::Foreign(_)));
+    assert!(matches!(slots.complete(token, more(1)), Some(Found::Foreign(_))));
     assert_eq!(slots.answer(token), Some(more(1)));
     assert_eq!(slots.answer(token), None);
     assert!(slots.set_waiter(token, waiter()).is_none(), "who was woken waits no more");
     assert!(slots.is_in_flight(token));
-    assert!(matches!(slots.complete(token, more(2)), Found::Foreign(_)));
-    assert!(matches!(slots.complete(token, Completion::of(3)), Found::Task));
-    assert!(matches!(slots.complete(token, Completion::of(4)), Found::Nothing), "after the last");
+    assert!(matches!(slots.complete(token, more(2)), Some(Found::Foreign(_))));
+    assert!(matches!(slots.complete(token, Completion::of(3)), None));
+    assert!(matches!(slots.complete(token, Completion::of(4)), Some(Found::Nothing)), "after the last");
     assert_eq!((slots.in_flight(), slots.tokens(None)), (0, Vec::new()));
     assert_eq!(slots.answer(token), Some(more(2)));
     assert_eq!(slots.answer(token), Some(Completion::of(3)));

@@ -11,6 +11,7 @@ mod bell;
 mod buffers;
 mod direct;
 mod fallback;
+mod queues;
 mod setup;
 
 use std::collections::VecDeque;
@@ -19,13 +20,13 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use io_uring::{cqueue, opcode, squeue, types};
 
 use super::completion::{BUFFER, Completion};
 use super::helpers::Helpers;
 use super::operation::{Begin, Request, ability};
 use super::slots::Token;
-use super::{Counters, Refusal, Settings};
+use super::{Counters, Refusal, Settings, Taker};
 use crate::buf::Pool;
 use crate::executor::Inbox;
 use crate::sys::{self, uring::RingName};
@@ -34,6 +35,7 @@ use bell::Bell;
 use buffers::Buffers;
 use direct::Direct;
 use fallback::Waits;
+use queues::Queues;
 
 /// What an entry is for, in the top four bits of its `user_data`. An operation's own is zero: a plain token.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,10 +63,13 @@ fn mark(kind: Kind, token: Token) -> u64 {
 }
 
 pub(crate) struct Ring {
-    ring: IoUring,
+    queues: Queues,
     name: RingName,
     /// By opcode: whether the ring does it.
     known: [bool; 256],
+    /// The same of operations that are submitted without a second look: none, if the ring is broken or has a table of
+    /// descriptors.
+    plain: [bool; 256],
     bell: Bell,
     waits: Waits,
     helpers: Option<Helpers>,
@@ -80,8 +85,6 @@ pub(crate) struct Ring {
     taken: u32,
     /// The error after which the kernel takes nothing any more.
     broken: Option<i32>,
-    /// It is broken, or has a table of descriptors: every submission is to be looked at.
-    is_special: bool,
     counters: Counters,
 }
 
@@ -93,7 +96,8 @@ impl Ring {
         let direct = Direct::register(&ring, &known, settings.direct);
         Ok(Ring {
             name: RingName::register(ring.as_raw_fd()),
-            ring,
+            queues: Queues::of(ring),
+            plain: if direct.is_some() { [false; 256] } else { known },
             known,
             bell,
             waits: Waits::default(),
@@ -105,7 +109,6 @@ impl Ring {
             closing: 0,
             taken: setup::ENTRIES_TRIED,
             broken: None,
-            is_special: direct.is_some(),
             direct,
             counters: Counters::default(),
         })
@@ -117,20 +120,21 @@ impl Ring {
     pub(crate) fn push(&mut self, token: Token, request: &Request, begin: Begin) {
         self.counters.submitted += 1;
         if let Some(ring) = &request.form.entry {
-            if self.known[usize::from(ring.code)] && begin == Begin::Now && !self.is_special {
-                let entry = (ring.entry)(request).user_data(token.0);
-                // SAFETY: as in `queue`.
-                if unsafe { self.ring.submission().push(&entry) }.is_err() {
-                    self.push_slowly(token, entry);
-                }
+            let plain = self.plain[usize::from(ring.code)] && begin == Begin::Now;
+            if plain && !self.queues.is_full() {
+                // SAFETY: as in `queue`. There is room.
+                unsafe { self.queues.push(&(ring.entry)(request).user_data(token.0)) };
                 return;
             }
         }
-        self.push_rarely(token, request, begin);
+        // By value: so it is put together in memory only here.
+        self.push_rarely(token, *request, begin);
     }
 
     #[cold]
-    fn push_rarely(&mut self, token: Token, request: &Request, begin: Begin) {
+    #[inline(never)]
+    fn push_rarely(&mut self, token: Token, request: Request, begin: Begin) {
+        let request = &request;
         if self.direct.is_some() && self.push_direct(token, request, begin) {
             return;
         }
@@ -151,9 +155,10 @@ impl Ring {
 
     /// Offers buffers to the kernel. Where it takes none, what asks for one is done in its other form.
     pub(crate) fn lend(&mut self, pool: &Rc<Pool>) -> bool {
-        let buffers = Buffers::offer(&self.ring, pool);
+        let buffers = Buffers::offer(self.queues.ring(), pool);
         for code in [ability::PICK, ability::PICK_OFTEN] {
             self.known[usize::from(code)] &= buffers.is_offered();
+            self.plain[usize::from(code)] &= buffers.is_offered();
         }
         self.buffers = Some(buffers);
         self.known[usize::from(ability::PICK)]
@@ -206,7 +211,7 @@ impl Ring {
             }
             // SAFETY: what the entry points to is owned by its operation until the completion (I1, I2), or is
             // 'static; the driver's own entries point to nothing.
-            if unsafe { self.ring.submission().push(entry) }.is_ok() {
+            if unsafe { self.queues.push(entry) } {
                 return Ok(());
             }
             self.make_room();
@@ -241,20 +246,17 @@ impl Ring {
     /// Moves what is in the completion queue to `answers`. Runs nobody's code and resumes nobody.
     fn set_aside(&mut self) {
         let mut found = Vec::new();
-        self.drain(|token, answer| found.push((token, answer)));
+        self.drain(&mut |token, answer| found.push((token, answer)));
         self.answers.extend(found);
     }
 
     pub(crate) fn queued(&self) -> usize {
-        // SAFETY: only the length is read, on the ring's own thread, with no other queue handle about.
-        unsafe { self.ring.submission_shared() }.len()
+        self.queues.queued()
     }
 
-    pub(crate) fn has_answers(&self) -> bool {
-        // SAFETY: as above.
-        let queue = unsafe { self.ring.completion_shared() };
+    pub(crate) fn has_answers(&mut self) -> bool {
         !self.answers.is_empty()
-            || !queue.is_empty()
+            || self.queues.has_answers()
             || self.helpers.as_ref().is_some_and(Helpers::has_answers)
     }
 
@@ -272,71 +274,89 @@ impl Ring {
     }
 
     pub(crate) fn reap(&mut self, mut found: impl FnMut(Token, Completion)) {
-        while let Some((token, answer)) = self.answers.pop_front() {
-            self.counters.completed += 1;
-            found(token, answer);
-        }
-        let mut completed = 0;
-        self.drain(|token, answer| {
-            completed += 1;
-            found(token, answer);
-        });
-        if let Some(helpers) = &self.helpers {
-            for (token, answer) in helpers.take() {
-                completed += 1;
-                found(token, Completion::of(answer));
-            }
-        }
-        self.counters.completed += completed;
+        self.reap_into(&mut found);
     }
 
-    /// Takes everything out of the completion queue. The head is published when the queue handle is dropped,
-    /// before any enter: otherwise the kernel thinks the queue full and returns at once for nothing.
-    fn drain(&mut self, mut found: impl FnMut(Token, Completion)) {
-        let mut ready = Vec::new();
-        for entry in self.ring.completion() {
+    #[inline(always)]
+    pub(crate) fn reap_into(&mut self, taker: &mut impl Taker) {
+        if !self.answers.is_empty() {
+            self.hand_out(taker);
+        }
+        self.counters.completed += self.drain(taker);
+        if let Some(helpers) = &self.helpers {
+            self.answers
+                .extend(helpers.take().into_iter().map(|(token, answer)| (token, Completion::of(answer))));
+        }
+        if !self.answers.is_empty() {
+            self.hand_out(taker);
+        }
+    }
+
+    /// Hands out what was set aside.
+    #[cold]
+    fn hand_out(&mut self, taker: &mut impl Taker) {
+        self.counters.completed += self.answers.len() as u64;
+        self.answers.drain(..).for_each(|(token, answer)| taker.take(token, answer));
+    }
+
+    /// Takes everything out of the completion queue; what bears a mark and is an operation's answer is set aside. How many
+    /// answers were taken.
+    #[inline(always)]
+    fn drain(&mut self, taker: &mut impl Taker) -> u64 {
+        let mut marked = Vec::new();
+        let mut taken = 0;
+        let Ring { queues, buffers, .. } = self;
+        queues.drain(|entry| {
             let mut answer = Completion { result: entry.result(), flags: entry.flags() };
             if answer.flags & BUFFER != 0 {
                 answer = answer.of_the_kernel();
-                self.buffers.as_ref().inspect(|buffers| buffers.pool().picked());
+                buffers.as_ref().inspect(|buffers| buffers.pool().picked());
             }
             match entry.user_data() >> KIND_SHIFT {
-                kind if kind == Kind::Operation as u64 => found(Token(entry.user_data()), answer),
-                kind if kind == Kind::Wait as u64 => {
-                    ready.push((Token(entry.user_data() & !(0xf << KIND_SHIFT)), answer));
+                kind if kind == Kind::Operation as u64 => {
+                    taken += 1;
+                    taker.take(Token(entry.user_data()), answer);
                 }
-                kind if kind == Kind::Close as u64 => self.closing -= 1,
-                kind if kind == Kind::Install as u64 => {
-                    self.direct.iter_mut().for_each(|direct| direct.answered(answer.result));
-                }
-                kind if kind == Kind::Accept as u64 => {
-                    let result = match answer.result {
-                        place if place >= 0 => direct::number(place),
-                        error => {
-                            self.direct.iter_mut().for_each(|direct| direct.give_back());
-                            error
-                        }
-                    };
-                    found(Token(entry.user_data() & !(0xf << KIND_SHIFT)), Completion { result, ..answer });
-                }
-                kind if kind == Kind::Bell as u64 => {
-                    self.bell.rang(answer.result, cqueue::more(answer.flags));
-                }
-                _ => {}
+                _ => marked.push((entry.user_data(), answer)),
+            }
+        });
+        for (data, answer) in marked {
+            if let Some(answer) = self.sort(data, answer) {
+                self.answers.push_back(answer);
             }
         }
-        for (token, answer) in ready {
-            if let Some(answer) = self.after_wait(token, answer) {
-                found(token, answer);
+        taken
+    }
+
+    /// What an answer says to an entry that bears a mark. Some that are an operation's answer as well.
+    #[cold]
+    fn sort(&mut self, data: u64, answer: Completion) -> Option<(Token, Completion)> {
+        let token = Token(data & !(0xf << KIND_SHIFT));
+        match data >> KIND_SHIFT {
+            kind if kind == Kind::Wait as u64 => return Some((token, self.after_wait(token, answer)?)),
+            kind if kind == Kind::Close as u64 => self.closing -= 1,
+            kind if kind == Kind::Install as u64 => {
+                self.direct.iter_mut().for_each(|direct| direct.answered(answer.result));
             }
+            kind if kind == Kind::Accept as u64 => {
+                let result = match answer.result {
+                    place if place >= 0 => direct::number(place),
+                    error => {
+                        self.direct.iter_mut().for_each(|direct| direct.give_back());
+                        error
+                    }
+                };
+                return Some((token, Completion { result, ..answer }));
+            }
+            kind if kind == Kind::Bell as u64 => self.bell.rang(answer.result, cqueue::more(answer.flags)),
+            _ => {}
         }
+        None
     }
 
     pub(crate) fn flush(&mut self, due: bool) -> io::Result<()> {
         let queued = self.queued();
-        let queue = self.ring.submission();
-        let (held_back, overflowed) = (queue.taskrun(), queue.cq_overflow());
-        drop(queue);
+        let (held_back, overflowed) = (self.queues.holds_back(), self.queues.has_overflowed());
         self.counters.overflows += u64::from(overflowed);
         if held_back || overflowed || (due && queued > 0) {
             self.enter(0, held_back || overflowed, None)
@@ -352,7 +372,7 @@ impl Ring {
                 self.bell.armed();
             }
         }
-        self.counters.overflows += u64::from(self.ring.submission().cq_overflow());
+        self.counters.overflows += u64::from(self.queues.has_overflowed());
         self.enter(1, true, limit)
     }
 
@@ -395,7 +415,10 @@ impl Ring {
         if let Some(errno) = super::faults::refuses_enter() {
             return -errno;
         }
-        self.name.enter(self.queued() as u32, wait_for, get_events, limit)
+        self.queues.exchange();
+        let answer = self.name.enter(self.queued() as u32, wait_for, get_events, limit);
+        self.queues.exchange();
+        answer
     }
 
     /// The kernel takes nothing any more. What it has not taken is answered with the reason, and so gets its buffer
@@ -403,9 +426,9 @@ impl Ring {
     #[cold]
     fn give_up(&mut self, errno: i32) {
         self.broken = Some(errno);
-        self.is_special = true;
-        let entries = self.ring.params().sq_entries();
-        let untaken = sys::uring::untaken(self.ring.as_raw_fd(), entries, self.taken, self.queued());
+        self.plain = [false; 256];
+        let entries = self.queues.ring().params().sq_entries();
+        let untaken = sys::uring::untaken(self.queues.ring().as_raw_fd(), entries, self.taken, self.queued());
         for entry in untaken {
             let token = Token(entry.user_data & !(0xf << KIND_SHIFT));
             match entry.user_data >> KIND_SHIFT {
@@ -432,8 +455,8 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         if let Some(buffers) = self.buffers.take() {
-            buffers.withdraw(&self.ring);
+            buffers.withdraw(self.queues.ring());
         }
-        self.name.unregister(self.ring.as_raw_fd());
+        self.name.unregister(self.queues.ring().as_raw_fd());
     }
 }

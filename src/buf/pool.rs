@@ -173,11 +173,17 @@ impl Pool {
 
     // The answers' side.
 
+    /// Whether less than a quarter is left.
+    #[inline]
+    pub(crate) fn is_short(&self) -> bool {
+        self.local(|local| local.is_short())
+    }
+
     /// An answer names a buffer, in which there are so many bytes. Which one it is to name instead, where the pool is
     /// short of buffers.
     #[inline]
     pub(crate) fn arrived(&self, id: BufferId, count: usize) -> BufferId {
-        if self.local(|local| local.is_short()) { self.make_room(id, count) } else { id }
+        if self.is_short() { self.make_room(id, count) } else { id }
     }
 
     #[cold]

@@ -21,7 +21,7 @@ use super::fork;
 use super::lent::Lent;
 use super::operation::{Begin, Request, Wait};
 use super::pipes::Pipes;
-use super::slots::{Found, LastLook, Orphan, Retirement, Slots, Token};
+use super::slots::{Found, LastLook, Next, Orphan, Retirement, Slots, Token};
 use super::{Counters, Driver, Taker};
 use crate::buf::{Pool, PoolSize};
 use crate::clock::Clock;
@@ -67,7 +67,10 @@ struct Reaper<'a> {
 impl Taker for Reaper<'_> {
     #[inline(always)]
     fn take(&mut self, token: Token, answer: Completion) {
-        let answer = if answer.flags & BUFFER != 0 { lending::arrived(self.pool, answer) } else { answer };
+        let answer = match answer.flags & BUFFER {
+            0 => answer,
+            _ => lending::arrived(self.pool, answer),
+        };
         if let Some(rare) = self.slots.complete(token, answer) {
             self.later.extend(self.port.sort(rare, answer));
         }
@@ -158,6 +161,17 @@ impl Port {
         match answer {
             Some(answer) => Poll::Ready(answer),
             None => self.poll_unanswered(token, waker),
+        }
+    }
+
+    /// As `poll`, of what is answered several times.
+    #[inline(always)]
+    pub(crate) fn poll_next(&self, token: Token, waker: &Waker) -> Poll<Completion> {
+        let found = self.pair.borrow_mut().slots.next(token, waker);
+        match found {
+            Next::Answer(answer) => Poll::Ready(answer),
+            Next::Wait if !self.has_ended() => Poll::Pending,
+            Next::Wait | Next::Ask => self.poll_unanswered(token, waker),
         }
     }
 

@@ -63,9 +63,31 @@ struct Repeated {
 }
 
 enum Owner {
-    /// Whom to wake, if they asked since they were last woken.
-    Future(Option<Waiter>),
+    Future(Asker),
     Slot(Box<dyn Orphan>),
+}
+
+/// Who takes the answers.
+#[derive(Default)]
+struct Asker {
+    /// A task of ours stays here while it takes one after the other; somebody else's waker goes when it is woken.
+    waiter: Option<Waiter>,
+    /// They asked, and have not been woken since.
+    waits: bool,
+}
+
+impl Asker {
+    /// Resumes a task of ours; gives a foreign waker back.
+    #[inline]
+    fn resume(&mut self) -> Option<Waker> {
+        if !std::mem::take(&mut self.waits) {
+            return None;
+        }
+        match &self.waiter {
+            Some(waiter) if waiter.resume_again() => None,
+            _ => self.waiter.take().and_then(Waiter::resume_own),
+        }
+    }
 }
 
 /// How many answers of one submission wait to be taken before it is asked to end: the kernel's own patience with one
@@ -84,6 +106,16 @@ struct Slot {
     state: State,
 }
 
+impl Repeated {
+    /// Nobody takes its answers.
+    #[cold]
+    fn hold_back(&mut self, token: Token, crowded: &mut Vec<Token>) {
+        if !std::mem::replace(&mut self.is_held_back, true) {
+            crowded.push(token);
+        }
+    }
+}
+
 impl Slot {
     #[inline]
     fn is_in_flight(&self) -> bool {
@@ -95,20 +127,28 @@ impl Slot {
     }
 
     /// From its first answer of several on.
+    #[inline]
     fn repeated(&mut self) -> &mut Repeated {
         if !matches!(self.state, State::Repeated(_)) {
+            self.begin_repeating();
+        }
+        match &mut self.state {
+            State::Repeated(repeated) => repeated,
+            _ => unreachable!("just made one"),
+        }
+    }
+
+    #[cold]
+    fn begin_repeating(&mut self) {
+        {
             let owner = match std::mem::replace(&mut self.state, State::Free { next: NONE }) {
-                State::Waiting(waiter) => Owner::Future(Some(waiter)),
+                State::Waiting(waiter) => Owner::Future(Asker { waiter: Some(waiter), waits: true }),
                 State::Orphaned(orphan) => Owner::Slot(orphan),
                 _ => unreachable!("only what is in flight is answered"),
             };
             let answers = VecDeque::new();
             let repeated = Repeated { answers, has_ended: false, is_held_back: false, owner };
             self.state = State::Repeated(Box::new(repeated));
-        }
-        match &mut self.state {
-            State::Repeated(repeated) => repeated,
-            _ => unreachable!("just made one"),
         }
     }
 
@@ -134,6 +174,15 @@ pub(crate) enum Found {
     OrphanOfMany(Box<Retirement>),
     /// Nothing: it came late, or twice.
     Nothing,
+}
+
+/// What a future finds that asks for one answer of several.
+pub(crate) enum Next {
+    Answer(Completion),
+    /// There is none, and who asks is who waits.
+    Wait,
+    /// There is none, and it is not known who waits.
+    Ask,
 }
 
 /// What a future that is dropped finds.
@@ -276,6 +325,7 @@ impl Slots {
             // SAFETY: the state is written over right below, without dropping what it was: this is the one that is left.
             // Exchanged as a whole it would be copied through memory, in pieces of different sizes.
             State::Waiting(waiter) if !answer.has_more() => unsafe { std::ptr::read(waiter) },
+            State::Repeated(_) if answer.has_more() => return self.complete_one(token, answer),
             _ => return self.complete_rarely(token, answer),
         };
         // SAFETY: ours, and what was there owns nothing any more.
@@ -307,10 +357,11 @@ impl Slots {
     }
 
     /// One answer of several has come.
+    #[inline(always)]
     fn complete_one(&mut self, token: Token, answer: Completion) -> Option<Found> {
-        let Some(slot) = self.get(token).filter(|slot| slot.is_in_flight()) else {
-            return Some(Found::Nothing);
-        };
+        let slot =
+            self.slots.get_mut(token.index()).filter(|slot| slot.token == token && slot.is_in_flight());
+        let Some(slot) = slot else { return Some(Found::Nothing) };
         slot.lent.touch();
         if slot.releases_later {
             slot.fd = -1;
@@ -318,13 +369,11 @@ impl Slots {
         let repeated = slot.repeated();
         repeated.answers.push_back(answer);
         repeated.has_ended = !answer.has_more();
-        let crowded = answer.has_more() && repeated.answers.len() >= ANSWERS_MAX;
-        if crowded && !std::mem::replace(&mut repeated.is_held_back, crowded) {
-            self.crowded.push(token);
+        if repeated.answers.len() >= ANSWERS_MAX && !repeated.has_ended {
+            repeated.hold_back(token, &mut self.crowded);
         }
-        let repeated = self.expect(token).repeated();
         let foreign = match &mut repeated.owner {
-            Owner::Future(waiter) => waiter.take().and_then(Waiter::resume_own),
+            Owner::Future(asker) => asker.resume(),
             Owner::Slot(_) if repeated.has_ended => {
                 self.in_flight -= 1;
                 return Some(self.retire_many(token));
@@ -335,6 +384,7 @@ impl Slots {
         foreign.map(Found::Foreign)
     }
 
+    #[cold]
     fn retire_many(&mut self, token: Token) -> Found {
         let slot = self.expect(token);
         let State::Repeated(repeated) = std::mem::replace(&mut slot.state, State::Free { next: NONE }) else {
@@ -367,10 +417,38 @@ impl Slots {
         let State::Repeated(repeated) = &mut slot.state else { return None };
         let answer = repeated.answers.pop_front()?;
         if !answer.has_more() {
-            drop(std::mem::replace(&mut slot.state, State::Free { next: NONE }));
-            self.release(token);
+            self.release_repeated(token);
         }
         Some(answer)
+    }
+
+    #[cold]
+    fn release_repeated(&mut self, token: Token) {
+        drop(std::mem::replace(&mut self.expect(token).state, State::Free { next: NONE }));
+        self.release(token);
+    }
+
+    /// The next of several answers; or that `waker` waits for it, which needs no more saying when it did before.
+    #[inline]
+    pub(crate) fn next(&mut self, token: Token, waker: &Waker) -> Next {
+        let State::Repeated(repeated) = &mut self.expect(token).state else {
+            return self.answer(token).map_or(Next::Ask, Next::Answer);
+        };
+        match repeated.answers.pop_front() {
+            Some(answer) => {
+                if !answer.has_more() {
+                    self.release_repeated(token);
+                }
+                Next::Answer(answer)
+            }
+            None => match &mut repeated.owner {
+                Owner::Future(Asker { waiter: Some(waiter), waits }) if waiter.is_task_of(waker) => {
+                    *waits = true;
+                    Next::Wait
+                }
+                _ => Next::Ask,
+            },
+        }
     }
 
     /// Whether waking the slot's waiter is waking `waker`.
@@ -379,7 +457,7 @@ impl Slots {
         match slot.map(|slot| &slot.state) {
             Some(State::Waiting(waiter)) => waiter.is(waker),
             Some(State::Repeated(repeated)) => {
-                matches!(&repeated.owner, Owner::Future(Some(waiter)) if waiter.is(waker))
+                matches!(&repeated.owner, Owner::Future(Asker { waiter: Some(waiter), waits: true }) if waiter.is(waker))
             }
             _ => false,
         }
@@ -391,7 +469,9 @@ impl Slots {
         match state {
             State::Waiting(before) => Some(std::mem::replace(before, waiter)),
             State::Repeated(repeated) => match &mut repeated.owner {
-                Owner::Future(before) => before.replace(waiter),
+                Owner::Future(asker) => {
+                    std::mem::replace(asker, Asker { waiter: Some(waiter), waits: true }).waiter
+                }
                 Owner::Slot(_) => Some(waiter),
             },
             _ => Some(waiter),
@@ -417,10 +497,10 @@ impl Slots {
         self.orphans += 1;
         let slot = self.expect(token);
         if let State::Repeated(repeated) = &mut slot.state {
-            let Owner::Future(waiter) = std::mem::replace(&mut repeated.owner, Owner::Slot(orphan)) else {
+            let Owner::Future(asker) = std::mem::replace(&mut repeated.owner, Owner::Slot(orphan)) else {
                 unreachable!("a future is dropped once")
             };
-            return LastLook::Orphaned(waiter);
+            return LastLook::Orphaned(asker.waiter);
         }
         let State::Waiting(waiter) = std::mem::replace(&mut slot.state, State::Orphaned(orphan)) else {
             unreachable!("a future is dropped once")

@@ -62,6 +62,24 @@ impl Waiter {
             }
     }
 
+    /// Whether it is a task of this loop, and `waker` is that task's.
+    #[inline]
+    pub(crate) fn is_task_of(&self, waker: &Waker) -> bool {
+        self.is_own() && self.data == waker.data() && waker::is_a_task(waker)
+    }
+
+    /// Resumes a task of this loop, and goes on being its waiter. False of anybody else's waker, of which nothing is
+    /// touched.
+    #[inline]
+    pub(crate) fn resume_again(&self) -> bool {
+        if !self.is_own() {
+            return false;
+        }
+        // SAFETY: made by `task`, of which we own a reference, which stays ours; a waiter does not leave its thread.
+        resume(unsafe { TaskRef::share(NonNull::new_unchecked(self.data.cast_mut().cast::<Header>())) });
+        true
+    }
+
     /// Resumes whoever waits. Runs user code if that is a foreign waker (I5: not while anything is borrowed); a
     /// panic of theirs is theirs: the panic hook has told it, and the loop goes on.
     #[inline]

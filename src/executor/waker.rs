@@ -22,7 +22,7 @@ pub(super) fn raw(task: TaskPointer) -> RawWaker {
 /// The task behind a waker, if it is one of the loop that runs now.
 #[inline]
 pub(super) fn own_task(waker: &Waker) -> Option<TaskRef> {
-    if !std::ptr::eq(waker.vtable(), &VTABLE) {
+    if !is_a_task(waker) {
         return None;
     }
     let task = pointer(waker.data());
@@ -37,6 +37,12 @@ pub(super) fn own_task(waker: &Waker) -> Option<TaskRef> {
         unsafe { (!is_complete(task)).then(|| TaskRef::share(task)) }
     })
     .flatten()
+}
+
+/// Whether a waker is of a task, of whichever loop.
+#[inline]
+pub(super) fn is_a_task(waker: &Waker) -> bool {
+    std::ptr::eq(waker.vtable(), &VTABLE)
 }
 
 /// Whether a waker is of a task of the loop that runs now.

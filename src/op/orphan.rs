@@ -143,19 +143,26 @@ pub(super) fn leave_lease(hold: &Hold, answer: Completion) {
 }
 
 /// What an answer has brought, as a lease. An empty one is the end.
+#[inline]
 pub(super) fn leased(hold: &Hold, answer: Completion) -> io::Result<Lease> {
     let pool = hold.port().pool();
     let count = answer.checked()? as usize;
-    let id = answer.buffer().unwrap_or_else(|| pool.adopt(Box::default()));
+    let id = match answer.buffer() {
+        Some(id) => id,
+        None => pool.adopt(Box::default()),
+    };
     Ok(pool.take(id, count))
 }
 
 /// What was left, as the answer of a receive that gives a lease.
+#[inline]
 pub(super) fn take_lease(hold: &Hold) -> Option<Completion> {
+    if hold.direction(Way::Read).has_leftover() { take_left_lease(hold) } else { None }
+}
+
+#[cold]
+fn take_left_lease(hold: &Hold) -> Option<Completion> {
     let direction = hold.direction(Way::Read);
-    if !direction.has_leftover() {
-        return None;
-    }
     let mut found: Box<[u8]> = Box::default();
     let limit = hold.port().pool().bytes();
     let answer = take(direction, |bytes| {

@@ -35,28 +35,34 @@ impl RecvLease {
 impl Operation for RecvLease {
     type Output = io::Result<Lease>;
 
+    #[inline]
     fn form() -> &'static Form {
         FORM
     }
 
     /// As much as a buffer holds.
+    #[inline]
     fn request(&mut self) -> Request {
         let length = self.hold.port().pool().bytes() as u32;
         Request { length, ..Request::on(FORM, &self.hold) }
     }
 
+    #[inline]
     fn descriptor(&self) -> Option<&Hold> {
         Some(&self.hold)
     }
 
+    #[inline]
     fn way(&self) -> Option<Way> {
         Some(Way::Read)
     }
 
+    #[inline]
     fn answer_at_hand(&mut self) -> Option<Completion> {
         orphan::take_lease(&self.hold)
     }
 
+    #[inline]
     fn complete(self, answer: Completion) -> io::Result<Lease> {
         orphan::leased(&self.hold, answer)
     }

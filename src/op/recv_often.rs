@@ -35,24 +35,29 @@ impl RecvOften {
 impl Operation for RecvOften {
     type Output = Option<io::Result<Lease>>;
 
+    #[inline]
     fn form() -> &'static Form {
         FORM
     }
 
+    #[inline]
     fn request(&mut self) -> Request {
         // The pool is offered before the first request. The ring takes the buffers' own size for the length.
         let length = self.hold.port().pool().bytes() as u32;
         Request { length, ..Request::on(FORM, &self.hold) }
     }
 
+    #[inline]
     fn descriptor(&self) -> Option<&Hold> {
         Some(&self.hold)
     }
 
+    #[inline]
     fn way(&self) -> Option<Way> {
         Some(Way::Read)
     }
 
+    #[inline]
     fn answer_at_hand(&mut self) -> Option<Completion> {
         orphan::take_lease(&self.hold)
     }
@@ -73,6 +78,7 @@ impl Operation for RecvOften {
 impl Repeat for RecvOften {
     type Item = io::Result<Lease>;
 
+    #[inline]
     fn one(&mut self, answer: Completion) -> Option<io::Result<Lease>> {
         let lease = orphan::leased(&self.hold, answer);
         if matches!(&lease, Ok(lease) if lease.is_empty()) { None } else { Some(lease) }

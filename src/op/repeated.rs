@@ -22,6 +22,7 @@ pub trait Repeat: Operation {
 
 impl<O: Repeat> Submitted<O> {
     /// The next item. It keeps its turn in the direction until it ends or is dropped.
+    #[inline]
     pub(crate) fn poll_next_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<O::Item>> {
         loop {
             let answer = match self.stage {
@@ -45,7 +46,7 @@ impl<O: Repeat> Submitted<O> {
                     if !engine::with_current(|engine| engine.has_budget(cx.waker())).unwrap_or(true) {
                         return Poll::Pending;
                     }
-                    let answer = ready!(self.port().poll(token, cx.waker()));
+                    let answer = ready!(self.port().poll_next(token, cx.waker()));
                     if !answer.has_more() {
                         self.stage = Stage::Entered;
                     }
@@ -62,6 +63,7 @@ impl<O: Repeat> Submitted<O> {
         }
     }
 
+    #[inline]
     fn sort(&mut self, answer: Completion, cx: &mut Context<'_>) -> Sorted<O::Item> {
         let is_last = matches!(self.stage, Stage::Entered);
         let has_failed = answer.result < 0;
@@ -86,6 +88,7 @@ impl<O: Repeat> Submitted<O> {
     }
 
     /// Its last answer: the direction is the next one's.
+    #[cold]
     fn conclude_items(&mut self, answer: Completion) -> Sorted<O::Item> {
         let mut operation = self.finish();
         if let Some(hold) = operation.descriptor() {

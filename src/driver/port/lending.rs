@@ -8,7 +8,16 @@ use crate::driver::Completion;
 
 impl Port {
     /// What leases are of.
+    #[inline]
     pub(crate) fn pool(&self) -> &Rc<Pool> {
+        match self.pool.get() {
+            Some(pool) => pool,
+            None => self.make_pool(),
+        }
+    }
+
+    #[cold]
+    fn make_pool(&self) -> &Rc<Pool> {
         self.pool.get_or_init(|| {
             let pool = Rc::new(Pool::new(self.pool_size));
             if !self.has_ended() {
@@ -31,8 +40,16 @@ impl Port {
 }
 
 /// Looks at the buffer of an answer. One that brought nothing brings no buffer, either (pitfall 9).
-#[inline(never)]
+#[inline(always)]
 pub(super) fn arrived(pool: Option<&Rc<Pool>>, answer: Completion) -> Completion {
+    match pool {
+        Some(pool) if answer.result > 0 && !pool.is_short() => answer,
+        _ => arrived_rarely(pool, answer),
+    }
+}
+
+#[cold]
+fn arrived_rarely(pool: Option<&Rc<Pool>>, answer: Completion) -> Completion {
     let (Some(id), Some(pool)) = (answer.buffer(), pool) else { return answer };
     match answer.result {
         count if count > 0 => answer.with_buffer(Some(pool.arrived(id, count as usize))),

@@ -6,7 +6,7 @@
 //! while it is clear nothing is attempted. What can only block goes to helper threads.
 #![allow(unsafe_code)]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ pub(crate) struct Readiness {
     /// Absent only while its events are gone through.
     events: Option<Events>,
     mode: PollMode,
-    watched: HashMap<i32, Watched>,
+    /// By number: the system gives the lowest that is free, so few places are empty.
+    watched: Vec<Option<Watched>>,
     generation: usize,
     /// How many operations wait for a descriptor.
     waiting: usize,
@@ -67,7 +68,7 @@ impl Readiness {
             mode: if poller.supports_edge() { PollMode::Edge } else { PollMode::Oneshot },
             poller,
             events: Some(Events::new()),
-            watched: HashMap::new(),
+            watched: Vec::new(),
             generation: 0,
             waiting: 0,
             answers: VecDeque::new(),
@@ -101,8 +102,18 @@ impl Readiness {
         self.helpers.get_or_insert_with(|| Helpers::new(inbox, threads_max)).submit(token, request);
     }
 
+    #[inline]
+    fn watched(&self, number: i32) -> Option<&Watched> {
+        self.watched.get(number as usize)?.as_ref()
+    }
+
+    #[inline]
+    fn watched_mut(&mut self, number: i32) -> Option<&mut Watched> {
+        self.watched.get_mut(number as usize)?.as_mut()
+    }
+
     fn knows_not_ready(&self, request: &Request) -> bool {
-        let Some(watched) = self.watched.get(&request.fd) else { return false };
+        let Some(watched) = self.watched(request.fd) else { return false };
         match request.form.wait {
             Wait::Readable => !watched.readable,
             Wait::Writable => !watched.writable,
@@ -143,7 +154,7 @@ impl Readiness {
     }
 
     fn register(&mut self, number: i32) -> io::Result<&mut Watched> {
-        if !self.watched.contains_key(&number) {
+        if self.watched(number).is_none() {
             self.generation += 1;
             // 32 bits of generation, 31 of number: never the poller's own key, usize::MAX.
             let key = (self.generation & 0xffff_ffff) << 31 | number as usize;
@@ -153,13 +164,17 @@ impl Readiness {
             // Nearly always one operation waits: by itself the queue would make room for four, 256 bytes a connection.
             let waiting = VecDeque::with_capacity(1);
             let watched = Watched { key, readable: true, writable: true, waiting };
-            self.watched.insert(number, watched);
+            let place = number as usize;
+            if place >= self.watched.len() {
+                self.watched.resize_with(place + 1, || None);
+            }
+            self.watched[place] = Some(watched);
         }
-        Ok(self.watched.get_mut(&number).expect("just looked up"))
+        Ok(self.watched_mut(number).expect("just looked up"))
     }
 
     fn rearm(&mut self, number: i32) {
-        if let Some(watched) = self.watched.get(&number) {
+        if let Some(watched) = self.watched(number) {
             let awaits = |wait| {
                 watched.waiting.iter().any(|(_, request)| [wait, Wait::Asked].contains(&request.form.wait))
             };
@@ -180,7 +195,7 @@ impl Readiness {
     }
 
     fn stop_waiting(&mut self, token: Token, fd: i32) -> bool {
-        let Some(watched) = self.watched.get_mut(&fd) else { return false };
+        let Some(watched) = self.watched_mut(fd) else { return false };
         let place = watched.waiting.iter().position(|(waiting, _)| *waiting == token);
         let found = place.and_then(|place| watched.waiting.remove(place)).is_some();
         self.waiting -= usize::from(found);
@@ -194,7 +209,7 @@ impl Readiness {
 
     /// Nothing waits for the number any more, and it is about to be closed: the next file of that number is another.
     pub(crate) fn forget(&mut self, number: i32) {
-        if self.watched.remove(&number).is_some() {
+        if self.watched.get_mut(number as usize).and_then(Option::take).is_some() {
             // SAFETY: still open; its closing comes after this.
             let descriptor = unsafe { sys::borrow(number) };
             let _ = self.poller.delete(descriptor);
@@ -254,7 +269,7 @@ impl Readiness {
 
     /// Attempts what waits for a descriptor, in the order in which it came.
     fn ready(&mut self, number: i32, event: Event) {
-        let Some(watched) = self.watched.get_mut(&number).filter(|watched| watched.key == event.key) else {
+        let Some(watched) = self.watched_mut(number).filter(|watched| watched.key == event.key) else {
             return;
         };
         watched.readable |= event.readable;
@@ -271,7 +286,7 @@ impl Readiness {
     }
 
     fn next_waiting(&mut self, number: i32) -> Option<(Token, Request)> {
-        let waiting = self.watched.get_mut(&number)?.waiting.pop_front()?;
+        let waiting = self.watched_mut(number)?.waiting.pop_front()?;
         self.waiting -= 1;
         Some(waiting)
     }

@@ -27,6 +27,7 @@ pub(crate) struct Engine {
     /// The wheel counts nanoseconds from here.
     epoch: Instant,
     budget: Cell<u32>,
+    batch: Cell<usize>,
     dice: RefCell<Dice>,
     /// The executor's count of polls when the driver last had its turn.
     polls_at_flush: Cell<u64>,
@@ -95,6 +96,7 @@ impl Engine {
             epoch: clock.now(),
             clock,
             budget: Cell::new(BUDGET),
+            batch: Cell::new(0),
             dice: RefCell::new(Dice::new(seed)),
             polls_at_flush: Cell::new(0),
             turns: Cell::new(0),
@@ -139,6 +141,24 @@ impl Engine {
     #[inline]
     pub(crate) fn has_budget_left(&self) -> bool {
         self.budget.get() > 0
+    }
+
+    /// The port, for an operation of no descriptor. None if the task is to yield, or all has ended.
+    #[inline]
+    pub(crate) fn port_of_a_task(&self) -> Option<Rc<Port>> {
+        (self.has_budget_left() && !self.port.has_ended()).then(|| Rc::clone(&self.port))
+    }
+
+    /// Whether the loop has one task to poll and no more, so that nothing is gained by gathering what it asks for.
+    #[inline]
+    pub(crate) fn is_light(&self) -> bool {
+        self.batch.get() == 1
+    }
+
+    /// So many tasks are polled before the driver has its turn.
+    #[inline]
+    pub(crate) fn begin_batch(&self, tasks: usize) {
+        self.batch.set(tasks);
     }
 
     /// Whether this loop is the port's, and neither has ended.

@@ -387,6 +387,10 @@ mod under_a_policy {
         with_driver(&format!("under_a_policy::{test}"), None, then)
     }
 
+    async fn zeros() -> annulus::fs::File {
+        annulus::fs::File::open("/dev/zero").await.unwrap()
+    }
+
     fn refusal() -> String {
         let error = Builder::new().driver(Driver::Uring).build().unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{error:?}");
@@ -574,12 +578,13 @@ mod under_a_policy {
                     // The kernel has this one, and never gives it back.
                     annulus::time::sleep(Duration::from_millis(1)).await;
                     handle.replace(Some(waits));
-                    let file = annulus::fs::File::open("/dev/zero").await.unwrap();
-                    let closed = annulus::fs::File::open("/dev/zero").await.unwrap();
+                    // At the cursor: those at an offset would be read at once, past the ring.
+                    let (file, another) = (zeros().await, zeros().await);
+                    let closed = zeros().await;
                     let other = pair().await;
                     refuse(&[ENTER], errno);
                     // Those it never sees: held outside of the loop, by a task, by nobody; and a close.
-                    let mut read = file.read_at(Guarded::new(4096), 0);
+                    let mut read = file.read(Guarded::new(4096));
                     assert!(poll_once(&mut read).is_pending());
                     let mut receive = other.1.read(Guarded::new(4096));
                     assert!(poll_once(&mut receive).is_pending());
@@ -587,9 +592,9 @@ mod under_a_policy {
                     let kept = std::rc::Rc::clone(&dropped);
                     drop(spawn(async move {
                         let _kept = kept;
-                        file.read_at(Guarded::new(4096), 0).await
+                        another.read(Guarded::new(4096)).await
                     }));
-                    let mut orphan = closed.read_at(Guarded::new(4096), 0);
+                    let mut orphan = closed.read(Guarded::new(4096));
                     assert!(poll_once(&mut orphan).is_pending());
                     drop(orphan);
                     drop(closed);

@@ -14,6 +14,7 @@ use std::task::{Poll, Waker};
 
 use socket2::SockAddr;
 
+use super::attempts::Attempts;
 use super::direction::{Direction, Leftover};
 use super::operation::Operation;
 use super::policy::Policy;
@@ -51,6 +52,7 @@ struct Shared {
     /// Who is at the other end, where that came with the connection.
     peer: OnceCell<Box<SockAddr>>,
     zero_copy: Policy,
+    attempts: Attempts,
     /// Who waits until nothing is in flight any more.
     closer: Cell<Option<Waiter>>,
 }
@@ -80,6 +82,7 @@ impl Descriptor {
             unsettled: Cell::new(0),
             peer: OnceCell::new(),
             zero_copy: Policy::default(),
+            attempts: Attempts::default(),
             closer: Cell::new(None),
         }))
     }
@@ -279,7 +282,7 @@ impl Hold {
     /// Whether all dropped writes are settled: one load. If not, `waker` is woken when they are.
     #[inline]
     pub(crate) fn is_settled(&self, waker: &Waker) -> bool {
-        let settled = self.0.unsettled.get() == 0;
+        let settled = self.has_settled();
         if !settled {
             self.0.write.follow(waker);
         }
@@ -292,10 +295,36 @@ impl Hold {
         self.0.settle();
     }
 
-    /// An operation is in flight from here to `end`, if its direction is free and nothing is in its way. One look.
+    /// An operation is in flight from here to `end`, if nothing is in its way: its direction is free, nothing was left in
+    /// it, nothing is closing.
     #[inline]
-    pub(crate) fn begin_at_once(&self, way: Way) -> bool {
-        self.direction(way).enter_at_once()
+    pub(crate) fn begin_at_once(&self, way: Option<Way>) -> bool {
+        match way {
+            Some(way) => self.direction(way).enter_at_once(),
+            None if self.0.closing.get() => false,
+            None => {
+                self.0.operations.set(self.0.operations.get() + 1);
+                true
+            }
+        }
+    }
+
+    /// Whether an operation that has begun is the only one that uses no direction up.
+    #[inline]
+    pub(crate) fn is_alone(&self) -> bool {
+        self.0.operations.get() <= 1
+    }
+
+    /// Whether trying at once pays.
+    #[inline]
+    pub(crate) fn attempts(&self) -> &Attempts {
+        &self.0.attempts
+    }
+
+    /// Whether all dropped writes are settled: one load.
+    #[inline]
+    pub(crate) fn has_settled(&self) -> bool {
+        self.0.unsettled.get() == 0
     }
 
     /// An operation is in flight from here to `end`. Of the way that it uses up it has the turn.

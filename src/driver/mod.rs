@@ -10,6 +10,7 @@
 //! [`Port`] is what the floors above see: the driver, the slots of what is in flight, and what happens to
 //! descriptors and operations that nobody wants any more.
 
+mod attempts;
 mod choice;
 mod completion;
 mod control;
@@ -51,7 +52,7 @@ pub(crate) use number::NameOption;
 pub(crate) use number::NumberOption;
 #[cfg(target_os = "linux")]
 pub(crate) use number::ShortName;
-pub(crate) use operation::{Begin, Form, Lends, Operation, Request, Wait, ability, form};
+pub(crate) use operation::{Begin, Form, Lends, Operation, Refused, Request, Wait, ability, form};
 pub use packets::Interface;
 pub(crate) use packets::{Device, Multicast, PacketOption};
 pub(crate) use pipes::Passage;
@@ -135,6 +136,16 @@ impl Driver {
             #[cfg(annulus_faults)]
             Driver::Faulty(faulty) => faulty.inner().name(),
             Driver::Ended { .. } => "ended",
+        }
+    }
+
+    /// Whether calls may be tried past it before they are submitted: where a submission costs more than a call, and where
+    /// nobody counts on seeing all of them.
+    pub(crate) fn may_attempt(&self) -> bool {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(_) => true,
+            _ => false,
         }
     }
 

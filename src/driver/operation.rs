@@ -6,6 +6,8 @@
 //! Drivers know no concrete operation.
 #![allow(unsafe_code)]
 
+mod form;
+
 #[cfg(feature = "sim")]
 use std::ffi::CStr;
 
@@ -14,6 +16,8 @@ use super::descriptor::{Hold, Way};
 #[cfg(feature = "sim")]
 use super::sim::Kernel;
 use crate::buf::Pool;
+
+pub(crate) use form::form;
 
 /// Everything that the kernel may touch on behalf of one submission, and what to make of the answer.
 ///
@@ -67,6 +71,11 @@ pub trait Operation: 'static {
     /// Whether it begins only when the dropped writes of its file are settled.
     fn follows_writes(&self) -> bool {
         self.writes_file()
+    }
+
+    /// Whether it may be tried by a call of its own first, and leaves nothing changed if what that brought is not taken.
+    fn may_be_tried(&self) -> bool {
+        false
     }
 
     /// Takes an answer that nobody waits for any more. What it brings closes or frees itself when dropped,
@@ -221,10 +230,22 @@ impl Request {
     /// As `attempt`.
     pub(crate) unsafe fn attempt_at_once(&self) -> Option<i32> {
         // SAFETY: passed on to the caller.
-        let answer = unsafe { (self.form.attempt_at_once?)(self) };
-        // Also where the file system cannot say, a helper finds out.
-        let unknown = [-libc::EAGAIN, -libc::EINTR, -libc::EOPNOTSUPP, -libc::ENOSYS, -libc::EINVAL];
-        (!unknown.contains(&answer)).then_some(answer)
+        unsafe { self.try_at_once() }.ok()
+    }
+
+    /// The same, told why it was not done.
+    ///
+    /// # Safety
+    /// As `attempt`.
+    pub(crate) unsafe fn try_at_once(&self) -> Result<i32, Refused> {
+        let Some(attempt) = self.form.attempt_at_once else { return Err(Refused::ForGood) };
+        // SAFETY: passed on to the caller.
+        match -unsafe { attempt(self) } {
+            libc::EAGAIN | libc::EINTR => Err(Refused::ForNow),
+            // Where the file system cannot say, somebody who may wait finds out.
+            libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL => Err(Refused::ForGood),
+            answer => Ok(-answer),
+        }
     }
 
     /// Has a simulated system do it.
@@ -279,6 +300,15 @@ pub(crate) mod ability {
     pub(crate) const ACCEPT_OFTEN: u8 = 242;
 }
 
+/// Why a call that must not wait was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It would have had to wait.
+    ForNow,
+    /// There is no such call here, or not for this file.
+    ForGood,
+}
+
 /// When a submission is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begin {
@@ -286,165 +316,4 @@ pub(crate) enum Begin {
     Now,
     /// When its descriptor is ready: the kernel has just said that it is not.
     WhenReady,
-}
-
-/// Writes a [`Form`]: the operation's name, where it waits, its ring entry, its one system call, and the same call of
-/// a simulated system.
-///
-/// `entry` is `|request| opcode::...`, with the names of `io_uring::{opcode, types}` at hand, or `none`.
-/// `attempt` and `simulated` run while the operation is in flight: it owns what the request points to, and the
-/// descriptor is open.
-macro_rules! form {
-    (name: $name:literal, wait: $wait:ident, entry: none, $($calls:tt)*) => {
-        $crate::driver::operation::form!(@written $name, $wait, None, $($calls)*)
-    };
-    (
-        name: $name:literal, wait: $wait:ident, code: $code:ident,
-        entry: |$a:ident| $entry:expr, flags: $flags:ident, $($calls:tt)*
-    ) => {
-        $crate::driver::operation::form!(
-            @written $name, $wait,
-            {
-                use io_uring::{opcode, types};
-                fn entry($a: &$crate::driver::Request) -> io_uring::squeue::Entry {
-                    $entry.build().flags(io_uring::squeue::Flags::$flags)
-                }
-                Some($crate::driver::operation::RingForm { code: opcode::$code::CODE, entry })
-            },
-            $($calls)*
-        )
-    };
-    (name: $name:literal, wait: $wait:ident, code: $code:ident, entry: |$a:ident| $entry:expr, $($calls:tt)*) => {
-        $crate::driver::operation::form!(
-            @written $name, $wait,
-            {
-                #[allow(unused_imports)]
-                use io_uring::{opcode, types};
-                #[inline]
-                fn entry($a: &$crate::driver::Request) -> io_uring::squeue::Entry {
-                    $entry.build()
-                }
-                Some($crate::driver::operation::RingForm { code: opcode::$code::CODE, entry })
-            },
-            $($calls)*
-        )
-    };
-    (
-        @written $name:literal, $wait:ident, $ring:expr,
-        attempt: |$b:ident| $attempt:expr,
-        simulated: |$c:ident, $kernel:ident| $simulated:expr $(,)?
-    ) => {
-        $crate::driver::operation::Form::written(
-            $name,
-            $crate::driver::Wait::$wait,
-            #[cfg(annulus_uring)]
-            $ring,
-            {
-                /// # Safety
-                /// `Request::attempt`'s.
-                #[allow(unsafe_code)]
-                unsafe fn attempt($b: &$crate::driver::Request) -> i32 {
-                    $attempt
-                }
-                attempt
-            },
-            #[cfg(feature = "sim")]
-            {
-                /// # Safety
-                /// `Request::attempt`'s.
-                #[allow(unsafe_code)]
-                unsafe fn simulated($c: &$crate::driver::Request, $kernel: &mut $crate::driver::Kernel<'_>) -> i32 {
-                    $simulated
-                }
-                simulated
-            },
-        )
-    };
-}
-pub(crate) use form;
-
-impl Form {
-    /// The ring's code for it, if it has a ring form.
-    pub(crate) fn code(&self) -> Option<u8> {
-        #[cfg(annulus_uring)]
-        return self.entry.as_ref().map(|ring| ring.code);
-        #[cfg(not(annulus_uring))]
-        None
-    }
-
-    /// For the macro above.
-    pub(crate) const fn written(
-        name: &'static str,
-        wait: Wait,
-        #[cfg(annulus_uring)] entry: Option<RingForm>,
-        attempt: unsafe fn(&Request) -> i32,
-        #[cfg(feature = "sim")] simulated: unsafe fn(&Request, &mut Kernel<'_>) -> i32,
-    ) -> Form {
-        Form {
-            name,
-            wait,
-            lends: Lends::Nothing,
-            picks: false,
-            repeats: false,
-            releases_later: false,
-            #[cfg(annulus_uring)]
-            entry,
-            accepts: false,
-            attempt,
-            attempt_at_once: None,
-            #[cfg(feature = "sim")]
-            simulated,
-        }
-    }
-
-    /// Of an operation that may be done without a helper, if nothing has to be waited for.
-    pub(crate) const fn trying_at_once(mut self, attempt: unsafe fn(&Request) -> i32) -> Form {
-        self.attempt_at_once = Some(attempt);
-        self
-    }
-
-    /// The same operation on what has readiness, so that it needs no helper.
-    pub(crate) const fn waiting(mut self, wait: Wait) -> Form {
-        self.wait = wait;
-        self.attempt_at_once = None;
-        self
-    }
-
-    /// Of an operation that accepts.
-    pub(crate) const fn accepting(mut self) -> Form {
-        self.accepts = true;
-        self
-    }
-
-    /// Of an operation that is answered into a buffer of the pool. `code` says of it whether the ring can do that.
-    pub(crate) const fn picking(mut self, code: u8) -> Form {
-        self.picks = true;
-        self.known_by(code)
-    }
-
-    /// Of an operation that may be answered several times. `code` says of it whether the ring can do that.
-    pub(crate) const fn repeating(mut self, code: u8) -> Form {
-        self.repeats = true;
-        self.known_by(code)
-    }
-
-    #[cfg_attr(not(annulus_uring), allow(unused_mut, unused_variables, reason = "only a ring knows codes"))]
-    const fn known_by(mut self, code: u8) -> Form {
-        #[cfg(annulus_uring)]
-        if let Some(ring) = &mut self.entry {
-            ring.code = code;
-        }
-        self
-    }
-
-    pub(crate) const fn releasing_later(mut self) -> Form {
-        self.releases_later = true;
-        self
-    }
-
-    /// Of an operation that lends memory.
-    pub(crate) const fn lending(mut self, lends: Lends) -> Form {
-        self.lends = lends;
-        self
-    }
 }

@@ -5,6 +5,7 @@
 //! only a completion retires it; I5, nothing is borrowed while somebody else's code runs; I6, what the kernel
 //! may still touch is never freed.
 
+mod end;
 mod lending;
 mod numbers;
 
@@ -24,7 +25,6 @@ use super::pipes::Pipes;
 use super::slots::{Found, LastLook, Next, Orphan, Retirement, Slots, Token};
 use super::{Counters, Driver, Taker};
 use crate::buf::{Pool, PoolSize};
-use crate::clock::Clock;
 use crate::executor::{Inbox, RuntimeId, Waiter};
 
 /// Held by its runtime, by the futures in flight and by descriptors, so it may outlive the first.
@@ -37,6 +37,8 @@ pub struct Port {
     pool_size: PoolSize,
     kernel_picks: Cell<bool>,
     accepts_directly: bool,
+    /// Calls may be made past the driver: its numbers are the system's.
+    may_attempt: bool,
     /// Other people's code that completions ask for, run when nothing is borrowed.
     later: RefCell<Vec<Later>>,
     /// Descriptors that are being closed, and what the kernel has not answered on each.
@@ -99,6 +101,7 @@ impl Port {
             pool_size,
             kernel_picks: Cell::new(false),
             accepts_directly: driver.accepts_directly(),
+            may_attempt: driver.may_attempt(),
             pair: RefCell::new(Pair { driver, slots: Slots::default() }),
             later: RefCell::default(),
             closing: RefCell::default(),
@@ -136,6 +139,12 @@ impl Port {
     }
 
     // What futures do.
+
+    /// Whether a call may be tried past the driver before it is submitted.
+    #[inline]
+    pub(crate) fn may_attempt(&self) -> bool {
+        self.may_attempt
+    }
 
     /// Sends an operation out, of which this is the request. Its future goes on owning it.
     #[inline(always)]
@@ -378,43 +387,6 @@ impl Port {
 
     fn refuse_in_child(&self) -> io::Result<()> {
         if self.is_forked() { Err(io::Error::from_raw_os_error(libc::EOWNERDEAD)) } else { Ok(()) }
-    }
-
-    // The end.
-
-    /// Cancels everything and reaps until nothing is in flight, for at most `limit`; then frees the driver. What
-    /// is not answered by then is leaked, with its buffers, its descriptors and the driver: closing a ring is no
-    /// barrier, the kernel may write afterwards (I6). Says how many operations were leaked.
-    pub(crate) fn end(self: &Rc<Port>, limit: Duration, clock: &Clock) -> usize {
-        let deadline = clock.now() + limit;
-        self.pair.borrow_mut().driver.begin_end();
-        self.close_pipes();
-        self.cancel_all();
-        let left = loop {
-            self.reap();
-            self.run_later();
-            let left = self.in_flight() + self.pair.borrow().driver.closing();
-            if left == 0 && !self.has_later() {
-                break 0;
-            }
-            let remaining = deadline.saturating_duration_since(clock.now());
-            if remaining.is_zero() || self.wait(Some(remaining), || false).is_err() {
-                break left;
-            }
-        };
-        self.ended.set(true);
-        let driver = {
-            let driver = &mut self.pair.borrow_mut().driver;
-            let ended = driver.ended();
-            std::mem::replace(driver, ended)
-        };
-        if left == 0 {
-            drop(driver);
-        } else {
-            std::mem::forget(driver);
-            std::mem::forget(std::mem::take(&mut *self.later.borrow_mut()));
-        }
-        left
     }
 
     // Numbers.

@@ -74,6 +74,12 @@ impl<B: IoBufMut> Operation for Read<B> {
         (self.offset == CURSOR).then_some(Way::Read)
     }
 
+    /// At the cursor nobody would know where a part of it left that.
+    #[inline]
+    fn may_be_tried(&self) -> bool {
+        self.offset != CURSOR
+    }
+
     fn answer_at_hand(&mut self) -> Option<Completion> {
         if self.offset != CURSOR {
             return orphan::empty(self.rest.to_fill());

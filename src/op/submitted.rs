@@ -9,6 +9,8 @@
 //! Entered lasts no longer than a poll, unless a buffer or a waker panics in it.
 #![allow(unsafe_code)]
 
+mod rare;
+
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -16,9 +18,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::{CancelWhen, Cancellable, Stop};
-use crate::driver::{Begin, Completion, Departure, Hold, Operation, Port, Ticket, Token, Wait, orphan};
+use crate::driver::{Begin, Completion, Hold, Operation, Port, Refused, Ticket, Token};
 use crate::engine::{self, Engine};
-use crate::executor::{RuntimeId, Waiter};
+use crate::executor::Waiter;
 
 /// An operation on its way: resolves from its own completion.
 ///
@@ -168,77 +170,51 @@ impl<O: Operation> Submitted<O> {
     /// direction is free, with nothing left in it.
     #[inline(always)]
     fn begin_at_once(&mut self) -> bool {
-        let operation = self.operation();
-        let (Some(hold), Some(way)) = (operation.descriptor(), operation.way()) else { return false };
-        if self.stop != Stop::Not || operation.follows_writes() {
+        if self.stop != Stop::Not {
             return false;
         }
-        let at_home = engine::with_current(|engine| engine.is_of(hold.port()) && engine.has_budget_left());
-        let begun = at_home == Some(true) && hold.begin_at_once(way);
+        let operation = self.operation();
+        let begun = match operation.descriptor() {
+            Some(hold) => {
+                engine::with_current(|engine| engine.is_of(hold.port()) && engine.has_budget_left())
+                    == Some(true)
+                    && (!operation.follows_writes() || hold.has_settled())
+                    && hold.begin_at_once(operation.way())
+            }
+            None => {
+                self.port = engine::with_current(Engine::port_of_a_task).flatten();
+                self.port.is_some()
+            }
+        };
         if begun {
             self.stage = Stage::Entered;
         }
         begun
     }
 
-    /// The first step, and the next ones while others have the direction.
-    #[cold]
-    pub(super) fn begin(&mut self, cx: &mut Context<'_>) -> Begun {
-        let current = engine::with_current(|engine| (engine.executor.id(), engine.has_budget(cx.waker())));
-        if let Some((_, false)) = current {
-            return Begun::Waiting;
+    /// The answer of a system call made at once, where that is cheaper than a trip through the driver: the loop has
+    /// nothing else to do, nor has the file, and the last such call was answered.
+    #[inline(always)]
+    fn attempt(&mut self) -> Option<Completion> {
+        let operation = self.operation();
+        let hold = operation.descriptor().filter(|_| operation.may_be_tried())?;
+        let pays = hold.is_alone()
+            && hold.attempts().pays(hold.number())
+            && engine::with_current(Engine::is_light) == Some(true);
+        if !pays || !hold.port().may_attempt() {
+            return None;
         }
-        if self.operation().descriptor().is_none() {
-            self.port = Some(engine::current_port());
+        let request = self.operation_mut().request();
+        // SAFETY: the operation has begun, so the descriptor is open, and it is not submitted: the memory is its own.
+        let answer = unsafe { request.try_at_once() };
+        // Less than was asked for may be all that is in memory, though there is more in the file.
+        let answered = answer.ok().filter(|count| *count as u32 == request.length);
+        let attempts = self.operation().descriptor()?.attempts();
+        match answer {
+            Err(Refused::ForGood) => attempts.give_up(),
+            _ => attempts.note(answered.is_some()),
         }
-        if self.stop != Stop::Not || self.port().has_ended() {
-            return Begun::Refused;
-        }
-        assert_at_home(self.port(), current.map(|(id, _)| id));
-        if !self.enter(cx) {
-            return Begun::Waiting;
-        }
-        self.stage = Stage::Entered;
-        Begun::InTurn
-    }
-
-    /// Takes the operation's turn, if it has to wait for one, and counts on the descriptor. False if it is not yet its
-    /// turn.
-    #[inline]
-    fn enter(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(hold) = self.operation().descriptor() else { return true };
-        if self.operation().follows_writes() && !hold.is_settled(cx.waker()) {
-            return false;
-        }
-        let way = self.operation().way();
-        if let Some(way) = way {
-            let mut ticket = match self.stage {
-                Stage::Queued(ticket) => Some(ticket),
-                _ => None,
-            };
-            let entered = hold.direction(way).enter(&mut ticket, cx.waker());
-            if !entered {
-                self.stage = ticket.map_or(Stage::Idle, Stage::Queued);
-                return false;
-            }
-        }
-        hold.begin(way);
-        true
-    }
-
-    /// From Entered on: submits, unless the last answer is at hand.
-    #[cold]
-    fn set_out(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
-        loop {
-            let Some(answer) = self.answer_at_hand() else {
-                self.submit(Begin::Now, cx.waker());
-                return Poll::Pending;
-            };
-            engine::with_current(Engine::spend_budget);
-            if !self.operation_mut().goes_on(answer) {
-                return self.conclude_rarely(answer);
-            }
-        }
+        answered.map(Completion::of)
     }
 
     /// What needs no trip to the driver.
@@ -274,14 +250,6 @@ impl<O: Operation> Submitted<O> {
         self.stage = Stage::InFlight(token);
     }
 
-    /// It was asked to stop before it had its turn, or there are no turns any more.
-    #[cold]
-    fn refuse(&mut self) -> Poll<O::Output> {
-        self.leave_queue();
-        let answer = self.stopped(Completion::cancelled());
-        Poll::Ready(self.finish().complete(answer))
-    }
-
     /// The answer is the operation's last: the next one may begin.
     #[inline(always)]
     fn conclude(&mut self, answer: Completion) -> Poll<O::Output> {
@@ -291,93 +259,6 @@ impl<O: Operation> Submitted<O> {
         }
         Poll::Ready(operation.complete(answer))
     }
-
-    /// As `conclude`, where that is rare, or the answer may be an error.
-    #[cold]
-    fn conclude_rarely(&mut self, answer: Completion) -> Poll<O::Output> {
-        let answer = if answer.result < 0 && self.is_to_stop() { self.stopped(answer) } else { answer };
-        self.conclude(answer)
-    }
-
-    /// What an answer says that came after the request to stop: whatever the kernel calls it that it did so.
-    #[cold]
-    pub(super) fn stopped(&self, answer: Completion) -> Completion {
-        match -answer.result {
-            libc::ECANCELED | libc::EAGAIN | libc::EINTR if self.stop == Stop::TimedOut => {
-                Completion::of(-libc::ETIMEDOUT)
-            }
-            libc::EAGAIN | libc::EINTR => Completion::cancelled(),
-            _ => answer,
-        }
-    }
-
-    /// Whether it is to be submitted again: because the kernel said that the descriptor is not ready, which it does for one
-    /// that is non-blocking in a way that its own waiting does not cover; or that there was no buffer to pick, while all
-    /// were named by answers that have been seen meanwhile.
-    #[inline]
-    fn begins_again(&self, answer: Completion) -> Option<Begin> {
-        let begin = match -answer.result {
-            libc::EAGAIN if matches!(self.operation().wait(), Wait::Readable | Wait::Writable) => {
-                Begin::WhenReady
-            }
-            libc::ENOBUFS if O::form().picks => Begin::Now,
-            _ => return None,
-        };
-        (!self.is_to_stop()).then_some(begin)
-    }
-
-    /// It is dropped before it has resolved.
-    #[cold]
-    fn let_go(&mut self) {
-        match self.stage {
-            Stage::InFlight(token) => {
-                let port = Rc::clone(self.port());
-                self.unsettle();
-                self.stage = Stage::Finished;
-                let operation = std::mem::replace(&mut self.operation, MaybeUninit::uninit());
-                // SAFETY: it was present, and from now on the stage says that it is not.
-                port.abandon(token, unsafe { orphan(operation) });
-            }
-            Stage::Entered => {
-                // Somebody's code has panicked between two submissions. What was gathered before is kept.
-                self.unsettle();
-                let operation = self.finish();
-                let _departure = Departure::of(&operation);
-                operation.salvage(Completion::cancelled());
-            }
-            Stage::Idle | Stage::Queued(_) => {
-                self.leave_queue();
-                drop(self.finish());
-            }
-            Stage::Finished => {}
-        }
-    }
-
-    /// A write to a file whose outcome is open: those that follow wait for it.
-    fn unsettle(&self) {
-        if self.operation().writes_file() {
-            self.operation().descriptor().inspect(|hold| hold.unsettle());
-        }
-    }
-
-    /// Gives a place in the queue of a busy direction back.
-    pub(super) fn leave_queue(&mut self) {
-        let Stage::Queued(ticket) = self.stage else { return };
-        if let (Some(hold), Some(way)) = (self.operation().descriptor(), self.operation().way()) {
-            hold.direction(way).give_up(ticket);
-        }
-        self.stage = Stage::Idle;
-    }
-}
-
-/// Sockets and files are used on the loop that opened them.
-#[inline]
-fn assert_at_home(port: &Port, current: Option<RuntimeId>) {
-    assert!(
-        current == Some(port.runtime()),
-        "an operation was polled {}: sockets and files belong to the loop that opened them",
-        if current.is_some() { "under another loop than its descriptor's" } else { "outside of its loop" }
-    );
 }
 
 impl<O: Operation> Future for Submitted<O> {
@@ -393,6 +274,13 @@ impl<O: Operation> Future for Submitted<O> {
                 if let Some(answer) = this.operation_mut().answer_at_hand() {
                     return this.answer_rarely(answer, cx);
                 }
+                if let Some(answer) = this.attempt() {
+                    engine::with_current(Engine::spend_budget);
+                    if answer.result < 0 || this.operation_mut().goes_on(answer) {
+                        return this.go_on_rarely(answer, cx);
+                    }
+                    return this.conclude(answer);
+                }
                 this.submit_inline(Begin::Now, cx.waker());
                 Poll::Pending
             }
@@ -406,46 +294,6 @@ impl<O: Operation> Future for Submitted<O> {
                 this.conclude(answer)
             }
             _ => this.poll_rarely(cx),
-        }
-    }
-}
-
-impl<O: Operation> Submitted<O> {
-    /// It has to wait for its turn, or there was something in its way.
-    #[cold]
-    fn poll_rarely(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
-        match self.stage {
-            Stage::Idle | Stage::Queued(_) => match self.begin(cx) {
-                Begun::InTurn => self.set_out(cx),
-                Begun::Waiting => Poll::Pending,
-                Begun::Refused => self.refuse(),
-            },
-            Stage::InFlight(_) => unreachable!("it is polled for its answer"),
-            Stage::Entered => panic!("an operation was polled after its buffer or its waker had panicked"),
-            Stage::Finished => panic!("an operation was polled after it had resolved"),
-        }
-    }
-
-    /// An answer that was at hand.
-    #[cold]
-    fn answer_rarely(&mut self, answer: Completion, cx: &mut Context<'_>) -> Poll<O::Output> {
-        engine::with_current(Engine::spend_budget);
-        match self.operation_mut().goes_on(answer) {
-            true => self.set_out(cx),
-            false => self.conclude_rarely(answer),
-        }
-    }
-
-    /// An answer that is an error, or not the last word: of a good one the operation has said so already.
-    #[cold]
-    fn go_on_rarely(&mut self, answer: Completion, cx: &mut Context<'_>) -> Poll<O::Output> {
-        if let Some(begin) = self.begins_again(answer) {
-            self.submit(begin, cx.waker());
-            return Poll::Pending;
-        }
-        match answer.result >= 0 || self.operation_mut().goes_on(answer) {
-            true => self.set_out(cx),
-            false => self.conclude_rarely(answer),
         }
     }
 }

@@ -68,6 +68,11 @@ impl<T: Transfer> Operation for Whole<T> {
     }
 
     #[inline]
+    fn may_be_tried(&self) -> bool {
+        self.transfer.may_be_tried()
+    }
+
+    #[inline]
     fn answer_at_hand(&mut self) -> Option<Completion> {
         self.transfer.answer_at_hand()
     }

@@ -52,6 +52,7 @@ pub(super) fn turn(engine: &Engine, finished: impl Fn() -> bool) -> io::Result<(
 fn run_batch(engine: &Engine) -> bool {
     let mut begun = None;
     let batch = engine.executor.ready();
+    engine.begin_batch(batch);
     let mut polled = 0;
     while polled < batch {
         polled += 1;

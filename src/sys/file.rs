@@ -47,6 +47,18 @@ pub(crate) unsafe fn read_at_once(_: RawFd, _: *mut u8, _: usize, _: u64) -> i32
     -libc::EAGAIN
 }
 
+/// Whether a file is read and written past the page cache. O_DIRECT, open(2)
+pub(crate) fn is_direct(fd: RawFd) -> bool {
+    #[cfg(target_os = "linux")]
+    // SAFETY: no memory is passed.
+    return unsafe { libc::fcntl(fd, libc::F_GETFL) } & libc::O_DIRECT != 0;
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = fd;
+        false
+    }
+}
+
 /// pwrite(2), or write(2) at the cursor.
 ///
 /// # Safety

@@ -1,5 +1,6 @@
 //! What a slot goes through, answer by answer.
 
+use super::repeated::ANSWERS_MAX;
 use super::*;
 
 fn waiter() -> Waiter {

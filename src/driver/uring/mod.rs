@@ -12,6 +12,7 @@ mod buffers;
 mod direct;
 mod fallback;
 mod queues;
+mod reap;
 mod setup;
 
 use std::collections::VecDeque;
@@ -20,13 +21,13 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use io_uring::{cqueue, opcode, squeue, types};
+use io_uring::{opcode, squeue, types};
 
-use super::completion::{BUFFER, Completion};
+use super::completion::Completion;
 use super::helpers::Helpers;
 use super::operation::{Begin, Request, ability};
 use super::slots::Token;
-use super::{Counters, Refusal, Settings, Taker};
+use super::{Counters, Refusal, Settings};
 use crate::buf::Pool;
 use crate::executor::Inbox;
 use crate::sys::{self, uring::RingName};
@@ -243,13 +244,6 @@ impl Ring {
         }
     }
 
-    /// Moves what is in the completion queue to `answers`. Runs nobody's code and resumes nobody.
-    fn set_aside(&mut self) {
-        let mut found = Vec::new();
-        self.drain(&mut |token, answer| found.push((token, answer)));
-        self.answers.extend(found);
-    }
-
     pub(crate) fn queued(&self) -> usize {
         self.queues.queued()
     }
@@ -271,87 +265,6 @@ impl Ring {
 
     pub(crate) fn counters(&self) -> Counters {
         self.counters
-    }
-
-    pub(crate) fn reap(&mut self, mut found: impl FnMut(Token, Completion)) {
-        self.reap_into(&mut found);
-    }
-
-    #[inline(always)]
-    pub(crate) fn reap_into(&mut self, taker: &mut impl Taker) {
-        if !self.answers.is_empty() {
-            self.hand_out(taker);
-        }
-        self.counters.completed += self.drain(taker);
-        if let Some(helpers) = &self.helpers {
-            self.answers
-                .extend(helpers.take().into_iter().map(|(token, answer)| (token, Completion::of(answer))));
-        }
-        if !self.answers.is_empty() {
-            self.hand_out(taker);
-        }
-    }
-
-    /// Hands out what was set aside.
-    #[cold]
-    fn hand_out(&mut self, taker: &mut impl Taker) {
-        self.counters.completed += self.answers.len() as u64;
-        self.answers.drain(..).for_each(|(token, answer)| taker.take(token, answer));
-    }
-
-    /// Takes everything out of the completion queue; what bears a mark and is an operation's answer is set aside. How many
-    /// answers were taken.
-    #[inline(always)]
-    fn drain(&mut self, taker: &mut impl Taker) -> u64 {
-        let mut marked = Vec::new();
-        let mut taken = 0;
-        let Ring { queues, buffers, .. } = self;
-        queues.drain(|entry| {
-            let mut answer = Completion { result: entry.result(), flags: entry.flags() };
-            if answer.flags & BUFFER != 0 {
-                answer = answer.of_the_kernel();
-                buffers.as_ref().inspect(|buffers| buffers.pool().picked());
-            }
-            match entry.user_data() >> KIND_SHIFT {
-                kind if kind == Kind::Operation as u64 => {
-                    taken += 1;
-                    taker.take(Token(entry.user_data()), answer);
-                }
-                _ => marked.push((entry.user_data(), answer)),
-            }
-        });
-        for (data, answer) in marked {
-            if let Some(answer) = self.sort(data, answer) {
-                self.answers.push_back(answer);
-            }
-        }
-        taken
-    }
-
-    /// What an answer says to an entry that bears a mark. Some that are an operation's answer as well.
-    #[cold]
-    fn sort(&mut self, data: u64, answer: Completion) -> Option<(Token, Completion)> {
-        let token = Token(data & !(0xf << KIND_SHIFT));
-        match data >> KIND_SHIFT {
-            kind if kind == Kind::Wait as u64 => return Some((token, self.after_wait(token, answer)?)),
-            kind if kind == Kind::Close as u64 => self.closing -= 1,
-            kind if kind == Kind::Install as u64 => {
-                self.direct.iter_mut().for_each(|direct| direct.answered(answer.result));
-            }
-            kind if kind == Kind::Accept as u64 => {
-                let result = match answer.result {
-                    place if place >= 0 => direct::number(place),
-                    error => {
-                        self.direct.iter_mut().for_each(|direct| direct.give_back());
-                        error
-                    }
-                };
-                return Some((token, Completion { result, ..answer }));
-            }
-            kind if kind == Kind::Bell as u64 => self.bell.rang(answer.result, cqueue::more(answer.flags)),
-            _ => {}
-        }
-        None
     }
 
     pub(crate) fn flush(&mut self, due: bool) -> io::Result<()> {

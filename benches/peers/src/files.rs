@@ -61,3 +61,30 @@ impl Files {
         file.into_inner()?.sync_all()
     }
 }
+
+/// A block of memory that begins where O_DIRECT wants it.
+pub struct Aligned(Box<Page>);
+
+#[repr(align(4096))]
+struct Page([u8; BLOCK]);
+
+impl Aligned {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Aligned {
+        Aligned(Box::new(Page([0; BLOCK])))
+    }
+}
+
+impl std::ops::Deref for Aligned {
+    type Target = [u8; BLOCK];
+
+    fn deref(&self) -> &[u8; BLOCK] {
+        &self.0.0
+    }
+}
+
+impl std::ops::DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [u8; BLOCK] {
+        &mut self.0.0
+    }
+}

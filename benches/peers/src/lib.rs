@@ -15,11 +15,13 @@ mod files;
 mod measure;
 mod micro;
 mod server;
+pub mod tasks;
 
-pub use files::{BLOCK, Files};
-pub use measure::{Cost, Stopwatch};
+pub use files::{Aligned, BLOCK, Files};
+pub use measure::{Cost, Stopwatch, pin};
 pub use micro::Micro;
 pub use server::{ANSWER, Requests};
+pub use tasks::{Reads, Tasks};
 
 use std::io::{self, Write};
 use std::net::TcpListener;

@@ -44,7 +44,7 @@ fn processor_time() -> Duration {
 }
 
 /// Binds this thread, and those it will start, to a core.
-pub(crate) fn pin(core: usize) -> io::Result<()> {
+pub fn pin(core: usize) -> io::Result<()> {
     // SAFETY: a set of bits, and zero is an empty one; the call reads it.
     let answer = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();

@@ -13,7 +13,7 @@ pub enum Micro {
     YieldOne,
     /// 64 tasks yield in turn. A unit is a yield of one of them.
     YieldMany,
-    /// A no-operation through the ring, one at a time.
+    /// A no-operation through the ring, one at a time, on an idle loop.
     NopOne,
     /// 64 tasks of no-operations. A unit is a no-operation.
     NopMany,

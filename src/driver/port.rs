@@ -275,9 +275,12 @@ impl Port {
     /// Hands answers to those who wait. Resumes own tasks; everything else waits for `run_later`.
     #[inline]
     pub(crate) fn reap(&self) {
-        if self.is_quiet() {
-            return;
+        if !self.is_quiet() {
+            self.reap_what_came();
         }
+    }
+
+    fn reap_what_came(&self) {
         let Pair { driver, slots } = &mut *self.pair.borrow_mut();
         let mut later = self.later.borrow_mut();
         driver.reap(&mut Reaper { port: self, slots, later: &mut later, pool: self.pool.get() });
@@ -324,10 +327,15 @@ impl Port {
 
     /// Runs other people's code: wakers, and destructors of what nobody wants. A panic of theirs is theirs: the
     /// panic hook tells it, and the loop goes on.
+    #[inline]
     pub(crate) fn run_later(self: &Rc<Port>) {
-        if !self.has_later() {
-            return;
+        if self.has_later() {
+            self.run_what_is_later();
         }
+    }
+
+    #[cold]
+    fn run_what_is_later(self: &Rc<Port>) {
         let batch = std::mem::take(&mut *self.later.borrow_mut());
         for later in batch {
             let _ = catch_unwind(AssertUnwindSafe(|| match later {

@@ -13,6 +13,7 @@ mod live;
 #[cfg(all(test, annulus_loom))]
 pub(crate) mod models;
 mod ready;
+mod spare;
 mod state;
 mod task;
 mod waiter;
@@ -153,7 +154,15 @@ impl Executor {
     }
 
     /// Takes what other threads woke. One relaxed load when there is nothing.
+    #[inline]
     pub(crate) fn take_inbox(&self) {
+        if !self.inbox.is_empty() {
+            self.take_what_came();
+        }
+    }
+
+    #[cold]
+    fn take_what_came(&self) {
         for task in self.inbox.take(self.id) {
             self.remote_wakes.set(self.remote_wakes.get() + 1);
             self.schedule(task);

@@ -7,7 +7,6 @@ use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -15,7 +14,7 @@ use super::current::RuntimeId;
 use super::header::{Header, TaskPointer, TaskRef, VTable};
 use super::inbox::Inbox;
 use super::join::JoinError;
-use super::waker;
+use super::{spare, waker};
 
 /// What tells one task of a process from all others. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,13 +61,14 @@ struct Task<F: Future> {
 /// # Safety
 /// The caller drops the future, by finishing or cancelling the task, before anything that it borrows goes away.
 pub(super) unsafe fn allocate<F: Future>(future: F, runtime: RuntimeId, inbox: &'static Inbox) -> TaskRef {
-    let task = Box::new(Task {
-        header: Header::new(&Table::<F>::TABLE, runtime, inbox, next_id()),
-        stage: UnsafeCell::new(Stage::Future(future)),
-    });
-    let pointer = NonNull::from(Box::leak(task)).cast::<Header>();
-    // SAFETY: a new header, on this thread, with its one reference.
-    unsafe { TaskRef::from_raw(pointer) }
+    let task = spare::take::<Task<F>>();
+    // Each to its place: put together first, the future would be moved once more.
+    // SAFETY: the memory is new, and a task's. Then a new header, on this thread, with its one reference.
+    unsafe {
+        (&raw mut (*task.as_ptr()).header).write(Header::new(&Table::<F>::TABLE, runtime, inbox, next_id()));
+        (&raw mut (*task.as_ptr()).stage).write(UnsafeCell::new(Stage::Future(future)));
+        TaskRef::from_raw(task.cast())
+    }
 }
 
 struct Table<F>(F);
@@ -156,5 +156,8 @@ unsafe fn discard<F: Future>(task: TaskPointer) {
 unsafe fn free<F: Future>(task: TaskPointer) {
     // The stage is empty, so dropping the box runs nobody's code and any thread may do it.
     // SAFETY: `VTable::free`: nothing refers to the task any more.
-    unsafe { drop(Box::from_raw(task.cast::<Task<F>>().as_ptr())) };
+    unsafe {
+        std::ptr::drop_in_place(task.cast::<Task<F>>().as_ptr());
+        spare::give_back(task.cast::<Task<F>>());
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::buf::PoolSize;
@@ -84,6 +84,36 @@ pub(crate) fn expect_current<T>(what: &str, ask: impl FnOnce(&Engine) -> T) -> T
 #[inline]
 pub(crate) fn current_port() -> Rc<Port> {
     expect_current("an operation", |engine| Rc::clone(&engine.port))
+}
+
+/// What never waits takes a turn all the same, lest a task that uses nothing else has the thread for itself (I8).
+///
+/// Spends one of what a poll may have without waiting; when that is used up, the others have their turn first.
+#[inline]
+pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
+    match has_turn() {
+        true => Poll::Ready(()),
+        false => give_way(cx),
+    }
+}
+
+/// As `poll_turn`, without anybody's code: when it is false, give way.
+#[inline]
+pub(crate) fn has_turn() -> bool {
+    let current = with_current(|engine| {
+        let left = engine.budget.get();
+        engine.budget.set(left.saturating_sub(1));
+        left > 0
+    });
+    // Outside of a loop there are no others.
+    current.unwrap_or(true)
+}
+
+/// Pending, to be polled again when others had their turn.
+#[cold]
+pub(crate) fn give_way<T>(cx: &mut Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 impl Engine {

@@ -34,6 +34,10 @@
 //! the next one. To stop an operation and have its buffer back: [`Submitted::timeout`], [`Submitted::cancel_on`] with
 //! a [`CancelToken`]. What is promised, and which test shows it, is in docs/soundness.md.
 //!
+//! # Tasks tell each other
+//! Channels, oneshots and notifications for tasks of one thread are in [`sync`]: no locks, no atomic operations, and no
+//! system calls.
+//!
 //! # A bad day is a number
 //! The third driver is a world in memory in which a seed decides what happens, and when: see `sim`. Programs that use
 //! this crate can be tested by it as the crate itself is, with several hosts, links that fail, and disks that lose what was
@@ -64,6 +68,7 @@ mod engine;
 mod op;
 
 mod cancel;
+pub mod sync;
 
 mod runtime;
 

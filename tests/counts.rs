@@ -6,10 +6,12 @@ mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use annulus::net::{Outgoing, TcpStream, UdpSocket};
+use annulus::sync::{Notify, mpsc, oneshot};
 use annulus::time::{sleep, timeout};
 use annulus::{Builder, Runtime, spawn, yield_now};
 use support::net::pair;
@@ -23,6 +25,7 @@ on_real_drivers! {
         giving_up_a_read_costs_at_most_two_allocations,
         a_spawned_task_costs_one_allocation,
         yields_wakes_and_timers_cost_no_allocation,
+        messages_and_words_between_tasks_cost_no_allocation,
         reads_of_a_file_cost_no_allocation,
         datagrams_to_and_fro_cost_no_allocation,
         sixty_four_datagrams_are_sent_with_one_call_and_received_with_one,
@@ -210,6 +213,53 @@ async fn yields_wakes_and_timers_cost_no_allocation() {
     let before = allocations();
     round().await;
     assert_eq!(allocations() - before, 0);
+}
+
+/// A channel and a word allocate while they grow, and then no more; a oneshot is one allocation for both ends.
+async fn messages_and_words_between_tasks_cost_no_allocation() {
+    let (questions, mut asked) = mpsc::channel::<u64>(4);
+    let (answers, mut answered) = mpsc::unbounded::<u64>();
+    let words = Rc::new((Notify::new(), Notify::new()));
+    let answering = spawn({
+        let words = Rc::clone(&words);
+        async move {
+            while let Some(question) = asked.recv().await {
+                answers.send(question + 1).unwrap();
+                words.0.notified().await;
+                words.1.notify_one();
+            }
+        }
+    });
+    let mut round = async || {
+        for question in 0..1000 {
+            questions.send(question).await.unwrap();
+            answered.recv().await.unwrap();
+            words.0.notify_one();
+            words.1.notified().await;
+            // More senders than places: two wait, give up, and are forgotten.
+            let places = [(); 4].map(|()| questions.try_reserve().unwrap());
+            {
+                let (mut one, mut other) = (pin!(questions.send(7)), pin!(questions.reserve()));
+                assert!(futures_util::poll!(&mut one).is_pending());
+                assert!(futures_util::poll!(&mut other).is_pending());
+            }
+            drop(places);
+        }
+    };
+    round().await;
+    let before = allocations();
+    round().await;
+    assert_eq!(allocations() - before, 0);
+    drop(questions);
+    answering.await.unwrap();
+
+    let before = allocations();
+    for value in 0..100 {
+        let (sender, receiver) = oneshot::channel();
+        sender.send(value).unwrap();
+        assert_eq!(receiver.await, Ok(value));
+    }
+    assert_eq!(allocations() - before, 100);
 }
 
 /// On the loop's own thread; what a helper needs is its own.

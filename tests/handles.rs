@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use annulus::buf::{IoBuf, IoBufMut, Slice};
+use annulus::sync::{Notified, Notify, mpsc, oneshot};
 use annulus::task::{AbortHandle, Id, JoinError, JoinHandle};
 use annulus::{Builder, Driver, Error, Metrics, Runtime};
 
@@ -40,9 +41,14 @@ is_not! { Send:
     annulus::fs::File,
     annulus::net::UnixStream, annulus::net::UnixListener, annulus::io::PipeReader, annulus::io::PipeWriter,
     annulus::io::AsyncFd<std::fs::File>,
+    oneshot::Sender<()>, oneshot::Receiver<()>, oneshot::Closed<'static, ()>, mpsc::Sender<()>, mpsc::WeakSender<()>,
+    mpsc::Receiver<()>, mpsc::UnboundedSender<()>, mpsc::WeakUnboundedSender<()>, mpsc::UnboundedReceiver<()>,
+    mpsc::Permit<'static, ()>, mpsc::Sending<'static, ()>, mpsc::Reserve<'static, ()>, mpsc::Recv<'static, ()>,
+    mpsc::Closed<'static, ()>, Notify, Notified<'static>,
 }
 is_not! { Sync:
     Runtime, JoinHandle<()>, AbortHandle, annulus::net::TcpStream, annulus::net::TcpListener, annulus::fs::File,
+    mpsc::Sender<()>, oneshot::Sender<()>, Notify,
 }
 
 // Plain data go anywhere.
@@ -50,6 +56,7 @@ is! { Send: Builder, Driver, Error, Metrics, Id, JoinError, Waker, annulus::time
 is! { Sync: Builder, Driver, Error, Metrics, Id, Waker }
 is! { Send: annulus::fs::Metadata, annulus::fs::OpenOptions, annulus::UnknownDriver }
 is! { Send: Slice<Vec<u8>> }
+is! { Send: oneshot::RecvError, oneshot::TryRecvError, mpsc::SendError<u8>, mpsc::TrySendError<u8>, mpsc::TryRecvError }
 is! { Send: annulus::net::unix::SocketAddr, annulus::net::unix::PeerCredentials, annulus::io::Interest, annulus::io::Ready }
 is_not! { Send: Slice<Rc<[u8]>> }
 
@@ -61,6 +68,12 @@ is! { IoBufMut: Vec<u8>, Box<[u8]>, bytes::BytesMut, Slice<Vec<u8>> }
 
 // An operation may be moved about while it is in flight.
 is! { Unpin: JoinHandle<std::marker::PhantomPinned>, annulus::net::Accept }
+
+// So may what holds a message, whatever that is.
+is! { Unpin:
+    oneshot::Receiver<std::marker::PhantomPinned>, mpsc::Sending<'static, std::marker::PhantomPinned>,
+    mpsc::Receiver<std::marker::PhantomPinned>, mpsc::Recv<'static, std::marker::PhantomPinned>,
+}
 
 #[test]
 fn errors_become_errors_of_std_with_their_text() {

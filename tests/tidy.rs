@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["driver"],
     &["engine"],
     &["op"],
-    &["cancel"],
+    &["cancel", "sync"],
     &["runtime"],
     &["time"],
     &["io"],

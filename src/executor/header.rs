@@ -218,19 +218,30 @@ impl Drop for TaskRef {
     fn drop(&mut self) {
         let left = self.references.get() - 1;
         self.references.set(left);
-        if left > 0 {
-            return;
+        if left == 0 {
+            // SAFETY: that was the last reference, and its memory is not used after this.
+            unsafe { let_go(self.task) };
         }
-        // The live list holds a reference until the future is gone, the handle until the result and the joiner are:
-        // nothing is left but the memory.
-        let free = self.vtable.free;
-        // Exactly the owner's unit: no waker is out, and none can be made without one or a poll. Acquire pairs
-        // with the Release of the wakers that were.
-        let last = self.escaped.load(Ordering::Acquire) == OWNER
-            || self.escaped.fetch_sub(OWNER, Ordering::AcqRel) == OWNER;
-        if last {
-            // SAFETY: no reference and no waker is left, and neither future nor result.
-            unsafe { free(self.task) };
-        }
+    }
+}
+
+/// The owner's thread has nothing left of a task. Not a part of the drop, which is inlined wherever something waits.
+///
+/// # Safety
+/// The caller is on the task's thread, where no reference is left, and does not use `task` afterwards.
+#[inline(never)]
+unsafe fn let_go(task: TaskPointer) {
+    // SAFETY: the owner's unit keeps the memory until it is given back below.
+    let header = unsafe { task.as_ref() };
+    // The live list holds a reference until the future is gone, the handle until the result and the joiner are:
+    // nothing is left but the memory.
+    let free = header.vtable.free;
+    // Exactly the owner's unit: no waker is out, and none can be made without one or a poll. Acquire pairs
+    // with the Release of the wakers that were.
+    let last = header.escaped.load(Ordering::Acquire) == OWNER
+        || header.escaped.fetch_sub(OWNER, Ordering::AcqRel) == OWNER;
+    if last {
+        // SAFETY: no reference and no waker is left, and neither future nor result.
+        unsafe { free(task) };
     }
 }

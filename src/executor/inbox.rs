@@ -107,6 +107,7 @@ impl Inbox {
         fence(Ordering::SeqCst);
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.last.load(Ordering::Relaxed).is_null()
     }

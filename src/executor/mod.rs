@@ -23,7 +23,7 @@ pub(crate) use current::{RuntimeId, Scope, with_current};
 pub(crate) use inbox::{Doorbell, Inbox};
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use task::Id;
-pub(crate) use waiter::Waiter;
+pub(crate) use waiter::{Waiter, wake_foreign};
 
 use std::cell::Cell;
 use std::future::Future;
@@ -107,6 +107,9 @@ impl Executor {
         let mut handle = unsafe { self.adopt::<F::Output>(task) };
         loop {
             turn(&|| root.task.state().is_complete())?;
+            if !root.task.state().is_complete() {
+                continue;
+            }
             match handle.take() {
                 None => {}
                 Some(Ok(output)) => return Ok(output),

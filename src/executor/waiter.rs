@@ -32,7 +32,7 @@ impl Waiter {
     pub(crate) fn of(waker: &Waker) -> Waiter {
         match waker::own_task(waker) {
             Some(task) => Waiter::task(task),
-            None => Waiter::foreign(waker.clone()),
+            None => Waiter::foreign(waker),
         }
     }
 
@@ -42,13 +42,14 @@ impl Waiter {
     }
 
     #[cold]
-    fn foreign(waker: Waker) -> Waiter {
-        let waker = ManuallyDrop::new(waker);
+    fn foreign(waker: &Waker) -> Waiter {
+        let waker = ManuallyDrop::new(waker.clone());
         Waiter { data: waker.data(), vtable: waker.vtable() }
     }
 
+    /// Whether it is a task of this loop; then no code but ours ran to make it, and none will to wake or drop it.
     #[inline]
-    fn is_own(&self) -> bool {
+    pub(crate) fn is_own(&self) -> bool {
         std::ptr::eq(self.vtable, &OWN)
     }
 
@@ -84,8 +85,9 @@ impl Waiter {
     /// panic of theirs is theirs: the panic hook has told it, and the loop goes on.
     #[inline]
     pub(crate) fn wake(self) {
-        if let Some(waker) = self.resume_own() {
-            drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+        match self.into_owner() {
+            Ok(task) => resume(task),
+            Err(waker) => wake_foreign(waker),
         }
     }
 
@@ -120,7 +122,10 @@ impl Drop for Waiter {
     #[inline]
     fn drop(&mut self) {
         let words = Waiter { data: self.data, vtable: self.vtable };
-        drop(words.into_owner());
+        match words.into_owner() {
+            Ok(task) => drop(task),
+            Err(waker) => drop_foreign(waker),
+        }
     }
 }
 
@@ -133,7 +138,23 @@ fn resume(task: TaskRef) {
         }
     });
     if let Some(task) = task {
-        // Its loop is not the one that runs now, on this thread: it finds the task when it does.
-        task.post();
+        leave_for_its_loop(task);
     }
+}
+
+/// Its loop is not the one that runs now, on this thread: it finds the task when it does.
+#[cold]
+fn leave_for_its_loop(task: TaskRef) {
+    task.post();
+}
+
+#[cold]
+fn drop_foreign(waker: Waker) {
+    drop(waker);
+}
+
+/// Wakes who is no task of this loop. That runs their code, and a panic of theirs is theirs.
+#[cold]
+pub(crate) fn wake_foreign(waker: Waker) {
+    drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
 }

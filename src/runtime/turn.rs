@@ -24,6 +24,7 @@ const MANY_TIMERS: usize = 64;
 const STILL: Duration = Duration::from_millis(1);
 
 /// One turn. `finished` says whether what the loop is run for has come to its end, so that it need not sleep.
+#[inline]
 pub(super) fn turn(engine: &Engine, finished: impl Fn() -> bool) -> io::Result<()> {
     engine.turns.set(engine.turns.get() + 1);
 

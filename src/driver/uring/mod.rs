@@ -81,6 +81,8 @@ pub(crate) struct Ring {
     direct: Option<Direct>,
     /// Answers that wait for the next reap.
     answers: VecDeque<(Token, Completion)>,
+    /// Answers to entries that bear a mark, while a reap goes on.
+    marked: Vec<(u64, Completion)>,
     closing: usize,
     /// How many entries the kernel has taken since the ring was made; comes round.
     taken: u32,
@@ -107,6 +109,7 @@ impl Ring {
             inbox,
             buffers: None,
             answers: VecDeque::new(),
+            marked: Vec::new(),
             closing: 0,
             taken: setup::ENTRIES_TRIED,
             broken: None,

@@ -38,9 +38,8 @@ impl Ring {
     /// answers were taken.
     #[inline(always)]
     fn drain(&mut self, taker: &mut impl Taker) -> u64 {
-        let mut marked = Vec::new();
         let mut taken = 0;
-        let Ring { queues, buffers, .. } = self;
+        let Ring { queues, buffers, marked, .. } = self;
         queues.drain(|entry| {
             let mut answer = Completion { result: entry.result(), flags: entry.flags() };
             if answer.flags & BUFFER != 0 {
@@ -55,12 +54,21 @@ impl Ring {
                 _ => marked.push((entry.user_data(), answer)),
             }
         });
-        for (data, answer) in marked {
-            if let Some(answer) = self.sort(data, answer) {
-                self.answers.push_back(answer);
-            }
+        if !self.marked.is_empty() {
+            self.sort_marked();
         }
         taken
+    }
+
+    #[cold]
+    fn sort_marked(&mut self) {
+        let mut marked = std::mem::take(&mut self.marked);
+        for (data, answer) in marked.drain(..) {
+            let sorted = self.sort(data, answer);
+            self.answers.extend(sorted);
+        }
+        // For its room.
+        self.marked = marked;
     }
 
     /// What an answer says to an entry that bears a mark. Some that are an operation's answer as well.

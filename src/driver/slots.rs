@@ -13,6 +13,7 @@
 //! A token is never used twice, so a completion that comes late or twice finds nothing (pitfall 3).
 #![allow(unsafe_code)]
 
+mod answers;
 mod orphan;
 mod repeated;
 
@@ -321,7 +322,7 @@ impl Slots {
         }
         if let State::Repeated(repeated) = &mut slot.state {
             if repeated.has_ended {
-                let answers = std::mem::take(&mut repeated.answers);
+                let answers = repeated.answers.take();
                 drop(std::mem::replace(&mut slot.state, State::Free { next: NONE }));
                 self.release(token);
                 return LastLook::AnsweredOften(answers);

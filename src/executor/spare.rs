@@ -12,10 +12,10 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 
-/// Sizes are rounded up to multiples of this.
-const STEP: usize = 64;
+/// Sizes are rounded up to multiples of this, as the allocator does: many idle tasks are not to cost more for this.
+const STEP: usize = 16;
 /// Larger ones are not kept.
-const CLASSES: usize = 32;
+const CLASSES: usize = 128;
 /// How many bytes of one size are kept.
 const KEPT: usize = if cfg!(any(debug_assertions, annulus_loom)) { 0 } else { 192 << 10 };
 
@@ -177,10 +177,10 @@ mod tests {
     fn sizes_are_rounded_up_and_large_ones_are_not_kept() {
         let class = |size| class(Layout::from_size_align(size, 8).unwrap());
         assert_eq!(
-            (class(1), class(64), class(65), class(2048), class(2049)),
-            (Some(0), Some(0), Some(1), Some(31), None)
+            (class(1), class(16), class(17), class(2048), class(2049)),
+            (Some(0), Some(0), Some(1), Some(127), None)
         );
-        assert!((0..CLASSES).all(|class| rounded(class).size() == 64 * (class + 1)));
+        assert!((0..CLASSES).all(|class| rounded(class).size() == 16 * (class + 1)));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What is answered several times: the answers that wait to be taken, and who takes them.
 
-use std::collections::VecDeque;
 use std::task::Waker;
 
+use super::answers::Answers;
 use super::{Found, NONE, Orphan, Retirement, Slot, Slots, State, Token};
 use crate::driver::completion::Completion;
 use crate::executor::Waiter;
@@ -10,7 +10,7 @@ use crate::executor::Waiter;
 /// What is answered several times.
 pub(super) struct Repeated {
     /// The answers that nobody has taken yet.
-    pub(super) answers: VecDeque<Completion>,
+    pub(super) answers: Answers,
     /// Whether the last one has come.
     pub(super) has_ended: bool,
     /// It was asked to end because nobody takes its answers.
@@ -74,17 +74,15 @@ impl Slot {
     }
 
     #[cold]
-    pub(super) fn begin_repeating(&mut self) {
-        {
-            let owner = match std::mem::replace(&mut self.state, State::Free { next: NONE }) {
-                State::Waiting(waiter) => Owner::Future(Asker { waiter: Some(waiter), waits: true }),
-                State::Orphaned(orphan) => Owner::Slot(orphan),
-                _ => unreachable!("only what is in flight is answered"),
-            };
-            let answers = VecDeque::new();
-            let repeated = Repeated { answers, has_ended: false, is_held_back: false, owner };
-            self.state = State::Repeated(Box::new(repeated));
-        }
+    fn begin_repeating(&mut self) {
+        let owner = match std::mem::replace(&mut self.state, State::Free { next: NONE }) {
+            State::Waiting(waiter) => Owner::Future(Asker { waiter: Some(waiter), waits: true }),
+            State::Orphaned(orphan) => Owner::Slot(orphan),
+            _ => unreachable!("only what is in flight is answered"),
+        };
+        let answers = Answers::default();
+        let repeated = Repeated { answers, has_ended: false, is_held_back: false, owner };
+        self.state = State::Repeated(Box::new(repeated));
     }
 }
 
@@ -109,7 +107,7 @@ impl Slots {
             slot.fd = -1;
         }
         let repeated = slot.repeated();
-        repeated.answers.push_back(answer);
+        repeated.answers.push(answer);
         repeated.has_ended = !answer.has_more();
         if repeated.answers.len() >= ANSWERS_MAX && !repeated.has_ended {
             repeated.hold_back(token, &mut self.crowded);
@@ -133,17 +131,17 @@ impl Slots {
             unreachable!("it was looked at")
         };
         self.release(token);
-        let Repeated { answers, owner, .. } = *repeated;
+        let Repeated { mut answers, owner, .. } = *repeated;
         let Owner::Slot(orphan) = owner else { unreachable!("it was looked at") };
         self.orphans -= 1;
-        Found::OrphanOfMany(Box::new(Retirement { orphan, answers }))
+        Found::OrphanOfMany(Box::new(Retirement { orphan, answers: answers.take() }))
     }
 
     #[cold]
     pub(super) fn next_answer(&mut self, token: Token) -> Option<Completion> {
         let slot = self.expect(token);
         let State::Repeated(repeated) = &mut slot.state else { return None };
-        let answer = repeated.answers.pop_front()?;
+        let answer = repeated.answers.pop()?;
         if !answer.has_more() {
             self.release_repeated(token);
         }
@@ -162,7 +160,7 @@ impl Slots {
         let State::Repeated(repeated) = &mut self.expect(token).state else {
             return self.answer(token).map_or(Next::Ask, Next::Answer);
         };
-        match repeated.answers.pop_front() {
+        match repeated.answers.pop() {
             Some(answer) => {
                 if !answer.has_more() {
                     self.release_repeated(token);

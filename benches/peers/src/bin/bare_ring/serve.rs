@@ -5,7 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 
-use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use io_uring::{SubmissionQueue, Submitter, cqueue, opcode, squeue, types};
 
 use super::buffers::{Buffers, GROUP};
 
@@ -39,8 +39,10 @@ const BUFFERS: u16 = 1024;
 /// The fixed answer as often as one lease may ask for it.
 const ANSWERS: usize = 64;
 
-struct Server<F> {
-    ring: IoUring,
+struct Server<'a, F> {
+    // The handles of the ring are kept: made anew for each entry, each would read and write what the kernel shares.
+    submitter: Submitter<'a>,
+    entries: SubmissionQueue<'a>,
     buffers: Buffers,
     connections: Vec<Option<Connection<F>>>,
     /// Places that are free.
@@ -57,23 +59,19 @@ pub fn serve<F: FnMut(&[u8]) -> io::Result<Reply>>(
     size: usize,
     answering: impl Fn() -> F,
 ) -> io::Result<()> {
-    let ring = super::ring(1024)?;
+    let mut ring = super::ring(1024)?;
     let buffers = Buffers::register(&ring, BUFFERS, size)?;
-    let mut server = Server {
-        ring,
-        buffers,
-        connections: Vec::new(),
-        free: Vec::new(),
-        starved: Vec::new(),
-        answers: Vec::new(),
-    };
+    let (submitter, entries, mut completions) = ring.split();
+    let (connections, free, starved, answers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut server = Server { submitter, entries, buffers, connections, free, starved, answers };
     server.push(opcode::AcceptMulti::new(types::Fd(listener.as_raw_fd())).build().user_data(ACCEPT));
-    let mut come: Vec<cqueue::Entry> = Vec::with_capacity(4096);
     loop {
         server.buffers.publish();
-        server.ring.submit_and_wait(1)?;
-        come.extend(server.ring.completion());
-        for entry in come.drain(..) {
+        server.entries.sync();
+        server.submitter.submit_and_wait(1)?;
+        server.entries.sync();
+        completions.sync();
+        for entry in &mut completions {
             let (kind, place) = (entry.user_data() & 3, (entry.user_data() >> 2) as usize);
             match kind {
                 ACCEPT => server.accepted(entry.result(), answering()),
@@ -81,6 +79,7 @@ pub fn serve<F: FnMut(&[u8]) -> io::Result<Reply>>(
                 _ => server.sent(place, entry.result()),
             }
         }
+        completions.sync();
         if !server.starved.is_empty() {
             server.buffers.publish();
             for place in std::mem::take(&mut server.starved) {
@@ -90,11 +89,14 @@ pub fn serve<F: FnMut(&[u8]) -> io::Result<Reply>>(
     }
 }
 
-impl<F: FnMut(&[u8]) -> io::Result<Reply>> Server<F> {
+impl<F: FnMut(&[u8]) -> io::Result<Reply>> Server<'_, F> {
+    #[inline(always)]
     fn push(&mut self, entry: squeue::Entry) {
         // SAFETY: buffers and answers stay.
-        while unsafe { self.ring.submission().push(&entry) }.is_err() {
-            self.ring.submit().expect("the ring takes entries");
+        while unsafe { self.entries.push(&entry) }.is_err() {
+            self.entries.sync();
+            self.submitter.submit().expect("the ring takes entries");
+            self.entries.sync();
         }
     }
 

@@ -15,7 +15,9 @@ pub fn describe(rounds: usize, seconds: f64) -> String {
         line.split_once(':').map_or(line.clone(), |(_, value)| value.trim().to_owned())
     };
     let _ = writeln!(text, "kernel      {}", said("uname", &["-srm"]));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    // Not those that this thread is bound to.
+    // SAFETY: no memory is passed.
+    let cores = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
     let _ = writeln!(text, "processor   {}, {cores} cores", first("/proc/cpuinfo", "model name"));
     let hypervisor = std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|info| info.contains("hypervisor"));
     let _ = writeln!(text, "machine     {}", if hypervisor { "virtual" } else { "physical" });
@@ -29,7 +31,7 @@ pub fn describe(rounds: usize, seconds: f64) -> String {
         let version = version.lines().next().filter(|line| !line.is_empty()).unwrap_or("not there");
         let _ = writeln!(text, "{tool:12}{version}");
     }
-    let _ = writeln!(text, "rounds      {rounds}, of {seconds} s a turn; counts two");
+    let _ = writeln!(text, "rounds      {rounds}, of {seconds} s a turn; system calls two, instructions one");
     for contestant in contestants::ALL {
         let _ = writeln!(
             text,

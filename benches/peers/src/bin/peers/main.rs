@@ -174,9 +174,10 @@ fn measure(
     bar.set_style(style.map_err(io::Error::other)?);
     // A workload is run through all its rounds before the next: so a run that is broken off has whole tables.
     for (name, workload) in workloads {
-        // Counts are nearly free of noise, and slow to make.
+        // Counts are free of noise, or nearly so, and slow to make.
         let rounds = match workload {
-            Workload::Calls { .. } | Workload::Instructions { .. } => arguments.rounds.min(2),
+            Workload::Instructions { .. } => 1,
+            Workload::Calls { .. } => arguments.rounds.min(2),
             _ => arguments.rounds,
         };
         for round in 0..rounds {

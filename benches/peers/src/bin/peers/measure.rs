@@ -27,7 +27,7 @@ pub type Found = Vec<(&'static str, f64, &'static str)>;
 
 const WARM: Duration = Duration::from_millis(200);
 /// How many messages are counted under a tool, once and twice.
-const COUNTED: u64 = 20_000;
+const COUNTED: u64 = 10_000;
 
 impl Bench {
     /// `None` if the contestant does not take part in it.

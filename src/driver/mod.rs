@@ -52,7 +52,7 @@ pub(crate) use number::NameOption;
 pub(crate) use number::NumberOption;
 #[cfg(target_os = "linux")]
 pub(crate) use number::ShortName;
-pub(crate) use operation::{Begin, Form, Lends, Operation, Refused, Request, Wait, ability, form};
+pub(crate) use operation::{Begin, Form, Lends, Operation, Refused, Request, Trial, Wait, ability, form};
 pub use packets::Interface;
 pub(crate) use packets::{Device, Multicast, PacketOption};
 pub(crate) use pipes::Passage;
@@ -136,6 +136,15 @@ impl Driver {
             #[cfg(annulus_faults)]
             Driver::Faulty(faulty) => faulty.inner().name(),
             Driver::Ended { .. } => "ended",
+        }
+    }
+
+    /// Whether a number means nothing to the process.
+    pub(crate) fn is_elsewhere(&self, _number: i32) -> bool {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(_) => uring::is_direct(_number),
+            _ => false,
         }
     }
 

@@ -73,9 +73,9 @@ pub trait Operation: 'static {
         self.writes_file()
     }
 
-    /// Whether it may be tried by a call of its own first, and leaves nothing changed if what that brought is not taken.
-    fn may_be_tried(&self) -> bool {
-        false
+    /// Whether it may be tried by a call of its own first.
+    fn trial(&self) -> Trial {
+        Trial::Never
     }
 
     /// Takes an answer that nobody waits for any more. What it brings closes or frees itself when dropped,
@@ -298,6 +298,18 @@ pub(crate) mod ability {
     pub(crate) const PICK_OFTEN: u8 = 241;
     /// Accepts again and again.
     pub(crate) const ACCEPT_OFTEN: u8 = 242;
+}
+
+/// What may be made of a call that is tried before an operation is submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// It is not to be made.
+    Never,
+    /// It changes nothing, and less than was asked for may be all that needs no waiting: then it is as if it had not been
+    /// made. Whether it pays depends on what came of the last ones.
+    OfAll,
+    /// Whatever it did is done.
+    OfAny,
 }
 
 /// Why a call that must not wait was not done.

@@ -6,7 +6,7 @@ use std::io;
 use super::rest::Rest;
 use super::{Transfer, orphan};
 use crate::buf::IoBufMut;
-use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Wait, Way, form};
+use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Trial, Wait, Way, form};
 use crate::sys::file::{self, CURSOR};
 
 /// Reads from a file at an offset, or at its cursor.
@@ -76,8 +76,8 @@ impl<B: IoBufMut> Operation for Read<B> {
 
     /// At the cursor nobody would know where a part of it left that.
     #[inline]
-    fn may_be_tried(&self) -> bool {
-        self.offset != CURSOR
+    fn trial(&self) -> Trial {
+        if self.offset == CURSOR { Trial::Never } else { Trial::OfAll }
     }
 
     fn answer_at_hand(&mut self) -> Option<Completion> {

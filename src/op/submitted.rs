@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::{CancelWhen, Cancellable, Stop};
-use crate::driver::{Begin, Completion, Hold, Operation, Port, Refused, Ticket, Token};
+use crate::driver::{Begin, Completion, Hold, Operation, Port, Refused, Ticket, Token, Trial};
 use crate::engine::{self, Engine};
 use crate::executor::Waiter;
 
@@ -193,21 +193,28 @@ impl<O: Operation> Submitted<O> {
     }
 
     /// The answer of a system call made at once, where that is cheaper than a trip through the driver: the loop has
-    /// nothing else to do, nor has the file, and the last such call was answered.
+    /// nothing else to do.
     #[inline(always)]
     fn attempt(&mut self) -> Option<Completion> {
         let operation = self.operation();
-        let hold = operation.descriptor().filter(|_| operation.may_be_tried())?;
-        let pays = hold.is_alone()
-            && hold.attempts().pays(hold.number())
-            && engine::with_current(Engine::is_light) == Some(true);
-        if !pays || !hold.port().may_attempt() {
+        let trial = operation.trial();
+        let hold = operation.descriptor().filter(|_| trial != Trial::Never)?;
+        let light = engine::with_current(Engine::is_light) == Some(true);
+        if light && hold.port().may_attempt() { self.attempt_now(trial) } else { None }
+    }
+
+    fn attempt_now(&mut self, trial: Trial) -> Option<Completion> {
+        let hold = self.operation().descriptor()?;
+        let pays = trial == Trial::OfAny || (hold.is_alone() && hold.attempts().pays(hold.number()));
+        if !pays || hold.port().is_elsewhere(hold.number()) {
             return None;
         }
         let request = self.operation_mut().request();
         // SAFETY: the operation has begun, so the descriptor is open, and it is not submitted: the memory is its own.
         let answer = unsafe { request.try_at_once() };
-        // Less than was asked for may be all that is in memory, though there is more in the file.
+        if trial == Trial::OfAny {
+            return answer.ok().map(Completion::of);
+        }
         let answered = answer.ok().filter(|count| *count as u32 == request.length);
         let attempts = self.operation().descriptor()?.attempts();
         match answer {

@@ -7,7 +7,7 @@ use std::error;
 use std::fmt;
 use std::io;
 
-use crate::driver::{Completion, Form, Hold, Operation, Request, Wait, Way};
+use crate::driver::{Completion, Form, Hold, Operation, Request, Trial, Wait, Way};
 
 /// A transfer of one buffer, of which the kernel may do a part at a time.
 pub trait Transfer: Operation<Output = (io::Result<usize>, Self::Buffer)> {
@@ -68,8 +68,8 @@ impl<T: Transfer> Operation for Whole<T> {
     }
 
     #[inline]
-    fn may_be_tried(&self) -> bool {
-        self.transfer.may_be_tried()
+    fn trial(&self) -> Trial {
+        self.transfer.trial()
     }
 
     #[inline]

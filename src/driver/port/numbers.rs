@@ -30,6 +30,11 @@ impl Port {
         self.accepts_directly
     }
 
+    /// Whether a number is the driver's alone, and no system call's.
+    pub(crate) fn is_elsewhere(&self, number: i32) -> bool {
+        self.accepts_directly && self.pair.borrow().driver.is_elsewhere(number)
+    }
+
     /// The number by which the process knows a descriptor.
     pub(crate) fn plain(&self, number: i32) -> io::Result<i32> {
         self.pair.borrow_mut().driver.plain(number)

@@ -57,6 +57,11 @@ enum Kind {
     Install = 6,
 }
 
+/// Whether a number is a place in a ring's own table.
+pub(crate) fn is_direct(number: i32) -> bool {
+    direct::place(number).is_some()
+}
+
 const KIND_SHIFT: u32 = 60;
 
 fn mark(kind: Kind, token: Token) -> u64 {

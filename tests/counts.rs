@@ -27,6 +27,7 @@ on_real_drivers! {
         yields_wakes_and_timers_cost_no_allocation,
         messages_and_words_between_tasks_cost_no_allocation,
         reads_of_a_file_cost_no_allocation,
+        a_cached_read_that_is_alone_makes_no_enter,
         datagrams_to_and_fro_cost_no_allocation,
         sixty_four_datagrams_are_sent_with_one_call_and_received_with_one,
         sixty_four_busy_connections_share_their_enters;
@@ -355,4 +356,22 @@ fn sixty_four_busy_connections_share_their_enters(builder: Builder) {
         assert!(8 * enters <= messages, "{each:.1} messages an enter, and 8 are promised");
     }
     assert_eq!(allocations, 0);
+}
+
+/// What is in memory is read past the ring, when nothing else is to be done; and what is sent by one task alone goes out
+/// with one call, and not with an enter.
+async fn a_cached_read_that_is_alone_makes_no_enter() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, &[7; 4096]).unwrap();
+    let file = annulus::fs::File::open(file.path()).await.unwrap();
+    let mut buffer = file.read_at(Vec::with_capacity(4096), 0).await.1;
+    let before = Runtime::try_current().unwrap().metrics().enters;
+    for _ in 0..100 {
+        let (count, filled) = file.read_at(buffer, 0).await;
+        assert_eq!(count.unwrap(), 4096);
+        buffer = filled;
+    }
+    let enters = Runtime::try_current().unwrap().metrics().enters - before;
+    println!("{}: {enters} enters for 100 reads", driver());
+    assert!(enters <= 2, "{enters}");
 }

@@ -77,7 +77,7 @@ fn a_forked_child_cannot_use_the_loop_and_its_parent_can(builder: Builder) {
                 let mut read = stream.as_ref().unwrap().read(Vec::with_capacity(16));
                 assert!(begin(&mut read).is_pending());
                 let zero = File::open("/dev/zero").await.unwrap();
-                let mut other = zero.read_at(Vec::with_capacity(16), 0);
+                let mut other = zero.read(Vec::with_capacity(16));
                 assert!(begin(&mut other).is_pending());
                 let tells = Tells(Rc::clone(&destroyed));
                 let task = spawn(async move {

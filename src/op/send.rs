@@ -15,6 +15,9 @@ pub struct Send<B> {
     rest: Rest<B>,
 }
 
+/// What a socket that is not full takes at once.
+const SMALL: usize = 16 << 10;
+
 const FORM: &Form = &form! {
     name: "send",
     wait: Writable,
@@ -56,10 +59,11 @@ impl<B: IoBuf> Operation for Send<B> {
         Some(Way::Write)
     }
 
-    /// A loop that has nothing else to do gains nothing by gathering: the peer has it sooner, and a turn is spared.
+    /// A loop that has nothing else to do gains nothing by gathering: the peer has it sooner, and a turn is spared. What is
+    /// large may have to wait in any case.
     #[inline]
     fn trial(&self) -> Trial {
-        Trial::OfAny
+        if self.rest.to_send() <= SMALL { Trial::OfAny } else { Trial::Never }
     }
 
     fn answer_at_hand(&mut self) -> Option<Completion> {

@@ -11,6 +11,7 @@ use crate::driver::completion::Completion;
 pub(super) struct Answers {
     first: Option<Completion>,
     /// Those behind the first. There are none without it.
+    #[allow(clippy::box_collection, reason = "one word while it is not needed, instead of four")]
     rest: Option<Box<VecDeque<Completion>>>,
 }
 

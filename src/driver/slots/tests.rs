@@ -54,7 +54,7 @@ fn several_answers_are_taken_in_their_order_and_the_last_frees_the_slot() {
     assert!(slots.set_waiter(token, waiter()).is_none(), "who was woken waits no more");
     assert!(slots.is_in_flight(token));
     assert!(matches!(slots.complete(token, more(2)), Some(Found::Foreign(_))));
-    assert!(matches!(slots.complete(token, Completion::of(3)), None));
+    assert!(slots.complete(token, Completion::of(3)).is_none());
     assert!(matches!(slots.complete(token, Completion::of(4)), Some(Found::Nothing)), "after the last");
     assert_eq!((slots.in_flight(), slots.tokens(None)), (0, Vec::new()));
     assert_eq!(slots.answer(token), Some(more(2)));

@@ -197,11 +197,11 @@ fn measure(
                     }
                 }
             }
-            if let Workload::Files { direct, depth } = workload {
-                if let Ok(reads) = tools::fio(&bench.files_of(*direct, *depth), arguments.server_core) {
-                    let found = vec![("cpu", reads.cpu, "ns each"), ("wall", reads.wall, "ns each")];
-                    add(&mut figures, name, "fio", round, found);
-                }
+            if let Workload::Files { direct, depth } = workload
+                && let Ok(reads) = tools::fio(&bench.files_of(*direct, *depth), arguments.server_core)
+            {
+                let found = vec![("cpu", reads.cpu, "ns each"), ("wall", reads.wall, "ns each")];
+                add(&mut figures, name, "fio", round, found);
             }
         }
         // What there is so far, in case the rest is broken off.

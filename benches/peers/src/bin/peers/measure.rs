@@ -128,7 +128,7 @@ impl Bench {
     fn files(&self, contestant: &Contestant, direct: bool, depth: usize) -> io::Result<Option<Found>> {
         let mut files = self.files_of(direct, depth);
         // Those that go by helper threads are ten times as slow: the time is what counts.
-        files.reads = files.reads.min(if direct { 10_000 } else { 200_000 });
+        files.reads = files.reads.min(if direct { 10_000 } else { 100_000 });
         let mut command = command(contestant, &self.programs, self.server_core);
         command.args(["files", "--path"]).arg(&files.path);
         command.args(["--depth", &depth.to_string(), "--reads", &files.reads.to_string()]);

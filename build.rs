@@ -1,7 +1,7 @@
 //! Decides which drivers this target gets, as cfgs, and nothing else.
 //!
 //! - `annulus_uring`: Linux on an architecture that the `io-uring` crate has bindings for.
-//! - `annulus_readiness`: every Unix, through the `polling` crate.
+//! - `annulus_readiness`: every Unix: epoll on Linux, elsewhere what the `polling` crate is over.
 
 use std::env;
 
@@ -18,8 +18,6 @@ fn main() {
     if families.split(',').any(|family| family == "unix") {
         println!("cargo::rustc-cfg=annulus_readiness");
     } else {
-        println!(
-            "cargo::error=annulus needs a Unix target: {os} has neither io_uring nor a driver over `polling`"
-        );
+        println!("cargo::error=annulus needs a Unix target: {os} has neither io_uring nor readiness");
     }
 }

@@ -22,7 +22,7 @@ use support::net::pair;
 /// What is counted, on which driver, and how many instructions one of it may take.
 const BUDGETS: [(&str, Driver, u64); 12] = [
     ("echo", Driver::Uring, 2100),
-    ("echo", Driver::Readiness, 3250),
+    ("echo", Driver::Readiness, 3030),
     ("echo of leases", Driver::Uring, 2200),
     ("spawn one", Driver::Uring, 820),
     ("spawn a thousand", Driver::Uring, 430),

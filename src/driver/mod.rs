@@ -1,7 +1,7 @@
 //! A driver takes submissions and gives completions. Everything above is written once for all of them.
 //!
 //! - [`uring`]: the kernel's own queue pair.
-//! - [`readiness`]: the same in user space, over `polling`: try the call, wait until the descriptor is ready,
+//! - [`readiness`]: the same in user space, over epoll or kqueue: try the call, wait until the descriptor is ready,
 //!   try again; what can only block goes to [`helpers`].
 //! - `sim`: a small world in memory, in which a seed decides what happens, and when.
 //! - `scripted`: for this crate's tests: completions come in the order that the test states.
@@ -17,6 +17,8 @@ mod control;
 mod counters;
 mod descriptor;
 mod direction;
+#[cfg(target_os = "linux")]
+mod doorbell;
 #[cfg(annulus_faults)]
 mod faults;
 mod fork;

@@ -108,6 +108,8 @@ pub struct Form {
     pub(crate) repeats: bool,
     /// Its memory may be free only some time after its result is known.
     pub(crate) releases_later: bool,
+    /// It takes all that has come, if there is room for it.
+    pub(crate) empties: bool,
     #[cfg(annulus_uring)]
     pub(crate) entry: Option<RingForm>,
     /// It accepts a connection, which may be kept in the ring's own table; the pointers are for the peer's name then.

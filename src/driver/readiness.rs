@@ -4,15 +4,26 @@
 //! attempted again. A descriptor is registered once, for both directions, when it first has to wait, in edge
 //! mode where the system has that: a bit for each direction says "may be ready" and is cleared by EAGAIN, and
 //! while it is clear nothing is attempted. What can only block goes to helper threads.
+//!
+//! What came over TCP and left room in its buffer has emptied the socket, so that it clears the bit as well and spares
+//! the call that would say EAGAIN. That holds as long as nothing but bytes has come: an end, an error or urgent data
+//! may be announced together with them, and then nobody would say so again.
 #![allow(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+mod epoll;
+#[cfg(not(target_os = "linux"))]
+mod portable;
 
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use polling::{Event, Events, PollMode, Poller};
+#[cfg(target_os = "linux")]
+use epoll::Poller;
+#[cfg(not(target_os = "linux"))]
+use portable::Poller;
 
 use super::completion::Completion;
 use super::helpers::Helpers;
@@ -20,17 +31,14 @@ use super::operation::{Begin, Request, Wait};
 use super::slots::Token;
 use super::{Counters, Settings};
 use crate::buf::Pool;
-use crate::executor::{Doorbell, Inbox};
+use crate::executor::Inbox;
 use crate::sys;
 
 pub(crate) struct Readiness {
-    poller: Arc<Poller>,
-    /// Absent only while its events are gone through.
-    events: Option<Events>,
-    mode: PollMode,
+    poller: Poller,
     /// By number: the system gives the lowest that is free, so few places are empty.
     watched: Vec<Option<Watched>>,
-    generation: usize,
+    generation: u32,
     /// How many operations wait for a descriptor.
     waiting: usize,
     answers: VecDeque<(Token, Completion)>,
@@ -44,30 +52,36 @@ pub(crate) struct Readiness {
 
 /// A registered descriptor.
 struct Watched {
-    /// Which registration of this number it is; an event of an earlier one is not for us.
-    key: usize,
+    name: Name,
     readable: bool,
     writable: bool,
+    /// An answer that leaves room has taken all that was there, and what comes later will be told.
+    empties: bool,
     waiting: VecDeque<(Token, Request)>,
 }
 
-struct Notifier(Arc<Poller>);
+/// What the poller calls a registration: an event of an earlier one of the same number is not for us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Name {
+    number: i32,
+    generation: u32,
+}
 
-impl Doorbell for Notifier {
-    fn ring(&self) {
-        // Refused only if the poller is gone, and then there is nobody to wake.
-        let _ = self.0.notify();
-    }
+/// What a poller reports.
+struct Event {
+    name: Name,
+    readable: bool,
+    writable: bool,
+    /// There is more to it than bytes that came and room for others.
+    special: bool,
 }
 
 impl Readiness {
     pub(crate) fn new(settings: &Settings, inbox: &'static Inbox) -> io::Result<Readiness> {
-        let poller = Arc::new(Poller::new()?);
-        inbox.set_doorbell(Some(Arc::new(Notifier(Arc::clone(&poller)))));
+        let poller = Poller::new()?;
+        inbox.set_doorbell(Some(poller.doorbell()));
         Ok(Readiness {
-            mode: if poller.supports_edge() { PollMode::Edge } else { PollMode::Oneshot },
             poller,
-            events: Some(Events::new()),
             watched: Vec::new(),
             generation: 0,
             waiting: 0,
@@ -128,7 +142,19 @@ impl Readiness {
             again if again == -libc::EAGAIN && request.poll_events().is_some() => {
                 self.wait_for(token, request);
             }
-            _ => self.answers.push_back((token, answer)),
+            result => {
+                if request.form.empties && result > 0 && (result as u32) < request.length {
+                    self.emptied(request.fd);
+                }
+                self.answers.push_back((token, answer));
+            }
+        }
+    }
+
+    /// There was less than there was room for.
+    fn emptied(&mut self, number: i32) {
+        if let Some(watched) = self.watched_mut(number).filter(|watched| watched.empties) {
+            watched.readable = false;
         }
     }
 
@@ -143,7 +169,7 @@ impl Readiness {
                 }
                 watched.waiting.push_back((token, *request));
                 self.waiting += 1;
-                if self.mode == PollMode::Oneshot {
+                if self.poller.forgets() {
                     self.rearm(request.fd);
                 }
             }
@@ -155,15 +181,15 @@ impl Readiness {
 
     fn register(&mut self, number: i32) -> io::Result<&mut Watched> {
         if self.watched(number).is_none() {
-            self.generation += 1;
-            // 32 bits of generation, 31 of number: never the poller's own key, usize::MAX.
-            let key = (self.generation & 0xffff_ffff) << 31 | number as usize;
-            // SAFETY: deregistered by `forget` before the number is closed, be it by `close` or by an operation (I4).
-            unsafe { self.poller.add_with_mode(number, Event::all(key), self.mode) }?;
+            self.generation = self.generation.wrapping_add(1);
+            let name = Name { number, generation: self.generation };
+            // It is open (I4), and forgotten before the number is closed, be it by `close` or by an operation.
+            self.poller.watch(name)?;
             // Whatever was ready before is reported by the next wait, so nothing is missed.
             // Nearly always one operation waits: by itself the queue would make room for four, 256 bytes a connection.
             let waiting = VecDeque::with_capacity(1);
-            let watched = Watched { key, readable: true, writable: true, waiting };
+            let empties = self.poller.tells_ends(number);
+            let watched = Watched { name, readable: true, writable: true, empties, waiting };
             let place = number as usize;
             if place >= self.watched.len() {
                 self.watched.resize_with(place + 1, || None);
@@ -178,10 +204,8 @@ impl Readiness {
             let awaits = |wait| {
                 watched.waiting.iter().any(|(_, request)| [wait, Wait::Asked].contains(&request.form.wait))
             };
-            let interest = Event::new(watched.key, awaits(Wait::Readable), awaits(Wait::Writable));
-            // SAFETY: open while an operation waits on it (I4).
-            let descriptor = unsafe { sys::borrow(number) };
-            let _ = self.poller.modify_with_mode(descriptor, interest, self.mode);
+            let (readable, writable) = (awaits(Wait::Readable), awaits(Wait::Writable));
+            self.poller.watch_again(watched.name, readable, writable);
         }
     }
 
@@ -210,9 +234,7 @@ impl Readiness {
     /// Nothing waits for the number any more, and it is about to be closed: the next file of that number is another.
     pub(crate) fn forget(&mut self, number: i32) {
         if self.watched.get_mut(number as usize).and_then(Option::take).is_some() {
-            // SAFETY: still open; its closing comes after this.
-            let descriptor = unsafe { sys::borrow(number) };
-            let _ = self.poller.delete(descriptor);
+            self.poller.forget(number);
         }
     }
 
@@ -254,26 +276,24 @@ impl Readiness {
     /// Waits for events and attempts what waited for them.
     fn collect(&mut self, limit: Option<Duration>) -> io::Result<()> {
         self.counters.enters += 1;
-        let mut events = self.events.take().unwrap_or_default();
-        events.clear();
-        let waited = self.poller.wait(&mut events, limit);
-        for event in events.iter() {
-            self.ready((event.key & 0x7fff_ffff) as i32, event);
+        let waited = self.poller.wait(limit);
+        let mut place = 0;
+        while let Some(event) = self.poller.event(place) {
+            self.ready(event);
+            place += 1;
         }
-        self.events = Some(events);
-        match waited {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-            _ => Ok(()),
-        }
+        waited
     }
 
     /// Attempts what waits for a descriptor, in the order in which it came.
-    fn ready(&mut self, number: i32, event: Event) {
-        let Some(watched) = self.watched_mut(number).filter(|watched| watched.key == event.key) else {
+    fn ready(&mut self, event: Event) {
+        let number = event.name.number;
+        let Some(watched) = self.watched_mut(number).filter(|watched| watched.name == event.name) else {
             return;
         };
         watched.readable |= event.readable;
         watched.writable |= event.writable;
+        watched.empties &= !event.special;
         // Those that have to wait on go to the end, so each is looked at once.
         for _ in 0..watched.waiting.len() {
             let Some((token, request)) = self.next_waiting(number) else { return };

@@ -43,7 +43,8 @@ const RECEIVE: &Form = &form! {
     attempt: |request| unsafe { sys::socket::recv(request.fd, request.pointer, request.length as usize, 0) },
     simulated: |request, kernel| kernel.receive(request.fd),
 }
-.lending(Lends::ToFill);
+.lending(Lends::ToFill)
+.emptying();
 
 impl<Q: IoBuf, P: IoBufMut> Exchange<Q, P> {
     pub(crate) fn new(hold: Hold, request: Q, reply: P, turns: [Turn; 2]) -> Self {

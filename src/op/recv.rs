@@ -24,7 +24,8 @@ const FORM: &Form = &form! {
     attempt: |request| unsafe { sys::socket::recv(request.fd, request.pointer, request.length as usize, 0) },
     simulated: |request, kernel| kernel.receive(request.fd),
 }
-.lending(Lends::ToFill);
+.lending(Lends::ToFill)
+.emptying();
 
 impl<B: IoBufMut> Recv<B> {
     pub(crate) fn new(hold: Hold, buffer: B) -> Self {

@@ -24,7 +24,8 @@ const FORM: &Form = &form! {
     attempt: |request| unsafe { sys::socket::recv(request.fd, request.pointer, request.length as usize, 0) },
     simulated: |request, kernel| kernel.receive(request.fd),
 }
-.picking(ability::PICK);
+.picking(ability::PICK)
+.emptying();
 
 impl RecvLease {
     pub(crate) fn new(hold: Hold) -> Self {

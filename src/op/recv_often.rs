@@ -24,7 +24,8 @@ const FORM: &Form = &form! {
     simulated: |request, kernel| kernel.receive(request.fd),
 }
 .picking(ability::PICK_OFTEN)
-.repeating(ability::PICK_OFTEN);
+.repeating(ability::PICK_OFTEN)
+.emptying();
 
 impl RecvOften {
     pub(crate) fn new(hold: Hold) -> Self {

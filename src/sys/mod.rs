@@ -6,6 +6,10 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod control;
+#[cfg(target_os = "linux")]
+pub(crate) mod epoll;
+#[cfg(target_os = "linux")]
+pub(crate) mod event;
 pub(crate) mod file;
 pub(crate) mod memory;
 pub(crate) mod message;

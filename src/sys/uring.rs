@@ -156,23 +156,3 @@ pub(crate) fn untaken(ring: RawFd, entries: u32, taken: u32, queued: usize) -> V
     unsafe { libc::munmap(mapped, length) };
     found
 }
-
-/// An event counter that other threads ring: eventfd(2), close-on-exec, non-blocking.
-pub(crate) fn event_counter() -> i32 {
-    // SAFETY: no memory is passed.
-    answer(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) } as isize)
-}
-
-/// Adds one to an event counter. A full counter (2^64 - 2 rings unread) stays readable, which is all that is asked.
-pub(crate) fn ring_event(counter: RawFd) {
-    let one: u64 = 1;
-    // SAFETY: eight bytes on this stack, read during the call.
-    unsafe { libc::write(counter, (&raw const one).cast(), 8) };
-}
-
-/// Takes the count of an event counter.
-pub(crate) fn take_event(counter: RawFd) {
-    let mut count: u64 = 0;
-    // SAFETY: eight bytes on this stack, written during the call.
-    unsafe { libc::read(counter, (&raw mut count).cast(), 8) };
-}

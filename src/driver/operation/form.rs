@@ -105,6 +105,7 @@ impl Form {
             picks: false,
             repeats: false,
             releases_later: false,
+            empties: false,
             #[cfg(annulus_uring)]
             entry,
             accepts: false,
@@ -152,6 +153,12 @@ impl Form {
         if let Some(ring) = &mut self.entry {
             ring.code = code;
         }
+        self
+    }
+
+    /// Of an operation that takes all that has come, if there is room for it.
+    pub(crate) const fn emptying(mut self) -> Form {
+        self.empties = true;
         self
     }
 

@@ -5,35 +5,23 @@
 //! each.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
 use io_uring::{opcode, squeue, types};
 
+use crate::driver::doorbell::EventBell;
 use crate::executor::Doorbell;
 use crate::sys;
 
 pub(super) struct Bell {
-    counter: Arc<Counter>,
+    counter: Arc<EventBell>,
     is_armed: bool,
     multishot: bool,
 }
 
-struct Counter(OwnedFd);
-
-impl Doorbell for Counter {
-    fn ring(&self) {
-        sys::uring::ring_event(self.0.as_raw_fd());
-    }
-}
-
 impl Bell {
-    #[allow(unsafe_code)]
     pub(super) fn new() -> io::Result<Bell> {
-        let number = sys::checked(sys::uring::event_counter())?;
-        // SAFETY: the call above has just opened it for us.
-        let counter = unsafe { OwnedFd::from_raw_fd(number as i32) };
-        Ok(Bell { counter: Arc::new(Counter(counter)), is_armed: false, multishot: true })
+        Ok(Bell { counter: Arc::new(EventBell::new()?), is_armed: false, multishot: true })
     }
 
     pub(super) fn doorbell(&self) -> Arc<dyn Doorbell> {
@@ -45,9 +33,9 @@ impl Bell {
         if self.is_armed {
             return None;
         }
-        let number = self.counter.0.as_raw_fd();
+        let number = self.counter.number();
         if !self.multishot {
-            sys::uring::take_event(number);
+            sys::event::take(number);
         }
         Some(opcode::PollAdd::new(types::Fd(number), libc::POLLIN as u32).multi(self.multishot).build())
     }

@@ -28,6 +28,7 @@ on_real_drivers! {
         messages_and_words_between_tasks_cost_no_allocation,
         reads_of_a_file_cost_no_allocation,
         a_cached_read_that_is_alone_makes_no_enter,
+        a_lone_send_takes_no_trip_through_the_ring,
         datagrams_to_and_fro_cost_no_allocation,
         sixty_four_datagrams_are_sent_with_one_call_and_received_with_one,
         sixty_four_busy_connections_share_their_enters;
@@ -358,8 +359,7 @@ fn sixty_four_busy_connections_share_their_enters(builder: Builder) {
     assert_eq!(allocations, 0);
 }
 
-/// What is in memory is read past the ring, when nothing else is to be done; and what is sent by one task alone goes out
-/// with one call, and not with an enter.
+/// What is in memory is read past the ring, when nothing else is to be done.
 async fn a_cached_read_that_is_alone_makes_no_enter() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, &[7; 4096]).unwrap();
@@ -374,4 +374,44 @@ async fn a_cached_read_that_is_alone_makes_no_enter() {
     let enters = Runtime::try_current().unwrap().metrics().enters - before;
     println!("{}: {enters} enters for 100 reads", driver());
     assert!(enters <= 2, "{enters}");
+}
+
+/// What a task sends that has the loop to itself goes out with a call of its own; what many send is gathered.
+async fn a_lone_send_takes_no_trip_through_the_ring() {
+    let (client, _server) = pair().await;
+    let submitted = || Runtime::try_current().unwrap().metrics().submitted;
+    let send = async |stream: &TcpStream, count: usize| {
+        for _ in 0..count {
+            stream.write_all("hello").await.0.unwrap();
+        }
+    };
+    yield_now().await;
+    let before = submitted();
+    send(&client, 100).await;
+    let alone = submitted() - before;
+
+    let mut pairs = Vec::new();
+    for _ in 0..8 {
+        pairs.push(pair().await);
+    }
+    let before = submitted();
+    let tasks: Vec<_> = pairs
+        .into_iter()
+        .map(|(client, server)| {
+            spawn(async move {
+                send(&client, 100).await;
+                server
+            })
+        })
+        .collect();
+    for task in tasks {
+        drop(task.await.unwrap());
+    }
+    let together = submitted() - before;
+    println!("{}: {alone} of 100 lone sends were submitted, {together} of 800 of eight tasks", driver());
+    // By readiness a submission is a call that is made at once.
+    if driver() == "uring" {
+        assert_eq!(alone, 0);
+        assert!(together > 600, "{together}");
+    }
 }

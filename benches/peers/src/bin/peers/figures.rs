@@ -1,10 +1,22 @@
 //! Figures of single rounds, and what is made of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// One figure of one contestant in one round.
+use super::contestants::REFERENCE;
+use super::measure::Found;
+
+/// What is told as a ratio.
+const COMPARED: &str = "cpu";
+
+/// Whether the machine was as fast after a turn as before.
+fn is_steady(before: f64, after: f64) -> bool {
+    const ALIKE: f64 = 1.08;
+    before.max(after) <= before.min(after) * ALIKE
+}
+
+/// One figure of one contestant in one round. They are kept in the order of the turns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     pub workload: String,
@@ -55,12 +67,57 @@ impl Figures {
         Spread::of(self.of(workload, contestant, metric).map(|figure| figure.value).collect())
     }
 
-    /// The median of what it is in each round by the reference's of the same round.
-    pub fn ratio(&self, workload: &str, contestant: &str, reference: &str, metric: &str) -> Option<Spread> {
-        let theirs: BTreeMap<_, _> =
-            self.of(workload, reference, metric).map(|figure| (figure.round, figure.value)).collect();
-        let of = |figure: &Figure| Some(figure.value / theirs.get(&figure.round)?);
-        Spread::of(self.of(workload, contestant, metric).filter_map(of).collect())
+    /// The median of what it was by what the reference was beside it: in its turns before and after, in the mean. Where these
+    /// two differ the machine changed its speed in between, and the turn says nothing.
+    ///
+    /// Of the reference itself that shows how much a figure means.
+    pub fn ratio(&self, workload: &str, contestant: &str) -> Option<Spread> {
+        Spread::of(self.ratios(workload, contestant))
+    }
+
+    /// One for each turn that says something.
+    pub fn ratios(&self, workload: &str, contestant: &str) -> Vec<f64> {
+        let is_compared = |figure: &&Figure| figure.workload == workload && figure.metric == COMPARED;
+        let turns: Vec<_> = self.0.iter().filter(is_compared).collect();
+        let beside = |at: usize| {
+            let is_reference =
+                |other: &&&Figure| other.round == turns[at].round && other.contestant == REFERENCE;
+            let before = turns[..at].iter().rev().find(is_reference);
+            let after = turns[at + 1..].iter().find(is_reference);
+            match (before, after) {
+                (Some(before), Some(after)) if is_steady(before.value, after.value) => {
+                    Some((before.value + after.value) / 2.0)
+                }
+                (Some(_), Some(_)) => None,
+                (one, other) => one.or(other).map(|one| one.value),
+            }
+        };
+        let theirs = turns.iter().enumerate().filter(|(_, figure)| figure.contestant == contestant);
+        theirs.filter_map(|(at, figure)| Some(figure.value / beside(at)?)).collect()
+    }
+
+    /// Adds the turns of a round, in their order.
+    pub fn add_round(&mut self, workload: &str, round: usize, turns: Vec<(&str, Found)>) {
+        for (contestant, found) in turns {
+            self.0.extend(found.into_iter().map(|(metric, value, unit)| Figure {
+                workload: workload.to_owned(),
+                contestant: contestant.to_owned(),
+                round,
+                metric: metric.to_owned(),
+                value,
+                unit: unit.to_owned(),
+            }));
+        }
+    }
+
+    /// How many rounds the workloads were measured in: the fewest and the most.
+    pub fn rounds(&self) -> (usize, usize) {
+        let mut rounds: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        for figure in &self.0 {
+            rounds.entry(&figure.workload).or_default().insert(figure.round);
+        }
+        let counts = || rounds.values().map(BTreeSet::len);
+        (counts().min().unwrap_or(0), counts().max().unwrap_or(0))
     }
 
     pub fn has(&self, workload: &str, contestant: &str) -> bool {
@@ -101,17 +158,37 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_to_the_reference_of_the_same_round() {
+    fn a_ratio_is_to_the_reference_beside_it() {
+        let turn = |who, value| (who, vec![(COMPARED, value, "ns")]);
+        let mut figures = Figures::default();
         // The machine was twice as slow in the second round: that says nothing of the contestant.
-        let figures = Figures(vec![
-            figure("ring", 0, 100.0),
-            figure("ours", 0, 110.0),
-            figure("ring", 1, 200.0),
-            figure("ours", 1, 220.0),
-            figure("ours", 2, 1000.0),
-        ]);
-        let ratio = figures.ratio("echo", "ours", "ring", "cpu").unwrap();
-        assert!((ratio.least - 1.1).abs() < 1e-9 && (ratio.most - 1.1).abs() < 1e-9, "{ratio:?}");
+        figures.add_round(
+            "echo",
+            0,
+            vec![turn(REFERENCE, 100.0), turn("ours", 110.0), turn(REFERENCE, 100.0)],
+        );
+        figures.add_round(
+            "echo",
+            1,
+            vec![turn(REFERENCE, 200.0), turn("ours", 220.0), turn(REFERENCE, 200.0)],
+        );
+        // It changed within the third.
+        figures.add_round(
+            "echo",
+            2,
+            vec![turn(REFERENCE, 100.0), turn("ours", 165.0), turn(REFERENCE, 200.0)],
+        );
+        let ratios = figures.ratios("echo", "ours");
+        assert!(ratios.len() == 2 && ratios.iter().all(|ratio| (ratio - 1.1).abs() < 1e-9), "{ratios:?}");
+        assert_eq!(figures.ratios("echo", REFERENCE).len(), 6, "by its own neighbours");
+        assert_eq!(figures.rounds(), (3, 3));
+    }
+
+    #[test]
+    fn nothing_is_compared_where_there_is_no_reference() {
+        let mut figures = Figures::default();
+        figures.add_round("echo", 0, vec![("ours", vec![(COMPARED, 1.0, "ns")])]);
+        assert_eq!(figures.ratio("echo", "ours"), None);
     }
 
     #[test]

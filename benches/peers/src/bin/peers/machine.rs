@@ -7,7 +7,7 @@ use std::process::Command;
 use super::contestants;
 
 /// Kernel, processor, compiler, versions and flags.
-pub fn describe(rounds: usize, seconds: f64) -> String {
+pub fn describe((fewest, most): (usize, usize), seconds: f64) -> String {
     let mut text = String::new();
     let first = |path: &str, key: &str| {
         let file = std::fs::read_to_string(path).unwrap_or_default();
@@ -31,7 +31,8 @@ pub fn describe(rounds: usize, seconds: f64) -> String {
         let version = version.lines().next().filter(|line| !line.is_empty()).unwrap_or("not there");
         let _ = writeln!(text, "{tool:12}{version}");
     }
-    let _ = writeln!(text, "rounds      {rounds}, of {seconds} s a turn; system calls two, instructions one");
+    let rounds = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
+    let _ = writeln!(text, "rounds      {rounds}, of {seconds} s a turn");
     for contestant in contestants::ALL {
         let _ = writeln!(
             text,

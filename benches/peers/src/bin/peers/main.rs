@@ -7,7 +7,8 @@
 //! ... -- --report results/*.csv                                                     tables of earlier runs
 //! ```
 //! Contestants take turns (A B C, A B C, ...), so that what slows the machine down for a while slows all of them. The
-//! leading figure is the server's processor time a message by the bare ring's of the same round.
+//! leading figure is the server's processor time a message by the bare ring's: the mean of its turns before and after. Turns
+//! during which the machine changed its speed do not count, and there are more rounds instead.
 
 mod contestants;
 mod figures;
@@ -37,7 +38,7 @@ use workloads::Workload;
 /// annulus beside other runtimes and bare loops, on the same work.
 #[derive(Parser)]
 struct Arguments {
-    /// How many rounds; in each, every contestant has its turn.
+    /// How many rounds; in each, every contestant has its turn. Up to twice as many if the machine is not steady.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// How long a turn is measured, in seconds.
@@ -105,16 +106,18 @@ type Missing = Vec<(String, String, String)>;
 fn write(arguments: &Arguments, figures: &Figures, missing: &Missing) -> io::Result<()> {
     let tables = report::tables(figures, missing);
     tables.iter().for_each(|table| println!("{}", report::for_terminal(table)));
-    let head = machine::describe(arguments.rounds, arguments.seconds);
+    let overview = report::overview(figures);
+    let head = machine::describe(figures.rounds(), arguments.seconds);
     let out = &arguments.out;
     std::fs::create_dir_all(out.join("plots"))?;
     if arguments.report.is_empty() {
         std::fs::write(out.join("figures.csv"), figures.to_csv().map_err(io::Error::other)?)?;
     }
     let mut markdown = format!("```text\n{head}```\n\n");
-    tables.iter().for_each(|table| markdown += &(report::as_markdown(table, "###") + "\n"));
+    overview.iter().chain(&tables).for_each(|table| markdown += &(report::as_markdown(table, "###") + "\n"));
     std::fs::write(out.join("tables.md"), markdown)?;
-    std::fs::write(out.join("index.html"), report::as_page(&head, &tables).map_err(io::Error::other)?)?;
+    let page = report::as_page(&head, overview.iter().chain(&tables)).map_err(io::Error::other)?;
+    std::fs::write(out.join("index.html"), page)?;
     for table in &tables {
         let svg = plot::bars(table).map_err(io::Error::other)?;
         std::fs::write(out.join("plots").join(format!("{}.svg", table.name)), svg)?;
@@ -168,9 +171,8 @@ fn measure(
     let (mut figures, mut missing) = (Figures::default(), Missing::new());
     // Who has failed at something, or does not take part in it, is not asked again.
     let mut out: BTreeSet<(&str, &str)> = BTreeSet::new();
-    let turns = arguments.rounds * workloads.len() * contestants.len();
-    let bar = ProgressBar::new(turns as u64);
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed_precise} {msg}");
+    let bar = ProgressBar::new(workloads.len() as u64);
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} workloads {elapsed_precise} {msg}");
     bar.set_style(style.map_err(io::Error::other)?);
     // A workload is run through all its rounds before the next: so a run that is broken off has whole tables.
     for (name, workload) in workloads {
@@ -180,15 +182,23 @@ fn measure(
             Workload::Calls { .. } => arguments.rounds.min(2),
             _ => arguments.rounds,
         };
-        for round in 0..rounds {
-            for contestant in contestants {
+        for round in 0..2 * rounds {
+            // So many rounds at least, and more if the machine was not steady in them.
+            let is_enough = |one: &&Contestant| {
+                let has_failed = out.contains(&(name.as_str(), one.name));
+                has_failed || !report::leading(*workload).1 || figures.ratios(name, one.name).len() >= rounds
+            };
+            if round >= rounds && contestants.iter().all(is_enough) {
+                break;
+            }
+            let mut turns = Vec::new();
+            for contestant in order(contestants, report::leading(*workload).1) {
                 bar.set_message(format!("{name}, round {}, {}", round + 1, contestant.name));
-                bar.inc(1);
                 if out.contains(&(name.as_str(), contestant.name)) {
                     continue;
                 }
                 match bench.measure(contestant, *workload) {
-                    Ok(Some(found)) => add(&mut figures, name, contestant.name, round, found),
+                    Ok(Some(found)) => turns.push((contestant.name, found)),
                     Ok(None) => drop(out.insert((name, contestant.name))),
                     Err(error) => {
                         bar.println(format!("{name}: {}: {error}", contestant.name));
@@ -200,10 +210,11 @@ fn measure(
             if let Workload::Files { direct, depth } = workload
                 && let Ok(reads) = tools::fio(&bench.files_of(*direct, *depth), arguments.server_core)
             {
-                let found = vec![("cpu", reads.cpu, "ns each"), ("wall", reads.wall, "ns each")];
-                add(&mut figures, name, "fio", round, found);
+                turns.push(("fio", vec![("cpu", reads.cpu, "ns each"), ("wall", reads.wall, "ns each")]));
             }
+            figures.add_round(name, round, turns);
         }
+        bar.inc(1);
         // What there is so far, in case the rest is broken off.
         std::fs::create_dir_all(&arguments.out)?;
         std::fs::write(arguments.out.join("figures.csv"), figures.to_csv().map_err(io::Error::other)?)?;
@@ -213,15 +224,20 @@ fn measure(
     Ok((figures, missing))
 }
 
-fn add(figures: &mut Figures, workload: &str, contestant: &str, round: usize, found: measure::Found) {
-    figures.0.extend(found.into_iter().map(|(metric, value, unit)| Figure {
-        workload: workload.to_owned(),
-        contestant: contestant.to_owned(),
-        round,
-        metric: metric.to_owned(),
-        value,
-        unit: unit.to_owned(),
-    }));
+/// The turns of a round. Where figures are ratios the reference has one between every few others, and at the end: a machine
+/// that others use, too, changes its speed by half within seconds.
+fn order(contestants: &[&'static Contestant], as_ratios: bool) -> Vec<&'static Contestant> {
+    const BETWEEN: usize = 3;
+    let Some(reference) = contestants.iter().find(|one| one.name == REFERENCE).filter(|_| as_ratios) else {
+        return contestants.to_vec();
+    };
+    let others: Vec<_> = contestants.iter().filter(|one| one.name != REFERENCE).copied().collect();
+    let mut order = vec![*reference];
+    for few in others.chunks(BETWEEN) {
+        order.extend(few);
+        order.push(reference);
+    }
+    order
 }
 
 /// The contestants are programs of their own, of the same package.
@@ -233,5 +249,21 @@ fn build() -> io::Result<()> {
     match command.status()? {
         status if status.success() => Ok(()),
         status => Err(io::Error::other(format!("the contestants were not built: {status}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_has_its_turns_beside_all_others() {
+        let all: Vec<_> = contestants::ALL.iter().collect();
+        let order: Vec<_> = order(&all, true).iter().map(|one| one.name).collect();
+        let is_reference = |name: &&str| *name == REFERENCE;
+        assert!(is_reference(&order[0]) && is_reference(&order[order.len() - 1]));
+        assert!(order.split(is_reference).all(|few| few.len() <= 3), "{order:?}");
+        assert_eq!(order.iter().filter(|name| !is_reference(name)).count(), all.len() - 1);
+        assert_eq!(super::order(&all, false).len(), all.len());
     }
 }

@@ -79,6 +79,9 @@ pub mod io;
 pub mod fs;
 pub mod net;
 
+pub mod process;
+pub mod signal;
+
 #[cfg(feature = "sim")]
 pub mod sim;
 

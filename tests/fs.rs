@@ -52,6 +52,8 @@ on_real_drivers! {
         metadata_are_those_of_std,
         a_directory_is_made_with_the_mode_of_std,
         errors_are_those_of_std;
+    because "only the machine's disks have O_DIRECT":
+        what_is_not_aligned_is_told_what_is_wanted;
     because "only std makes symbolic links":
         custom_flags_are_passed_on,
         a_symbolic_link_is_followed_or_seen;
@@ -703,4 +705,34 @@ async fn copying_a_file_moves_every_byte() {
     assert_eq!(annulus::io::copy(&mut source, &mut sink).await.unwrap(), 300_000);
     sink.close().await.unwrap();
     assert_same(&outside::read(&to).await, &bytes(7, 300_000));
+}
+
+async fn what_is_not_aligned_is_told_what_is_wanted() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = directory.path().join("file");
+    std::fs::write(&path, [7; 8192]).unwrap();
+    let mut options = OpenOptions::new();
+    let file = match options.read(true).write(true).custom_flags(libc::O_DIRECT).open(&path).await {
+        Ok(file) => file,
+        Err(error) => return println!("skipped: no O_DIRECT here: {error}"),
+    };
+    let told = |error: std::io::Error| {
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(
+            error.to_string().contains("O_DIRECT") && error.to_string().contains("multiples of"),
+            "{error}"
+        );
+    };
+    let (result, buffer) = file.read_at(annulus::buf::Aligned::with_capacity(4096, 4096), 100).await;
+    told(result.unwrap_err());
+    let (result, buffer) = file.read_exact_at(buffer, 1).await;
+    told(result.unwrap_err());
+    let (result, _) = file.write_at(buffer.slice(..0).into_inner(), 0).await;
+    assert_eq!(result.unwrap(), 0);
+    told(file.write_all_at(vec![1; 100], 0).await.0.unwrap_err());
+    let (result, buffer) = file.read_at(annulus::buf::Aligned::with_capacity(4096, 4096), 4096).await;
+    assert_eq!((result.unwrap(), buffer.len()), (4096, 4096));
+    // Other errors are left alone.
+    let only_read = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(&path).await.unwrap();
+    assert_eq!(only_read.write_at(buffer, 0).await.0.unwrap_err().raw_os_error(), Some(libc::EBADF));
 }

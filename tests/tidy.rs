@@ -19,6 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["time"],
     &["io"],
     &["fs", "net"],
+    &["process", "signal"],
     &["sim"],
     &["conformance"],
 ];

@@ -7,6 +7,7 @@
 //! | buffer | can be sent | can be filled | filled up to | after a read of `n` bytes |
 //! |---|:-:|:-:|---|---|
 //! | `Vec<u8>`, `BytesMut` | yes | yes | `capacity()` | `len() == n` |
+//! | [`Aligned`], for O_DIRECT | yes | yes | `capacity()` | `len() == n` |
 //! | `Box<[u8]>` | yes | yes | `len()` | `len()` as before: only the first `n` bytes are new |
 //! | `Bytes`, `String`, `Rc<[u8]>`, `Arc<[u8]>`, `&'static [u8]`, `&'static str` | yes | | | |
 //! | [`Slice<B>`] | as `B` | as `B` | the end of its range | the length of `B` is `begin + n` |
@@ -16,6 +17,7 @@
 //! and reports 0 bytes, as at the end of a stream.
 #![allow(unsafe_code)]
 
+mod aligned;
 mod block;
 mod lease;
 mod owned;
@@ -24,6 +26,7 @@ mod slice;
 
 use std::ops::RangeBounds;
 
+pub use aligned::Aligned;
 pub use lease::Lease;
 pub(crate) use pool::{BufferId, Pool, PoolNumbers, PoolSize};
 pub use slice::Slice;

@@ -38,7 +38,7 @@ impl Socket {
 
     /// A file, which is no socket.
     pub(super) async fn opened(path: &Path) -> Socket {
-        let open = op::Open::new(current_port(), op::path::of(path).unwrap(), libc::O_RDWR, 0);
+        let open = op::Open::new(current_port(), op::path::At::here(path).unwrap(), libc::O_RDWR, 0);
         Submitted::new(open).await.map(Socket).unwrap()
     }
 

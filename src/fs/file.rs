@@ -1,7 +1,13 @@
 //! Open files.
 
+mod attributes;
+mod locks;
+mod room;
+mod transfers;
+
+pub use room::Advice;
+
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::os::fd::IntoRawFd;
 use std::path::Path;
@@ -12,7 +18,7 @@ use crate::driver::Descriptor;
 #[cfg(feature = "sim")]
 use crate::driver::{Control, Faults};
 use crate::engine::current_port;
-use crate::io::{AsyncRead, AsyncWrite, FromOffset, SendFile, Source};
+use crate::io::{FromOffset, SendFile};
 use crate::op::{
     self, Fsync, Ftruncate, Read, ReadLease, Readv, Settle, Statx, Submitted, Whole, Write, Writev,
 };
@@ -362,78 +368,6 @@ impl From<std::fs::File> for File {
 impl SendFile for File {
     fn bytes_from(&self, offset: u64) -> FromOffset {
         FromOffset::new(self.file.hold(), bounded(offset))
-    }
-}
-
-impl AsyncRead for File {
-    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        File::read(self, buffer)
-    }
-
-    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        File::read_exact(self, buffer)
-    }
-
-    fn readv<B: IoBufMut>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
-        File::readv(self, buffers)
-    }
-
-    fn splice_source(&self) -> Option<Source> {
-        Some(Source::file(self.file.hold()))
-    }
-}
-
-impl AsyncWrite for File {
-    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        File::write(self, buffer)
-    }
-
-    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        File::write_all(self, buffer)
-    }
-
-    fn writev<B: IoBuf>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
-        File::writev(self, buffers)
-    }
-
-    async fn settle(&mut self) -> io::Result<Option<usize>> {
-        self.settle_writes().await.map(Some)
-    }
-}
-
-impl AsyncRead for &File {
-    fn read<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        File::read(self, buffer)
-    }
-
-    fn read_exact<B: IoBufMut>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        File::read_exact(self, buffer)
-    }
-
-    fn readv<B: IoBufMut>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
-        File::readv(self, buffers)
-    }
-
-    fn splice_source(&self) -> Option<Source> {
-        Some(Source::file(self.file.hold()))
-    }
-}
-
-impl AsyncWrite for &File {
-    fn write<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<usize>, B)> {
-        File::write(self, buffer)
-    }
-
-    fn write_all<B: IoBuf>(&mut self, buffer: B) -> impl Future<Output = (io::Result<()>, B)> {
-        File::write_all(self, buffer)
-    }
-
-    fn writev<B: IoBuf>(&mut self, buffers: Vec<B>) -> impl Future<Output = (io::Result<usize>, Vec<B>)> {
-        File::writev(self, buffers)
-    }
-
-    async fn settle(&mut self) -> io::Result<Option<usize>> {
-        self.settle_writes().await.map(Some)
     }
 }
 

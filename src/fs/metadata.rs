@@ -1,6 +1,8 @@
 //! What a file system knows of a file.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use crate::sys::file::Stat;
@@ -26,29 +28,36 @@ impl Metadata {
         Metadata { stat }
     }
 
-    fn kind(&self) -> u32 {
-        // The width of the constant differs from one system to the next.
-        #[allow(clippy::unnecessary_cast)]
-        let mask = libc::S_IFMT as u32;
-        self.stat.mode & mask
+    /// What kind of file it is.
+    pub fn file_type(&self) -> FileType {
+        FileType::of_mode(self.stat.mode)
     }
 
     /// Whether it is a regular file.
-    #[allow(clippy::unnecessary_cast)]
     pub fn is_file(&self) -> bool {
-        self.kind() == libc::S_IFREG as u32
+        self.file_type().is_file()
     }
 
     /// Whether it is a directory.
-    #[allow(clippy::unnecessary_cast)]
     pub fn is_dir(&self) -> bool {
-        self.kind() == libc::S_IFDIR as u32
+        self.file_type().is_dir()
     }
 
     /// Whether it is a symbolic link; only [`symlink_metadata`](super::symlink_metadata) sees one.
-    #[allow(clippy::unnecessary_cast)]
     pub fn is_symlink(&self) -> bool {
-        self.kind() == libc::S_IFLNK as u32
+        self.file_type().is_symlink()
+    }
+
+    /// Who may do what with it.
+    pub fn permissions(&self) -> Permissions {
+        Permissions::from_mode(self.stat.mode)
+    }
+
+    /// What reads and writes past the page cache (O_DIRECT) have to be aligned to, if the system says so: Linux 6.1, on
+    /// file systems that know.
+    pub fn direct_io(&self) -> Option<DirectIo> {
+        let (memory, offset) = self.stat.direct_io?;
+        Some(DirectIo { memory: memory as usize, offset: u64::from(offset) })
     }
 
     /// Its length in bytes.
@@ -115,6 +124,74 @@ impl Metadata {
         let unknown = || io::Error::new(io::ErrorKind::Unsupported, "the time of creation is not kept here");
         self.stat.created.map(time).ok_or_else(unknown)
     }
+}
+
+/// What kind of file something is.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let here = annulus::run(annulus::fs::metadata("."))??;
+/// assert!(here.file_type().is_dir());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileType {
+    /// The bits of st_mode that say it.
+    kind: u32,
+}
+
+// The widths of these constants differ from one system to the next.
+#[allow(clippy::unnecessary_cast)]
+impl FileType {
+    pub(super) fn of_mode(mode: u32) -> FileType {
+        FileType { kind: mode & libc::S_IFMT as u32 }
+    }
+
+    /// Whether it is a regular file.
+    pub fn is_file(&self) -> bool {
+        self.kind == libc::S_IFREG as u32
+    }
+
+    /// Whether it is a directory.
+    pub fn is_dir(&self) -> bool {
+        self.kind == libc::S_IFDIR as u32
+    }
+
+    /// Whether it is a symbolic link.
+    pub fn is_symlink(&self) -> bool {
+        self.kind == libc::S_IFLNK as u32
+    }
+
+    /// Whether it is a FIFO.
+    pub fn is_fifo(&self) -> bool {
+        self.kind == libc::S_IFIFO as u32
+    }
+
+    /// Whether it is a socket.
+    pub fn is_socket(&self) -> bool {
+        self.kind == libc::S_IFSOCK as u32
+    }
+
+    /// Whether it is a block device.
+    pub fn is_block_device(&self) -> bool {
+        self.kind == libc::S_IFBLK as u32
+    }
+
+    /// Whether it is a character device.
+    pub fn is_char_device(&self) -> bool {
+        self.kind == libc::S_IFCHR as u32
+    }
+}
+
+/// What reads and writes with O_DIRECT have to be aligned to, in bytes. See [`Metadata::direct_io`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectIo {
+    /// The address of a buffer.
+    pub memory: usize,
+    /// Offset in the file, and length.
+    pub offset: u64,
 }
 
 fn time((seconds, nanoseconds): (i64, u32)) -> SystemTime {

@@ -1,14 +1,37 @@
 //! Files and the names of files.
 //!
+//! | what | by |
+//! |---|---|
+//! | files: reads, writes, locks, room, attributes | [`File`], [`OpenOptions`] |
+//! | whole files | [`read`], [`read_to_string`], [`write()`], [`copy`], [`write_atomic`] |
+//! | names | [`rename`], [`hard_link`], [`symlink`], [`remove_file`], [`metadata`], [`canonicalize`] |
+//! | directories | [`read_dir`], [`create_dir_all`], [`remove_dir_all`], [`DirBuilder`] |
+//! | names that are walked from an open directory, and do not leave it | [`Dir`] |
+//!
 //! Where the ring does not know a call, or there is no ring, a helper thread makes it: the loop never waits for
 //! a disk.
 
+mod dir;
 mod file;
 mod metadata;
 mod names;
 mod options;
+mod read_dir;
+mod rename;
+mod times;
+mod tree;
+mod whole;
 
-pub use file::File;
-pub use metadata::Metadata;
-pub use names::{create_dir, metadata, read, remove_dir, remove_file, rename, symlink_metadata, write};
+pub use dir::Dir;
+pub use file::{Advice, File};
+pub use metadata::{DirectIo, FileType, Metadata};
+pub use names::{
+    canonicalize, create_dir, hard_link, metadata, read_link, remove_dir, remove_file, rename, rename_with,
+    set_permissions, set_symlink_times, set_times, symlink, symlink_metadata, try_exists,
+};
 pub use options::OpenOptions;
+pub use read_dir::{DirEntry, ReadDir, read_dir};
+pub use rename::RenameFlags;
+pub use times::FileTimes;
+pub use tree::{DirBuilder, create_dir_all, remove_dir_all};
+pub use whole::{copy, read, read_to_string, write, write_atomic};

@@ -1,76 +1,15 @@
-//! Calls by name: whole files, and names themselves.
+//! Names, and what they lead to.
 
+use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io;
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
-use super::{File, Metadata};
-use crate::buf::IoBuf;
-use crate::op::{Mkdir, Rename, Statx, Submitted, Unlink, path};
-
-/// Reads a whole file.
-///
-/// # Errors
-/// Those of open(2) and pread(2).
-///
-/// # Cancel safety
-/// Dropping it is harmless.
-///
-/// # Examples
-/// ```
-/// # fn main() -> std::io::Result<()> {
-/// let manifest = annulus::run(annulus::fs::read("Cargo.toml"))??;
-/// assert_eq!(manifest, std::fs::read("Cargo.toml")?);
-/// # Ok(())
-/// # }
-/// ```
-pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
-    let file = File::open(path).await?;
-    // Files of /proc say 0; others grow meanwhile. One byte more than the length sees the end in the same read.
-    let length = usize::try_from(file.metadata().await?.len()).unwrap_or(usize::MAX);
-    let mut bytes = Vec::with_capacity(length.saturating_add(1).max(4096));
-    loop {
-        let done = bytes.len();
-        if bytes.capacity() == done {
-            bytes.reserve(done);
-        }
-        let (result, slice) = file.read_at(bytes.slice(done..), done as u64).await;
-        bytes = slice.into_inner();
-        match result {
-            Ok(0) => {
-                bytes.truncate(done);
-                return Ok(bytes);
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Writes a whole file, making it if it is not there and replacing what it was; gives the buffer back.
-///
-/// # Errors
-/// Those of open(2) and pwrite(2).
-///
-/// # Cancel safety
-/// After dropping it, the file may be empty, or have a part of the bytes.
-///
-/// # Examples
-/// ```
-/// # fn main() -> std::io::Result<()> {
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("note");
-/// annulus::run(annulus::fs::write(&path, "a note"))?.0?;
-/// assert_eq!(std::fs::read(&path)?, b"a note");
-/// # Ok(())
-/// # }
-/// ```
-pub async fn write<B: IoBuf>(path: impl AsRef<Path>, buffer: B) -> (io::Result<()>, B) {
-    match File::create(path).await {
-        Ok(file) => file.write_all_at(buffer, 0).await,
-        Err(error) => (Err(error), buffer),
-    }
-}
+use super::{FileTimes, Metadata, RenameFlags};
+use crate::op::path::{self, At, Subject};
+use crate::op::{Chmod, Link, Mkdir, Readlink, Realpath, Rename, Statx, Submitted, Symlink, Unlink, Utimens};
 
 /// What the file system knows of what the path leads to.
 ///
@@ -80,7 +19,7 @@ pub async fn write<B: IoBuf>(path: impl AsRef<Path>, buffer: B) -> (io::Result<(
 /// # Cancel safety
 /// Dropping it is harmless.
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    stat(path.as_ref(), 0).await
+    stat(At::here(path.as_ref())?, 0).await
 }
 
 /// What the file system knows of the path itself, which may be a symbolic link.
@@ -91,11 +30,35 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// # Cancel safety
 /// Dropping it is harmless.
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    stat(path.as_ref(), libc::AT_SYMLINK_NOFOLLOW).await
+    stat(At::here(path.as_ref())?, libc::AT_SYMLINK_NOFOLLOW).await
 }
 
-async fn stat(path: &Path, flags: i32) -> io::Result<Metadata> {
-    Submitted::new(Statx::of_path(path::of(path)?, flags)).await.map(Metadata::new)
+pub(super) async fn stat(at: At, flags: i32) -> io::Result<Metadata> {
+    Submitted::new(Statx::of_path(at, flags)).await.map(Metadata::new)
+}
+
+/// Whether the path leads to something. A symbolic link to nothing does not.
+///
+/// # Errors
+/// Those of statx(2) but for "there is no such file": that is false.
+///
+/// # Cancel safety
+/// Dropping it is harmless.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// assert!(annulus::run(annulus::fs::try_exists("Cargo.toml"))??);
+/// assert!(!annulus::run(annulus::fs::try_exists("no such file"))??);
+/// # Ok(())
+/// # }
+/// ```
+pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
+    match metadata(path).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes a file's name; the file goes with its last name, when nobody has it open.
@@ -106,7 +69,7 @@ async fn stat(path: &Path, flags: i32) -> io::Result<Metadata> {
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
-    Submitted::new(Unlink::new(path::of(path.as_ref())?, 0)).await
+    Submitted::new(Unlink::new(At::here(path.as_ref())?, 0)).await
 }
 
 /// Removes an empty directory.
@@ -117,7 +80,7 @@ pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
-    Submitted::new(Unlink::new(path::of(path.as_ref())?, libc::AT_REMOVEDIR)).await
+    Submitted::new(Unlink::new(At::here(path.as_ref())?, libc::AT_REMOVEDIR)).await
 }
 
 /// Gives a file another name, replacing what had it.
@@ -144,7 +107,182 @@ pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
 /// # }
 /// ```
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
-    Submitted::new(Rename::new(path::of(from.as_ref())?, path::of(to.as_ref())?)).await
+    rename_with(from, to, RenameFlags::Replace).await
+}
+
+/// Gives a file another name, and says what is to become of what has that name.
+///
+/// # Errors
+/// Those of renameat2(2): `AlreadyExists` with [`RenameFlags::NoReplace`]; `InvalidInput` if the file system cannot do it,
+/// `Unsupported` if the operating system cannot.
+///
+/// # Cancel safety
+/// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs::{self, RenameFlags};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+/// annulus::run(async {
+///     fs::write(&old, "1").await.0?;
+///     fs::write(&new, "2").await.0?;
+///     let refused = fs::rename_with(&old, &new, RenameFlags::NoReplace).await.unwrap_err();
+///     assert_eq!(refused.kind(), std::io::ErrorKind::AlreadyExists);
+///     fs::rename_with(&old, &new, RenameFlags::Exchange).await?;
+///     assert_eq!(fs::read(&old).await?, b"2");
+///     Ok(())
+/// })?
+/// # }
+/// ```
+pub async fn rename_with(from: impl AsRef<Path>, to: impl AsRef<Path>, flags: RenameFlags) -> io::Result<()> {
+    let (from, to) = (At::here(from.as_ref())?, At::here(to.as_ref())?);
+    Submitted::new(Rename::new(from, to, flags.bits())).await
+}
+
+/// Gives a file one more name, in the same file system. A symbolic link gets one itself, not what it leads to.
+///
+/// # Errors
+/// Those of link(2).
+///
+/// # Cancel safety
+/// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let (one, other) = (directory.path().join("one"), directory.path().join("other"));
+/// annulus::run(async {
+///     fs::write(&one, "text").await.0?;
+///     fs::hard_link(&one, &other).await?;
+///     assert_eq!(fs::metadata(&other).await?.nlink(), 2);
+///     Ok(())
+/// })?
+/// # }
+/// ```
+pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
+    Submitted::new(Link::new(At::here(original.as_ref())?, At::here(link.as_ref())?)).await
+}
+
+/// Makes a symbolic link to `original`, which need not be there.
+///
+/// # Errors
+/// Those of symlink(2).
+///
+/// # Cancel safety
+/// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let link = directory.path().join("link");
+/// annulus::run(async {
+///     fs::symlink("where/it/points", &link).await?;
+///     assert_eq!(fs::read_link(&link).await?, std::path::Path::new("where/it/points"));
+///     assert!(fs::symlink_metadata(&link).await?.is_symlink());
+///     Ok(())
+/// })?
+/// # }
+/// ```
+pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
+    Submitted::new(Symlink::new(path::of(original.as_ref())?, At::here(link.as_ref())?)).await
+}
+
+/// Where a symbolic link points to.
+///
+/// # Errors
+/// Those of readlink(2): `InvalidInput` if it is no symbolic link.
+///
+/// # Cancel safety
+/// Dropping it is harmless.
+pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    Submitted::new(Readlink::new(At::here(path.as_ref())?)).await.map(of_bytes)
+}
+
+/// The absolute path, without dots and symbolic links.
+///
+/// # Errors
+/// Those of realpath(3).
+///
+/// # Cancel safety
+/// Dropping it is harmless.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let here = annulus::run(annulus::fs::canonicalize("src/.."))??;
+/// assert_eq!(here, std::fs::canonicalize(".")?);
+/// # Ok(())
+/// # }
+/// ```
+pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    Submitted::new(Realpath::new(At::here(path.as_ref())?)).await.map(of_bytes)
+}
+
+pub(super) fn of_bytes(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+/// Sets who may do what with what the path leads to.
+///
+/// # Errors
+/// Those of chmod(2).
+///
+/// # Cancel safety
+/// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("note");
+/// annulus::run(async {
+///     fs::write(&path, "text").await.0?;
+///     let mut permissions = fs::metadata(&path).await?.permissions();
+///     permissions.set_readonly(true);
+///     fs::set_permissions(&path, permissions).await?;
+///     assert_eq!(fs::metadata(&path).await?.mode() & 0o222, 0);
+///     Ok(())
+/// })?
+/// # }
+/// ```
+pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
+    let subject = Subject::Path(At::here(path.as_ref())?);
+    Submitted::new(Chmod::new(subject, permissions.mode())).await
+}
+
+/// Sets when what the path leads to was read and changed last.
+///
+/// # Errors
+/// Those of utimensat(2).
+///
+/// # Cancel safety
+/// After dropping it, it may have been done, or not.
+pub async fn set_times(path: impl AsRef<Path>, times: FileTimes) -> io::Result<()> {
+    let subject = Subject::Path(At::here(path.as_ref())?);
+    Submitted::new(Utimens::new(subject, times.stamps(), 0)).await
+}
+
+/// Sets when the path itself, which may be a symbolic link, was read and changed last.
+///
+/// # Errors
+/// Those of utimensat(2).
+///
+/// # Cancel safety
+/// After dropping it, it may have been done, or not.
+pub async fn set_symlink_times(path: impl AsRef<Path>, times: FileTimes) -> io::Result<()> {
+    let subject = Subject::Path(At::here(path.as_ref())?);
+    Submitted::new(Utimens::new(subject, times.stamps(), libc::AT_SYMLINK_NOFOLLOW)).await
 }
 
 /// Makes a directory, in one that is there.
@@ -155,5 +293,5 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
 pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
-    Submitted::new(Mkdir::new(path::of(path.as_ref())?, 0o777)).await
+    Submitted::new(Mkdir::new(At::here(path.as_ref())?, 0o777)).await
 }

@@ -4,8 +4,10 @@ use std::io;
 use std::path::Path;
 
 use super::File;
+use crate::driver::Descriptor;
 use crate::engine::current_port;
-use crate::op::{Open, Submitted, path};
+use crate::op::path::At;
+use crate::op::{Open, OpenBeneath, Submitted};
 
 /// How to open a file; as [`std::fs::OpenOptions`].
 ///
@@ -30,6 +32,7 @@ pub struct OpenOptions {
     create_new: bool,
     mode: u32,
     custom_flags: i32,
+    unnamed: bool,
 }
 
 impl Default for OpenOptions {
@@ -50,6 +53,7 @@ impl OpenOptions {
             create_new: false,
             mode: 0o666,
             custom_flags: 0,
+            unnamed: false,
         }
     }
 
@@ -95,6 +99,13 @@ impl OpenOptions {
         self
     }
 
+    /// The path is a directory's: the file is in its file system and has no name, until [`File::link_as`] gives it one. It
+    /// is gone when it is closed without. Linux, on most file systems; O_TMPFILE in open(2).
+    pub fn unnamed(&mut self, yes: bool) -> &mut OpenOptions {
+        self.unnamed = yes;
+        self
+    }
+
     /// More flags of open(2), O_DIRECT for example. The access mode in them is left out.
     pub fn custom_flags(&mut self, flags: i32) -> &mut OpenOptions {
         self.custom_flags = flags;
@@ -109,9 +120,16 @@ impl OpenOptions {
     /// # Cancel safety
     /// Dropping it closes what was opened; the file may have been made, or emptied.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
-        let path = path::of(path.as_ref())?;
-        let open = Open::new(current_port(), path, self.flags()?, self.mode);
-        Submitted::new(open).await.map(File::new)
+        self.open_at(At::here(path.as_ref())?).await.map(File::new)
+    }
+
+    pub(super) async fn open_at(&self, at: At) -> io::Result<Descriptor> {
+        Submitted::new(Open::new(current_port(), at, self.flags()?, self.mode)).await
+    }
+
+    /// The walk does not leave the directory from which it begins.
+    pub(super) async fn open_beneath(&self, at: At) -> io::Result<Descriptor> {
+        Submitted::new(OpenBeneath::new(current_port(), at, self.flags()?, self.mode)).await
     }
 
     fn flags(&self) -> io::Result<i32> {
@@ -136,10 +154,25 @@ impl OpenOptions {
                 (if create { libc::O_CREAT } else { 0 }) | (if truncate { libc::O_TRUNC } else { 0 })
             }
         };
-        Ok(access | making | (self.custom_flags & !libc::O_ACCMODE))
+        let unnamed = match self.unnamed {
+            true if making != 0 => return refused("unnamed contradicts truncate, create and create_new"),
+            true => unnamed_flag()?,
+            false => 0,
+        };
+        Ok(access | making | unnamed | (self.custom_flags & !libc::O_ACCMODE))
     }
 }
 
 fn refused(why: &str) -> io::Result<i32> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("OpenOptions: {why}")))
+}
+
+#[cfg(target_os = "linux")]
+fn unnamed_flag() -> io::Result<i32> {
+    Ok(libc::O_TMPFILE)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed_flag() -> io::Result<i32> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "files without a name are Linux's: O_TMPFILE"))
 }

@@ -11,7 +11,8 @@ use socket2::SockRef;
 use super::pipe::{PipeReader, PipeWriter};
 use crate::driver::Descriptor;
 use crate::engine::current_port;
-use crate::op::{Open, Statx, Submitted, path};
+use crate::op::path::At;
+use crate::op::{Open, Statx, Submitted};
 
 impl PipeReader {
     /// Opens a FIFO, which mkfifo(3) made, to read from it. It does not wait for somebody who writes: see fifo(7).
@@ -153,7 +154,7 @@ async fn open(name: &Path, access: i32) -> io::Result<Descriptor> {
     };
     // Without waiting for the other end, which may never come, and without becoming the terminal's foreman.
     let flags = access | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let end = Submitted::new(Open::new(current_port(), path::of(name)?, flags, 0)).await.map_err(told)?;
+    let end = Submitted::new(Open::new(current_port(), At::here(name)?, flags, 0)).await.map_err(told)?;
     let mode = Submitted::new(Statx::of_descriptor(end.hold())).await?.mode;
     // The width of the constants differs from one system to the next.
     #[allow(clippy::unnecessary_cast)]

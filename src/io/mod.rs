@@ -12,6 +12,7 @@
 //! | [`copy()`], [`copy_buf()`], [`copy_bidirectional`] | from one end to another |
 //! | [`pipe()`], [`duplex()`] | two ends of the same, in the kernel and in memory |
 //! | [`split()`], [`join()`] | one stream as two, two as one |
+//! | [`stdin()`], [`stdout()`], [`stderr()`] | the standard streams of the process |
 //! | [`empty()`], [`sink()`], [`repeat()`], `&[u8]`, `Vec<u8>`, [`std::io::Cursor`] | what never waits |
 //!
 //! # What becomes of what is dropped half-way
@@ -51,6 +52,7 @@ mod segments;
 mod sink;
 mod splice;
 mod split;
+mod stdio;
 mod take;
 mod traits;
 mod transfer;
@@ -79,5 +81,6 @@ pub use sink::{Sink, sink};
 pub use splice::SendFile;
 pub(crate) use splice::{Ended, FromOffset, Source, Target, splice};
 pub use split::{ReadHalf, ReuniteError, WriteHalf, split};
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use take::Take;
 pub use traits::{AsyncRead, AsyncWrite};

@@ -3,15 +3,13 @@
 
 use std::io;
 
-use std::ffi::CString;
-
-use super::path::pointer_to;
+use super::path::At;
 use crate::driver::{Completion, Form, Operation, Request, form};
 use crate::sys;
 
 /// Makes a directory.
 pub struct Mkdir {
-    path: CString,
+    at: At,
     mode: u32,
 }
 
@@ -19,16 +17,16 @@ const FORM: &Form = &form! {
     name: "mkdirat",
     wait: Helper,
     code: MkDirAt,
-    entry: |request| opcode::MkDirAt::new(types::Fd(libc::AT_FDCWD), request.pointer.cast_const().cast()).mode(request.length),
-    // SAFETY: the operation is in flight: what the request points to is lent, the descriptor open (I1, I4).
-    attempt: |request| unsafe { sys::file::mkdir(request.pointer.cast_const().cast(), request.length) },
+    entry: |request| opcode::MkDirAt::new(types::Fd(request.fd), request.pointer.cast_const().cast()).mode(request.length),
+    // SAFETY: the operation is in flight: what the request points to is lent, the directories open (I1, I4).
+    attempt: |request| unsafe { sys::names::mkdir(request.fd, request.pointer.cast_const().cast(), request.length) },
     // SAFETY: as above.
-    simulated: |request, kernel| kernel.make_directory(unsafe { request.path() }, request.length),
+    simulated: |request, kernel| unsafe { kernel.make_directory(request.fd, request.path(), request.length) },
 };
 
 impl Mkdir {
-    pub(crate) fn new(path: CString, mode: u32) -> Self {
-        Mkdir { path, mode }
+    pub(crate) fn new(at: At, mode: u32) -> Self {
+        Mkdir { at, mode }
     }
 }
 
@@ -40,7 +38,7 @@ impl Operation for Mkdir {
     }
 
     fn request(&mut self) -> Request {
-        Request { pointer: pointer_to(&self.path), length: self.mode, ..Request::new(FORM) }
+        Request { fd: self.at.number(), pointer: self.at.pointer(), length: self.mode, ..Request::new(FORM) }
     }
 
     fn complete(self, answer: Completion) -> io::Result<()> {

@@ -4,9 +4,7 @@
 use std::io;
 use std::rc::Rc;
 
-use std::ffi::CString;
-
-use super::path::pointer_to;
+use super::path::At;
 use crate::driver::{Completion, Descriptor, Form, Operation, Port, Request, form};
 use crate::sys;
 
@@ -14,7 +12,7 @@ use crate::sys;
 pub struct Open {
     /// Whose the descriptor will be.
     port: Rc<Port>,
-    path: CString,
+    at: At,
     flags: i32,
     mode: u32,
 }
@@ -23,18 +21,20 @@ const FORM: &Form = &form! {
     name: "openat",
     wait: Helper,
     code: OpenAt,
-    entry: |request| opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), request.pointer.cast_const().cast())
+    entry: |request| opcode::OpenAt::new(types::Fd(request.fd), request.pointer.cast_const().cast())
         .flags(request.flags | libc::O_CLOEXEC)
         .mode(request.length),
-    // SAFETY: the operation is in flight: what the request points to is lent, the descriptor open (I1, I4).
-    attempt: |request| unsafe { sys::file::open(request.pointer.cast_const().cast(), request.flags, request.length) },
+    // SAFETY: the operation is in flight: what the request points to is lent, the directory open (I1, I4).
+    attempt: |request| unsafe {
+        sys::names::open(request.fd, request.pointer.cast_const().cast(), request.flags, request.length)
+    },
     // SAFETY: as above.
-    simulated: |request, kernel| kernel.open(unsafe { request.path() }, request.flags, request.length),
+    simulated: |request, kernel| unsafe { kernel.open(request.fd, request.path(), request.flags, request.length) },
 };
 
 impl Open {
-    pub(crate) fn new(port: Rc<Port>, path: CString, flags: i32, mode: u32) -> Self {
-        Open { port, path, flags, mode }
+    pub(crate) fn new(port: Rc<Port>, at: At, flags: i32, mode: u32) -> Self {
+        Open { port, at, flags, mode }
     }
 }
 
@@ -47,7 +47,8 @@ impl Operation for Open {
 
     fn request(&mut self) -> Request {
         Request {
-            pointer: pointer_to(&self.path),
+            fd: self.at.number(),
+            pointer: self.at.pointer(),
             flags: self.flags,
             length: self.mode,
             ..Request::new(FORM)

@@ -6,7 +6,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A path as a C string.
+use crate::driver::{Descriptor, Hold};
+use crate::sys::file::NO_PATH;
+
+/// Bytes as a C string.
 pub(crate) fn of(path: &Path) -> io::Result<CString> {
     CString::new(path.as_os_str().as_bytes()).map_err(|_| {
         let text = format!("the path {path:?} has a NUL byte in it, which no file's name can have");
@@ -17,4 +20,62 @@ pub(crate) fn of(path: &Path) -> io::Result<CString> {
 /// For a request. Only read from.
 pub(super) fn pointer_to(path: &CStr) -> *mut u8 {
     path.as_ptr().cast_mut().cast()
+}
+
+/// A path, and the directory from which it is walked.
+#[derive(Clone)]
+pub(crate) struct At {
+    /// A handle: so it stays open, and nobody else gets its number, as long as the operation lives (I4).
+    directory: Option<Descriptor>,
+    path: CString,
+}
+
+impl At {
+    /// From the working directory.
+    pub(crate) fn here(path: &Path) -> io::Result<At> {
+        Ok(At { directory: None, path: of(path)? })
+    }
+
+    /// From a directory that is open.
+    pub(crate) fn within(directory: &Descriptor, path: &Path) -> io::Result<At> {
+        Ok(At { directory: Some(directory.clone()), path: of(path)? })
+    }
+
+    pub(super) fn number(&self) -> i32 {
+        self.directory.as_ref().map_or(libc::AT_FDCWD, Descriptor::number)
+    }
+
+    pub(super) fn pointer(&self) -> *mut u8 {
+        pointer_to(&self.path)
+    }
+}
+
+/// What a call is about: an open file, or what a path leads to.
+pub(crate) enum Subject {
+    Open(Hold),
+    Path(At),
+}
+
+impl Subject {
+    pub(super) fn number(&self) -> i32 {
+        match self {
+            Subject::Open(hold) => hold.number(),
+            Subject::Path(at) => at.number(),
+        }
+    }
+
+    /// The empty path means the descriptor itself.
+    pub(super) fn pointer(&self) -> *mut u8 {
+        match self {
+            Subject::Open(_) => pointer_to(NO_PATH),
+            Subject::Path(at) => at.pointer(),
+        }
+    }
+
+    pub(super) fn hold(&self) -> Option<&Hold> {
+        match self {
+            Subject::Open(hold) => Some(hold),
+            Subject::Path(_) => None,
+        }
+    }
 }

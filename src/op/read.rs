@@ -4,7 +4,7 @@
 use std::io;
 
 use super::rest::Rest;
-use super::{Transfer, orphan};
+use super::{Transfer, direct_io, orphan};
 use crate::buf::IoBufMut;
 use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Trial, Wait, Way, form};
 use crate::sys::file::{self, CURSOR};
@@ -89,7 +89,8 @@ impl<B: IoBufMut> Operation for Read<B> {
 
     fn complete(self, answer: Completion) -> Self::Output {
         // SAFETY: the kernel has written that many bytes to where the rest began.
-        unsafe { self.rest.filled(answer) }
+        let (result, buffer) = unsafe { self.rest.filled(answer) };
+        (result.map_err(|error| direct_io::explained(error, &self.hold)), buffer)
     }
 
     fn salvage(self, answer: Completion) {

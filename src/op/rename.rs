@@ -1,18 +1,17 @@
-//! Gives a file another name. renameat(2), IORING_OP_RENAMEAT (5.11)
+//! Gives a file another name. renameat2(2), IORING_OP_RENAMEAT (5.11)
 #![allow(unsafe_code)]
 
 use std::io;
 
-use std::ffi::CString;
-
-use super::path::pointer_to;
+use super::path::At;
 use crate::driver::{Completion, Form, Operation, Request, form};
 use crate::sys;
 
 /// Gives a file another name.
 pub struct Rename {
-    from: CString,
-    to: CString,
+    from: At,
+    to: At,
+    flags: i32,
 }
 
 const FORM: &Form = &form! {
@@ -20,20 +19,28 @@ const FORM: &Form = &form! {
     wait: Helper,
     code: RenameAt,
     entry: |request| opcode::RenameAt::new(
-        types::Fd(libc::AT_FDCWD),
+        types::Fd(request.fd),
         request.pointer.cast_const().cast(),
-        types::Fd(libc::AT_FDCWD),
+        types::Fd(request.offset as i32),
         request.other_pointer.cast_const().cast(),
-    ),
-    // SAFETY: the operation is in flight: what the request points to is lent, the descriptor open (I1, I4).
-    attempt: |request| unsafe { sys::file::rename(request.pointer.cast_const().cast(), request.other_pointer.cast_const().cast()) },
+    )
+    .flags(request.flags as u32),
+    // SAFETY: the operation is in flight: what the request points to is lent, the directories open (I1, I4).
+    attempt: |request| unsafe {
+        let old = (request.fd, request.pointer.cast_const().cast());
+        let new = (request.offset as i32, request.other_pointer.cast_const().cast());
+        sys::names::rename(old, new, request.flags as u32)
+    },
     // SAFETY: as above.
-    simulated: |request, kernel| unsafe { kernel.rename(request.path(), request.other_path()) },
+    simulated: |request, kernel| unsafe {
+        let new = (request.offset as i32, request.other_path());
+        kernel.rename((request.fd, request.path()), new, request.flags as u32)
+    },
 };
 
 impl Rename {
-    pub(crate) fn new(from: CString, to: CString) -> Self {
-        Rename { from, to }
+    pub(crate) fn new(from: At, to: At, flags: i32) -> Self {
+        Rename { from, to, flags }
     }
 }
 
@@ -45,11 +52,7 @@ impl Operation for Rename {
     }
 
     fn request(&mut self) -> Request {
-        Request {
-            pointer: pointer_to(&self.from),
-            other_pointer: pointer_to(&self.to),
-            ..Request::new(FORM)
-        }
+        Request { fd: self.from.number(), pointer: self.from.pointer(), other_pointer: self.to.pointer(), offset: self.to.number() as u64, flags: self.flags, ..Request::new(FORM) }
     }
 
     fn complete(self, answer: Completion) -> io::Result<()> {

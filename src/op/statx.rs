@@ -1,18 +1,16 @@
 //! Asks what the file system knows of a file. statx(2), IORING_OP_STATX (5.6).
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
 
-use super::path::pointer_to;
+use super::path::{At, Subject};
 use crate::driver::{Completion, Form, Hold, Operation, Request, form};
 use crate::sys::file::{self, RawStat, Stat};
 
 /// Asks what the file system knows of a path, or of an open file.
 pub struct Statx {
-    hold: Option<Hold>,
-    path: CString,
+    subject: Subject,
     flags: i32,
     /// The kernel writes here when it completes.
     place: Box<MaybeUninit<RawStat>>,
@@ -50,17 +48,12 @@ const FORM: &Form = &form! {
 impl Statx {
     /// Of an open file.
     pub(crate) fn of_descriptor(hold: Hold) -> Self {
-        Statx {
-            hold: Some(hold),
-            path: file::NO_PATH.to_owned(),
-            flags: file::EMPTY_PATH,
-            place: Stat::place(),
-        }
+        Statx { subject: Subject::Open(hold), flags: file::EMPTY_PATH, place: Stat::place() }
     }
 
     /// Of a path; `flags` are AT_SYMLINK_NOFOLLOW or 0.
-    pub(crate) fn of_path(path: CString, flags: i32) -> Self {
-        Statx { hold: None, path, flags, place: Stat::place() }
+    pub(crate) fn of_path(at: At, flags: i32) -> Self {
+        Statx { subject: Subject::Path(at), flags, place: Stat::place() }
     }
 }
 
@@ -73,8 +66,8 @@ impl Operation for Statx {
 
     fn request(&mut self) -> Request {
         Request {
-            fd: self.hold.as_ref().map_or(libc::AT_FDCWD, Hold::number),
-            pointer: pointer_to(&self.path),
+            fd: self.subject.number(),
+            pointer: self.subject.pointer(),
             other_pointer: (&raw mut *self.place).cast(),
             flags: self.flags,
             ..Request::new(FORM)
@@ -82,7 +75,7 @@ impl Operation for Statx {
     }
 
     fn descriptor(&self) -> Option<&Hold> {
-        self.hold.as_ref()
+        self.subject.hold()
     }
 
     fn complete(self, answer: Completion) -> io::Result<Stat> {

@@ -3,15 +3,13 @@
 
 use std::io;
 
-use std::ffi::CString;
-
-use super::path::pointer_to;
+use super::path::At;
 use crate::driver::{Completion, Form, Operation, Request, form};
 use crate::sys;
 
 /// Removes a name, or an empty directory.
 pub struct Unlink {
-    path: CString,
+    at: At,
     flags: i32,
 }
 
@@ -19,16 +17,16 @@ const FORM: &Form = &form! {
     name: "unlinkat",
     wait: Helper,
     code: UnlinkAt,
-    entry: |request| opcode::UnlinkAt::new(types::Fd(libc::AT_FDCWD), request.pointer.cast_const().cast()).flags(request.flags),
-    // SAFETY: the operation is in flight: what the request points to is lent, the descriptor open (I1, I4).
-    attempt: |request| unsafe { sys::file::unlink(request.pointer.cast_const().cast(), request.flags) },
+    entry: |request| opcode::UnlinkAt::new(types::Fd(request.fd), request.pointer.cast_const().cast()).flags(request.flags),
+    // SAFETY: the operation is in flight: what the request points to is lent, the directories open (I1, I4).
+    attempt: |request| unsafe { sys::names::unlink(request.fd, request.pointer.cast_const().cast(), request.flags) },
     // SAFETY: as above.
-    simulated: |request, kernel| kernel.unlink(unsafe { request.path() }, request.flags),
+    simulated: |request, kernel| unsafe { kernel.unlink(request.fd, request.path(), request.flags) },
 };
 
 impl Unlink {
-    pub(crate) fn new(path: CString, flags: i32) -> Self {
-        Unlink { path, flags }
+    pub(crate) fn new(at: At, flags: i32) -> Self {
+        Unlink { at, flags }
     }
 }
 
@@ -40,7 +38,7 @@ impl Operation for Unlink {
     }
 
     fn request(&mut self) -> Request {
-        Request { pointer: pointer_to(&self.path), flags: self.flags, ..Request::new(FORM) }
+        Request { fd: self.at.number(), pointer: self.at.pointer(), flags: self.flags, ..Request::new(FORM) }
     }
 
     fn complete(self, answer: Completion) -> io::Result<()> {

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::rest::Rest;
-use super::{Transfer, orphan};
+use super::{Transfer, direct_io, orphan};
 use crate::buf::IoBuf;
 use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Wait, Way, form};
 use crate::sys::file::{self, CURSOR};
@@ -79,7 +79,8 @@ impl<B: IoBuf> Operation for Write<B> {
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
-        self.rest.sent(answer)
+        let (result, buffer) = self.rest.sent(answer);
+        (result.map_err(|error| direct_io::explained(error, &self.hold)), buffer)
     }
 
     fn salvage(self, answer: Completion) {

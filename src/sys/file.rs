@@ -102,15 +102,6 @@ pub(crate) unsafe fn writev(fd: RawFd, vectors: *const libc::iovec, count: u32, 
     })
 }
 
-/// openat(2) relative to the working directory, close-on-exec.
-///
-/// # Safety
-/// `path` is a C string until the call returns.
-pub(crate) unsafe fn open(path: *const libc::c_char, flags: i32, mode: u32) -> i32 {
-    // SAFETY: passed on to the caller.
-    answer(unsafe { libc::open(path, flags | libc::O_CLOEXEC, mode as libc::c_uint) } as isize)
-}
-
 /// fsync(2), or fdatasync(2) where there is one.
 pub(crate) fn sync(fd: RawFd, data_only: bool) -> i32 {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
@@ -129,33 +120,6 @@ pub(crate) fn truncate(fd: RawFd, length: u64) -> i32 {
     answer(unsafe { libc::ftruncate(fd, length as libc::off_t) } as isize)
 }
 
-/// unlink(2), or rmdir(2) with AT_REMOVEDIR.
-///
-/// # Safety
-/// `path` is a C string until the call returns.
-pub(crate) unsafe fn unlink(path: *const libc::c_char, flags: i32) -> i32 {
-    // SAFETY: passed on to the caller.
-    answer(unsafe { libc::unlinkat(libc::AT_FDCWD, path, flags) } as isize)
-}
-
-/// rename(2).
-///
-/// # Safety
-/// `from` and `to` are C strings until the call returns.
-pub(crate) unsafe fn rename(from: *const libc::c_char, to: *const libc::c_char) -> i32 {
-    // SAFETY: passed on to the caller.
-    answer(unsafe { libc::rename(from, to) } as isize)
-}
-
-/// mkdir(2).
-///
-/// # Safety
-/// `path` is a C string until the call returns.
-pub(crate) unsafe fn mkdir(path: *const libc::c_char, mode: u32) -> i32 {
-    // SAFETY: passed on to the caller.
-    answer(unsafe { libc::mkdir(path, mode as libc::mode_t) } as isize)
-}
-
 /// What a file system says of a file, in words that every Unix has. Times are seconds and nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stat {
@@ -172,6 +136,8 @@ pub struct Stat {
     pub(crate) changed: (i64, u32),
     /// Not every file system keeps it.
     pub(crate) created: Option<(i64, u32)>,
+    /// What O_DIRECT wants buffers and offsets to be aligned to, where that is told.
+    pub(crate) direct_io: Option<(u32, u32)>,
 }
 
 /// Where an answer of the kernel about a file is written: the kernel's own structure, on the heap.
@@ -206,9 +172,9 @@ pub(crate) unsafe fn stat(fd: RawFd, path: *const libc::c_char, flags: i32, plac
     } as isize)
 }
 
-/// The basic fields and the time of birth.
+/// The basic fields, the time of birth, and how direct transfers are to be aligned (Linux 6.1).
 #[cfg(target_os = "linux")]
-pub(crate) const STATX_MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+pub(crate) const STATX_MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_DIOALIGN;
 /// "The path may be empty: the descriptor itself is meant."
 #[cfg(target_os = "linux")]
 pub(crate) const EMPTY_PATH: i32 = libc::AT_EMPTY_PATH;
@@ -239,7 +205,7 @@ impl Stat {
                 (stamp.tv_sec, stamp.tv_nsec) = (seconds, nanoseconds);
                 stamp
             };
-            raw.stx_mask = STATX_MASK;
+            raw.stx_mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
             raw.stx_mode = self.mode as u16;
             raw.stx_size = self.length;
             raw.stx_blocks = self.blocks;
@@ -289,6 +255,9 @@ impl Stat {
             modified: time(&raw.stx_mtime),
             changed: time(&raw.stx_ctime),
             created: (raw.stx_mask & libc::STATX_BTIME != 0).then(|| time(&raw.stx_btime)),
+            // Zeroes: there is no O_DIRECT.
+            direct_io: (raw.stx_mask & libc::STATX_DIOALIGN != 0 && raw.stx_dio_offset_align != 0)
+                .then_some((raw.stx_dio_mem_align, raw.stx_dio_offset_align)),
         }
     }
 
@@ -313,6 +282,7 @@ impl Stat {
             modified: (raw.st_mtime as i64, raw.st_mtime_nsec as u32),
             changed: (raw.st_ctime as i64, raw.st_ctime_nsec as u32),
             created: None,
+            direct_io: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! names `libc` functions; the constants are free for all. [`sync`] alone is no calls: what threads share things by.
 #![allow(unsafe_code)]
 
+pub(crate) mod attributes;
 pub(crate) mod control;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
@@ -13,8 +14,11 @@ pub(crate) mod event;
 pub(crate) mod file;
 pub(crate) mod memory;
 pub(crate) mod message;
+pub(crate) mod names;
 pub(crate) mod option;
 pub(crate) mod peer;
+pub(crate) mod process;
+pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod splice;
 pub(crate) mod sync;

@@ -4,8 +4,6 @@
 //! -EAGAIN where it would wait.
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
-
 use super::Answer;
 use super::memory::Memory;
 use super::net::{Moment, Network, SocketId};
@@ -13,7 +11,7 @@ use super::process::{Opened, ProcessId};
 use super::world::World;
 use crate::driver::Faults;
 use crate::driver::operation::Request;
-use crate::sys::file::{CURSOR, Stat};
+use crate::sys::file::CURSOR;
 
 /// The kernel, while it makes one call for one process.
 pub(crate) struct Kernel<'a> {
@@ -114,86 +112,6 @@ impl<'a> Kernel<'a> {
         std::thread::scope(|scope| scope.spawn(job).join()).unwrap_or(-libc::EIO)
     }
 
-    // Files.
-
-    pub(crate) fn open(&mut self, path: &CStr, flags: i32, mode: u32) -> i32 {
-        in_numbers(self.try_open(path, flags, mode))
-    }
-
-    fn try_open(&mut self, path: &CStr, flags: i32, mode: u32) -> Answer<i32> {
-        self.fault(-1, libc::EMFILE, |faults| faults.descriptors)?;
-        self.name_fault(flags & libc::O_CREAT != 0)?;
-        let now = self.world.wall();
-        let file = self.world.host_of(self.process).disk.open(path.to_bytes(), flags, mode, now)?;
-        Ok(self.world.process(self.process).install(Opened::File(file)))
-    }
-
-    pub(crate) fn make_directory(&mut self, path: &CStr, mode: u32) -> i32 {
-        let now = self.world.wall();
-        let made = self
-            .name_fault(true)
-            .and_then(|()| self.world.host_of(self.process).disk.make_directory(path.to_bytes(), mode, now));
-        in_numbers(made.map(|()| 0))
-    }
-
-    pub(crate) fn rename(&mut self, from: &CStr, to: &CStr) -> i32 {
-        let now = self.world.wall();
-        let done = self
-            .name_fault(false)
-            .and_then(|()| self.world.host_of(self.process).disk.rename(from.to_bytes(), to.to_bytes(), now));
-        in_numbers(done.map(|()| 0))
-    }
-
-    pub(crate) fn unlink(&mut self, path: &CStr, flags: i32) -> i32 {
-        let now = self.world.wall();
-        let done = self
-            .name_fault(false)
-            .and_then(|()| self.world.host_of(self.process).disk.unlink(path.to_bytes(), flags, now));
-        in_numbers(done.map(|()| 0))
-    }
-
-    /// Of a path, or of the descriptor where the path is empty. An error is negated.
-    pub(crate) fn stat(&mut self, number: i32, path: &CStr, flags: i32) -> Result<Stat, i32> {
-        let found = match path.is_empty() {
-            true if number < 0 => Err(libc::ENOENT),
-            false => {
-                let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
-                self.world.host_of(self.process).disk.stat_path(path.to_bytes(), follow)
-            }
-            true => match self.world.file(self.process, number) {
-                Ok((file, disk)) => Ok(disk.stat_open(file)),
-                // A socket or a pipe: there is nothing to know but its kind.
-                Err(libc::EINVAL) => {
-                    #[allow(
-                        clippy::unnecessary_cast,
-                        reason = "its width differs from one system to the next"
-                    )]
-                    let mode = libc::S_IFSOCK as u32 | 0o777;
-                    Ok(Stat { mode, links: 1, ..Stat::default() })
-                }
-                Err(error) => Err(error),
-            },
-        };
-        found.map_err(|error| -error)
-    }
-
-    pub(crate) fn sync(&mut self, number: i32, data_only: bool) -> i32 {
-        let synced = self.disk_fault(number).and_then(|()| {
-            let (file, disk) = self.world.file(self.process, number)?;
-            disk.sync(file, data_only)
-        });
-        in_numbers(synced.map(|()| 0))
-    }
-
-    pub(crate) fn truncate(&mut self, number: i32, length: u64) -> i32 {
-        let now = self.world.wall();
-        let done = self.disk_fault(number).and_then(|()| {
-            let (file, disk) = self.world.file(self.process, number)?;
-            disk.truncate(file, length, now)
-        });
-        in_numbers(done.map(|()| 0))
-    }
-
     pub(super) fn with_network<T>(&mut self, ask: impl FnOnce(&mut Network, &mut Moment<'_>) -> T) -> T {
         self.world.with_network(ask)
     }
@@ -238,7 +156,7 @@ impl<'a> Kernel<'a> {
         self.fault(number, libc::EIO, |faults| faults.disk_error)
     }
 
-    fn name_fault(&mut self, makes: bool) -> Answer<()> {
+    pub(super) fn name_fault(&mut self, makes: bool) -> Answer<()> {
         self.fault(-1, libc::EIO, |faults| faults.disk_error)?;
         match makes {
             true => self.fault(-1, libc::ENOSPC, |faults| faults.disk_full),

@@ -11,6 +11,7 @@
 
 mod control;
 mod disk;
+mod files;
 mod kernel;
 mod life;
 mod memory;

@@ -45,7 +45,7 @@ fn a_connection_that_nobody_will_accept_is_closed() {
 #[test]
 fn a_file_that_is_opened_for_nobody_is_closed() {
     let stage = Stage::new();
-    let path = crate::op::path::of(std::path::Path::new("somewhere")).unwrap();
+    let path = crate::op::path::At::here(std::path::Path::new("somewhere")).unwrap();
     let mut open = Submitted::new(Open::new(Rc::clone(&stage.engine.port), path, libc::O_RDONLY, 0));
     assert!(stage.poll(&mut open).is_pending());
     drop(open);

@@ -87,6 +87,37 @@ impl Contents {
         self.length = length;
     }
 
+    /// Makes zeroes of what lies between; whole pages are holes then.
+    pub(super) fn clear(&mut self, from: u64, to: u64) {
+        let to = to.min(self.length);
+        let touched: Vec<_> = match from < to {
+            true => self.pages.range(from / PAGE..to.div_ceil(PAGE)).map(|(index, _)| *index).collect(),
+            false => Vec::new(),
+        };
+        for index in touched {
+            let start = index * PAGE;
+            let (first, last) = (from.max(start) - start, to.min(start + PAGE) - start);
+            self.remember(index);
+            match (first, last) {
+                (0, PAGE) => drop(self.pages.remove(&index)),
+                _ => self.page_to_change(index)[first as usize..last as usize].fill(0),
+            }
+        }
+    }
+
+    /// Where data begin, or a hole, from an offset within the length on. Behind the end is a hole.
+    #[cfg(target_os = "linux")]
+    pub(super) fn next(&self, at: u64, wants_data: bool) -> Option<u64> {
+        let page = at / PAGE;
+        match wants_data {
+            true => self.pages.range(page..).next().map(|(index, _)| at.max(index * PAGE)),
+            false => {
+                let hole = (page..).find(|index| !self.pages.contains_key(index))?;
+                Some(at.max(hole * PAGE).min(self.length))
+            }
+        }
+    }
+
     /// From now on a crash takes nothing of this.
     pub(super) fn sync(&mut self) {
         self.changed.clear();

@@ -2,7 +2,7 @@
 //!
 //! What was synced is there afterwards, and whole. All that is there afterwards is durable.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::Disk;
 use super::inode::Kind;
@@ -32,10 +32,12 @@ impl Disk {
         let mut dice = dice.split();
         self.crashes += 1;
         self.crash_names(&mut dice);
-        self.drop_what_no_name_leads_to();
-        for inode in self.inodes.values_mut() {
+        let names = self.drop_what_no_name_leads_to();
+        for (number, inode) in &mut self.inodes {
             inode.opened = 0;
-            inode.named = true;
+            inode.locks.clear();
+            inode.names = names[number];
+            inode.recoverable = inode.names;
             if let Kind::File(contents) = &mut inode.kind {
                 contents.crash(&mut dice);
             }
@@ -65,13 +67,25 @@ impl Disk {
         }
     }
 
-    fn drop_what_no_name_leads_to(&mut self) {
-        let mut reached = BTreeSet::from([ROOT]);
+    /// Says how many names lead to each that stays.
+    fn drop_what_no_name_leads_to(&mut self) -> BTreeMap<u64, u64> {
+        let mut names = BTreeMap::from([(ROOT, 1)]);
         let mut to_look_at = vec![ROOT];
-        while let Some(number) = to_look_at.pop() {
-            let Ok(directory) = self.directory(number) else { continue };
-            to_look_at.extend(directory.names.values().filter(|inode| reached.insert(**inode)));
+        while let Some(above) = to_look_at.pop() {
+            let Ok(directory) = self.directory(above) else { continue };
+            let inside: Vec<_> = directory.names.values().copied().collect();
+            for number in inside {
+                let count = names.entry(number).or_insert(0);
+                *count += 1;
+                if *count == 1 {
+                    to_look_at.push(number);
+                }
+                if let Some(inode) = self.inodes.get_mut(&number) {
+                    inode.above = above;
+                }
+            }
         }
-        self.inodes.retain(|number, _| reached.contains(number));
+        self.inodes.retain(|number, _| names.contains_key(number));
+        names
     }
 }

@@ -1,9 +1,12 @@
-//! An inode: a file, a directory or a socket, without the names that lead to it.
+//! An inode: a file, a directory, a symbolic link or a socket, without the names that lead to it.
 //!
 //! It stays as long as a name leads to it, somebody has it open, or a crash might bring a name back.
 
+use std::collections::BTreeMap;
+
 use super::contents::{Contents, PAGE};
 use super::names::Directory;
+use super::paths::ROOT;
 use crate::sys::file::Stat;
 
 #[allow(clippy::unnecessary_cast, reason = "the width differs from one system to the next")]
@@ -12,6 +15,8 @@ pub(super) const FILE: u32 = libc::S_IFREG as u32;
 pub(super) const DIRECTORY: u32 = libc::S_IFDIR as u32;
 #[allow(clippy::unnecessary_cast, reason = "the width differs from one system to the next")]
 pub(super) const SOCKET: u32 = libc::S_IFSOCK as u32;
+#[allow(clippy::unnecessary_cast, reason = "the width differs from one system to the next")]
+pub(super) const LINK: u32 = libc::S_IFLNK as u32;
 
 /// In what unit `Stat` counts room, whatever the size of a page.
 const BLOCK: u64 = 512;
@@ -23,22 +28,30 @@ pub(super) enum Kind {
     File(Contents),
     Directory(Directory),
     Socket,
+    /// Symbolic; where it points to.
+    Link(Vec<u8>),
 }
 
 pub(super) struct Inode {
     pub(super) kind: Kind,
     /// Permissions, without the kind.
-    mode: u32,
+    pub(super) mode: u32,
     /// How many open files there are of it.
     pub(super) opened: u64,
-    /// Whether a name leads to it. There are no links, so it is never more than one.
-    pub(super) named: bool,
-    /// Whether no crash can bring a name back.
-    pub(super) removed: bool,
+    /// How many names lead to it.
+    pub(super) names: u64,
+    /// The directory in which it was given a name last; a directory has but one.
+    pub(super) above: u64,
+    /// How many names may lead to it after a crash: those on the disk, and those that may reach it.
+    pub(super) recoverable: u64,
+    /// Extended attributes, xattr(7).
+    pub(super) attributes: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Who holds it locked, and whether for themselves alone. flock(2)
+    pub(super) locks: Vec<(u64, bool)>,
     /// The last change that gave it a name, which may have reached the disk by now.
     pub(super) placed_by: Option<u64>,
-    accessed_ns: u64,
-    modified_ns: u64,
+    pub(super) accessed_ns: u64,
+    pub(super) modified_ns: u64,
     changed_ns: u64,
     created_ns: u64,
 }
@@ -49,8 +62,11 @@ impl Inode {
             kind,
             mode,
             opened: 0,
-            named: true,
-            removed: false,
+            names: 0,
+            above: ROOT,
+            recoverable: 0,
+            attributes: BTreeMap::new(),
+            locks: Vec::new(),
             placed_by: None,
             accessed_ns: now,
             modified_ns: now,
@@ -67,7 +83,7 @@ impl Inode {
     pub(super) fn pages(&self) -> u64 {
         match &self.kind {
             Kind::File(contents) => contents.pages(),
-            Kind::Directory(_) | Kind::Socket => 0,
+            Kind::Directory(_) | Kind::Socket | Kind::Link(_) => 0,
         }
     }
 
@@ -96,6 +112,7 @@ impl Inode {
             Kind::File(contents) => (FILE, contents.length(), contents.pages()),
             Kind::Directory(_) => (DIRECTORY, PAGE, 1),
             Kind::Socket => (SOCKET, 0, 0),
+            Kind::Link(target) => (LINK, target.len() as u64, 0),
         };
         Stat {
             mode: kind | self.mode,
@@ -110,6 +127,7 @@ impl Inode {
             modified: time(self.modified_ns),
             changed: time(self.changed_ns),
             created: Some(time(self.created_ns)),
+            direct_io: None,
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::inode::Kind;
+use super::inode::{Inode, Kind};
 use super::{Answer, Disk};
 
 /// So many changes may wait for a sync; then the oldest goes to the disk by itself. It would do so some day anyway,
@@ -27,8 +27,6 @@ pub(super) struct Journal {
 /// What one call did to names.
 pub(super) struct Change {
     steps: Vec<Step>,
-    /// What lost its only name.
-    gone: Option<u64>,
     /// The changes without which this one cannot be on the disk; all are earlier.
     pub(super) needs: BTreeSet<u64>,
 }
@@ -50,17 +48,12 @@ pub(super) struct Changed {
 
 impl Disk {
     /// Makes a change of names, of which the disk will hear later.
-    pub(super) fn change(
-        &mut self,
-        steps: Vec<Step>,
-        gone: Option<u64>,
-        mut needs: BTreeSet<u64>,
-        now: u64,
-    ) -> Answer<()> {
+    pub(super) fn change(&mut self, steps: Vec<Step>, mut needs: BTreeSet<u64>, now: u64) -> Answer<()> {
         self.journal.numbered += 1;
         let number = self.journal.numbered;
-        for Step { directory, name, leads_to } in &steps {
-            let parent = self.inode_mut(*directory)?;
+        let mut left = BTreeSet::new();
+        for Step { directory: above, name, leads_to } in &steps {
+            let parent = self.inode_mut(*above)?;
             parent.note_content(now);
             let Kind::Directory(directory) = &mut parent.kind else { return Err(libc::ENOTDIR) };
             let before = match leads_to {
@@ -72,20 +65,30 @@ impl Disk {
             needs.insert(std::mem::replace(&mut changed.by, number));
             if let Some(inode) = leads_to {
                 let inode = self.inode_mut(*inode)?;
+                inode.names += 1;
+                inode.above = *above;
+                inode.recoverable += 1;
                 inode.placed_by = Some(number);
                 inode.note_change(now);
             }
+            if let Some(before) = before {
+                let inode = self.inode_mut(before)?;
+                inode.names -= 1;
+                inode.note_change(now);
+                left.insert(before);
+            }
         }
-        if let Some(gone) = gone {
-            let inode = self.inode_mut(gone)?;
-            inode.named = false;
-            inode.note_change(now);
-            if let Kind::Directory(directory) = &inode.kind {
-                needs.extend(directory.changed.values().map(|changed| changed.by));
+        for gone in left {
+            let inode = self.inode(gone)?;
+            match &inode.kind {
+                Kind::Directory(directory) if inode.names == 0 => {
+                    needs.extend(directory.changed.values().map(|changed| changed.by));
+                }
+                _ => {}
             }
         }
         needs.retain(|need| self.journal.changes.contains_key(need));
-        self.journal.changes.insert(number, Change { steps, gone, needs });
+        self.journal.changes.insert(number, Change { steps, needs });
         while self.journal.changes.len() > CHANGES_MAX {
             let Some((&oldest, _)) = self.journal.changes.first_key_value() else { break };
             self.settle(oldest);
@@ -112,24 +115,24 @@ impl Disk {
         for step in change.steps {
             let Ok(parent) = self.inode_mut(step.directory) else { continue };
             let Kind::Directory(directory) = &mut parent.kind else { continue };
-            if let Some(changed) = directory.changed.get_mut(&step.name) {
-                changed.durable = step.leads_to;
-                if changed.by == number {
-                    directory.changed.remove(&step.name);
-                }
+            let Some(changed) = directory.changed.get_mut(&step.name) else { continue };
+            let replaced = std::mem::replace(&mut changed.durable, step.leads_to);
+            if changed.by == number {
+                directory.changed.remove(&step.name);
             }
-        }
-        if let Some(gone) = change.gone {
-            if let Ok(inode) = self.inode_mut(gone) {
-                inode.removed = true;
+            if let Some(inode) = replaced.and_then(|replaced| self.inodes.get_mut(&replaced)) {
+                inode.recoverable -= 1;
             }
-            self.forget(gone);
+            if let Some(replaced) = replaced {
+                self.forget(replaced);
+            }
         }
     }
 
     /// Drops an inode that nobody can ever reach again.
     pub(super) fn forget(&mut self, number: u64) {
-        if self.inodes.get(&number).is_some_and(|inode| inode.removed && inode.opened == 0) {
+        let is_lost = |inode: &Inode| inode.names + inode.recoverable + inode.opened == 0;
+        if self.inodes.get(&number).is_some_and(is_lost) {
             self.inodes.remove(&number);
         }
     }

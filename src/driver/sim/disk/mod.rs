@@ -3,6 +3,7 @@
 //! It answers as Linux does, with a positive errno where it refuses. It knows no clock: whoever calls says what time
 //! it is, in nanoseconds since 1970. The same calls with the same dice leave the same disk, on every machine.
 
+mod attributes;
 mod contents;
 mod crash;
 mod inode;
@@ -15,12 +16,14 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub(crate) use attributes::Target;
 use contents::PAGE;
 use inode::{Inode, Kind};
 use journal::Journal;
 use names::Directory;
 pub(crate) use open::OpenFile;
 use paths::ROOT;
+pub(crate) use paths::Walk;
 
 use crate::sys::file::Stat;
 
@@ -40,6 +43,8 @@ pub(crate) struct Disk {
     pages_max: Option<u64>,
     /// A file that was opened before the last one is not open any more.
     crashes: u64,
+    /// How many files were opened, so that each is told from all others.
+    opens: u64,
 }
 
 impl Disk {
@@ -51,6 +56,7 @@ impl Disk {
             journal: Journal::default(),
             pages_max: None,
             crashes: 0,
+            opens: 0,
         };
         let temporary = ROOT + disk.inodes_made;
         let mut root = Directory::default();
@@ -58,6 +64,9 @@ impl Disk {
         disk.inodes.insert(ROOT, Inode::new(Kind::Directory(root), 0o755, now));
         let empty = Kind::Directory(Directory::default());
         disk.inodes.insert(temporary, Inode::new(empty, 0o1777, now));
+        for inode in disk.inodes.values_mut() {
+            (inode.names, inode.recoverable) = (1, 1);
+        }
         disk
     }
 
@@ -156,15 +165,14 @@ impl Disk {
         match &mut self.opened_mut(file)?.kind {
             Kind::File(contents) => contents.sync(),
             Kind::Directory(_) => self.sync_names(file.inode)?,
-            Kind::Socket => return Err(libc::EINVAL),
+            Kind::Socket | Kind::Link(_) => return Err(libc::EINVAL),
         }
         Ok(())
     }
 
-    /// statx(2) of a path. There are no symbolic links, so there is none to follow.
-    pub(crate) fn stat_path(&self, path: &[u8], follow: bool) -> Answer<Stat> {
-        let _ = follow;
-        let number = self.find(path)?;
+    /// statx(2) of a path.
+    pub(crate) fn stat_path<'a>(&self, path: impl Into<Walk<'a>>, follow: bool) -> Answer<Stat> {
+        let number = self.find(path, follow)?;
         Ok(self.inode(number)?.stat(number, self.links(number)))
     }
 
@@ -178,8 +186,8 @@ impl Disk {
 
     /// How many names lead to an inode; to a directory, those in it and below it count as well.
     fn links(&self, number: u64) -> u64 {
-        let Some(inode) = self.inodes.get(&number).filter(|inode| inode.named) else { return 0 };
-        let Kind::Directory(directory) = &inode.kind else { return 1 };
+        let Some(inode) = self.inodes.get(&number).filter(|inode| inode.names > 0) else { return 0 };
+        let Kind::Directory(directory) = &inode.kind else { return inode.names };
         let inside = directory.names.values().filter(|inode| self.directory(**inode).is_ok());
         2 + inside.count() as u64
     }
@@ -187,7 +195,7 @@ impl Disk {
     /// How many more pages there is room for.
     fn room(&self) -> u64 {
         let Some(pages_max) = self.pages_max else { return u64::MAX };
-        let in_use = self.inodes.values().filter(|inode| inode.named || inode.opened > 0);
+        let in_use = self.inodes.values().filter(|inode| inode.names > 0 || inode.opened > 0);
         pages_max.saturating_sub(in_use.map(Inode::pages).sum())
     }
 }

@@ -2,8 +2,14 @@
 
 use super::contents::Contents;
 use super::inode::{Inode, Kind};
-use super::paths::Last;
+use super::paths::{Last, Place, Walk};
 use super::{Answer, Disk};
+
+/// The flags that ask for a file without a name, where there are such.
+#[cfg(target_os = "linux")]
+const UNNAMED: i32 = libc::O_TMPFILE;
+#[cfg(not(target_os = "linux"))]
+const UNNAMED: i32 = 0;
 
 /// An open file description: whoever shares it shares the cursor.
 ///
@@ -13,12 +19,13 @@ pub(crate) struct OpenFile {
     pub(super) inode: u64,
     flags: i32,
     pub(super) cursor: u64,
+    /// What tells it from all others, for locks.
+    pub(super) identity: u64,
     /// How many crashes there had been when it was opened.
     crashes: u64,
 }
 
 impl OpenFile {
-    #[cfg(test)]
     /// The inode's number.
     pub(crate) fn inode(&self) -> u64 {
         self.inode
@@ -45,30 +52,49 @@ impl OpenFile {
 
 impl Disk {
     /// open(2). There are no permissions: the simulated user is root.
-    pub(crate) fn open(&mut self, path: &[u8], flags: i32, mode: u32, now: u64) -> Answer<OpenFile> {
+    pub(crate) fn open<'a>(
+        &mut self,
+        path: impl Into<Walk<'a>>,
+        flags: i32,
+        mode: u32,
+        now: u64,
+    ) -> Answer<OpenFile> {
         let has = |flag| flags & flag != 0;
         if has(libc::O_CREAT) && has(libc::O_DIRECTORY) {
             return Err(libc::EINVAL);
         }
-        let place = self.place(path)?;
+        let is_unnamed = flags & UNNAMED == UNNAMED && UNNAMED != 0;
+        let excludes = has(libc::O_CREAT) && has(libc::O_EXCL);
+        let path = path.into();
+        let follows = match path.is_of_directory() {
+            true => !has(libc::O_CREAT),
+            false => !has(libc::O_NOFOLLOW),
+        };
+        let place = self.place(path, follows && !excludes)?;
+        if is_unnamed {
+            return self.open_unnamed(&place, flags, mode, now);
+        }
         if has(libc::O_CREAT) && place.slash && matches!(place.last, Last::Name(_)) {
             return Err(libc::EISDIR);
         }
         let (inode, is_new) = match self.find_last(&place)? {
-            Some(_) if has(libc::O_CREAT) && has(libc::O_EXCL) => return Err(libc::EEXIST),
+            Some(_) if excludes => return Err(libc::EEXIST),
             Some(inode) => (inode, false),
             None if has(libc::O_CREAT) => {
                 (self.make(&place, Kind::File(Contents::default()), mode & 0o7777, now)?, true)
             }
             None => return Err(libc::ENOENT),
         };
-        let file = OpenFile { inode, flags, cursor: 0, crashes: self.crashes };
+        let file = self.new_file(inode, flags);
         let inode = self.inode_mut(inode)?;
         match &mut inode.kind {
             Kind::File(_) | Kind::Socket if has(libc::O_DIRECTORY) || place.slash => {
                 return Err(libc::ENOTDIR);
             }
             Kind::Socket => return Err(libc::ENXIO),
+            // Only one that was not to be followed is found.
+            Kind::Link(_) if has(libc::O_DIRECTORY) => return Err(libc::ENOTDIR),
+            Kind::Link(_) => return Err(libc::ELOOP),
             Kind::Directory(_) if has(libc::O_CREAT) || has(libc::O_TRUNC) => return Err(libc::EISDIR),
             Kind::Directory(_) if flags & libc::O_ACCMODE != libc::O_RDONLY => return Err(libc::EISDIR),
             // Even if it is opened for reading only, as on Linux.
@@ -82,10 +108,28 @@ impl Disk {
         Ok(file)
     }
 
+    /// A file without a name, in the file system of a directory. O_TMPFILE, open(2)
+    fn open_unnamed(&mut self, place: &Place, flags: i32, mode: u32, now: u64) -> Answer<OpenFile> {
+        let directory = self.find_last(place)?.ok_or(libc::ENOENT)?;
+        self.directory(directory)?;
+        if flags & libc::O_ACCMODE == libc::O_RDONLY {
+            return Err(libc::EINVAL);
+        }
+        let inode = self.add(Kind::File(Contents::default()), mode & 0o7777, now);
+        self.inode_mut(inode)?.opened = 1;
+        Ok(self.new_file(inode, flags))
+    }
+
+    fn new_file(&mut self, inode: u64, flags: i32) -> OpenFile {
+        self.opens += 1;
+        OpenFile { inode, flags, cursor: 0, identity: self.opens, crashes: self.crashes }
+    }
+
     /// close(2). An inode to which no name leads goes with the last open file of it.
     pub(crate) fn close(&mut self, file: OpenFile) {
         if let Ok(inode) = self.opened_mut(&file) {
             inode.opened -= 1;
+            inode.locks.retain(|(who, _)| *who != file.identity);
             self.forget(file.inode);
         }
     }

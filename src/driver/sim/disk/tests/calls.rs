@@ -198,7 +198,7 @@ fn stat_says_kind_permissions_links_and_times() {
     disk.write(&mut file, None, b"x", 6_000_000_000).unwrap();
     disk.read(&mut file, Some(0), 1, 7_000_000_000).unwrap();
     disk.read(&mut file, Some(0), 1, 8_000_000_000).unwrap();
-    disk.rename(b"/a", b"/tmp/b", 9_000_000_000).unwrap();
+    disk.rename(b"/a", b"/tmp/b", 0, 9_000_000_000).unwrap();
     let stat = disk.stat_open(&file);
     assert_eq!((stat.modified, stat.accessed, stat.changed), ((6, 0), (7, 0), (9, 0)));
     disk.truncate(&file, 0, 10_000_000_000).unwrap();

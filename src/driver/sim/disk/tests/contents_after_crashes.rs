@@ -61,7 +61,7 @@ fn a_file_replaced_after_a_sync_is_the_old_or_the_new_one_never_a_mixture() {
         put_durably(disk, "/a", &old);
         let file = put(disk, "/a.new", &new);
         disk.sync(&file, true).unwrap();
-        disk.rename(b"/a.new", b"/a", NOW).unwrap();
+        disk.rename(b"/a.new", b"/a", 0, NOW).unwrap();
     };
     let seen = after_crashes(replace, |disk| content(disk, "/a").unwrap());
     assert_eq!(seen, [old.clone(), new.clone()].into());
@@ -78,7 +78,7 @@ fn a_file_replaced_without_a_sync_may_come_back_empty() {
     let prepare = |disk: &mut Disk| {
         put_durably(disk, "/a", b"old");
         put(disk, "/a.new", b"new");
-        disk.rename(b"/a.new", b"/a", NOW).unwrap();
+        disk.rename(b"/a.new", b"/a", 0, NOW).unwrap();
     };
     let seen = after_crashes(prepare, |disk| content(disk, "/a").unwrap());
     for possible in [&b"old"[..], b"new", b"", b"\0\0\0"] {

@@ -1,10 +1,13 @@
 //! The same calls, drawn by seeds, on the simulated disk and on the real one: they answer alike.
 #![cfg(target_os = "linux")]
+#![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
 
 use super::*;
 
@@ -15,6 +18,8 @@ struct Both {
     root: String,
     disk: Disk,
     open: Vec<(File, OpenFile)>,
+    /// Whether symbolic links and second names are made.
+    has_links: bool,
 }
 
 fn numbers(bytes: &[u8]) -> Vec<u64> {
@@ -27,12 +32,13 @@ fn real<T>(answer: io::Result<T>, say: impl FnOnce(T) -> Vec<u64>) -> Said {
 
 impl Both {
     /// A path that does not lead out of the root.
-    fn path(dice: &mut Dice) -> String {
+    fn path(&self, dice: &mut Dice) -> String {
         let (mut path, mut depth) = (String::new(), 0);
         for _ in 0..dice.within(1, 3) {
             path += match dice.below(12) {
                 0 => ".",
-                1 | 2 if depth > 0 => {
+                // Behind a symbolic link nobody knows how deep it is.
+                1 | 2 if depth > 0 && !self.has_links => {
                     depth -= 1;
                     ".."
                 }
@@ -126,11 +132,12 @@ impl Both {
     }
 
     fn call(&mut self, dice: &mut Dice) -> (String, Said, Said) {
-        let (one, two) = (Both::path(dice), Both::path(dice));
+        let (one, two) = (self.path(dice), self.path(dice));
         let (real_one, real_two) = (format!("{}/{one}", self.root), format!("{}/{two}", self.root));
         let (one_bytes, nothing) = (one.as_bytes(), |()| vec![]);
         let disk = &mut self.disk;
-        let (name, (there, here)) = match dice.below(12) {
+        let kinds = if self.has_links { 18 } else { 12 };
+        let (name, (there, here)) = match dice.below(kinds) {
             0 => {
                 let here = disk.unlink(one_bytes, 0, NOW).map(nothing);
                 ("unlink", (real(fs::remove_file(real_one), nothing), here))
@@ -140,7 +147,7 @@ impl Both {
                 ("rmdir", (real(fs::remove_dir(real_one), nothing), here))
             }
             2..=4 => {
-                let here = disk.rename(one_bytes, two.as_bytes(), NOW).map(nothing);
+                let here = disk.rename(one_bytes, two.as_bytes(), 0, NOW).map(nothing);
                 ("rename", (real(fs::rename(real_one, real_two), nothing), here))
             }
             5 | 6 => {
@@ -154,9 +161,46 @@ impl Both {
                 ("stat", (there, here))
             }
             8 | 9 => ("open", self.open(dice, &one)),
+            12 => {
+                let here = disk.link(one_bytes, two.as_bytes(), NOW).map(nothing);
+                ("link", (real(fs::hard_link(real_one, real_two), nothing), here))
+            }
+            13 | 14 => {
+                let target = ["a", "b", "a/b", "c/a"][dice.below(4) as usize];
+                let here = disk.make_link(target.as_bytes(), one_bytes, NOW).map(nothing);
+                ("symlink", (real(symlink(target, real_one), nothing), here))
+            }
+            15 => {
+                let here = disk.read_link(one_bytes).map(|target| numbers(&target));
+                let said = |target: PathBuf| numbers(target.as_os_str().as_bytes());
+                ("readlink", (real(fs::read_link(real_one), said), here))
+            }
+            16 => {
+                let flags = 1 + dice.below(2) as u32;
+                let here = disk.rename(one_bytes, two.as_bytes(), flags, NOW).map(nothing);
+                ("renameat2", (rename_with(&real_one, &real_two, flags).map(nothing), here))
+            }
+            17 => {
+                let here = disk.real_path(one_bytes).map(|path| path.len() as u64);
+                let root = self.root.len();
+                let said = |path: PathBuf| vec![(path.as_os_str().len() - root) as u64];
+                let here = here.map(|length| vec![if length == 1 { 0 } else { length }]);
+                ("realpath", (real(fs::canonicalize(real_one), said), here))
+            }
             _ => ("file", self.use_open(dice)),
         };
         (format!("{name} {one} {two}"), there, here)
+    }
+}
+
+/// renameat2(2), which std does not have.
+fn rename_with(from: &str, to: &str, flags: u32) -> Result<(), i32> {
+    let [from, to] = [from, to].map(|path| CString::new(path).unwrap());
+    let (here, from, to) = (libc::AT_FDCWD, from.as_ptr(), to.as_ptr());
+    // SAFETY: two C strings.
+    match unsafe { crate::sys::names::rename((here, from), (here, to), flags) } {
+        0 => Ok(()),
+        error => Err(-error),
     }
 }
 
@@ -168,6 +212,10 @@ fn compare(root: &Path, disk: &mut Disk, path: &str) {
     assert_eq!(there, names(disk, &format!("{path}/")));
     for name in there {
         let (real, simulated) = (root.join(&name), format!("{path}/{name}"));
+        if let Ok(target) = fs::read_link(&real) {
+            assert_eq!(target.as_os_str().as_bytes(), disk.read_link(simulated.as_bytes()).unwrap());
+            continue;
+        }
         match real.is_dir() {
             true => compare(&real, disk, &simulated),
             false => assert_eq!(fs::read(real).unwrap(), content(disk, &simulated).unwrap()),
@@ -177,10 +225,15 @@ fn compare(root: &Path, disk: &mut Disk, path: &str) {
 
 #[test]
 fn the_simulated_disk_answers_as_the_real_one() {
-    for seed in 0..30 {
+    for seed in 0..60 {
         let root = tempfile::tempdir().unwrap();
         let mut dice = Dice::new(seed);
-        let mut both = Both { root: root.path().to_str().unwrap().to_owned(), disk: disk(), open: vec![] };
+        let mut both = Both {
+            root: root.path().to_str().unwrap().to_owned(),
+            disk: disk(),
+            open: vec![],
+            has_links: seed % 2 == 1,
+        };
         both.disk.unlink(b"/tmp", libc::AT_REMOVEDIR, NOW).unwrap();
         for number in 0..300 {
             let (call, there, here) = both.call(&mut dice);

@@ -31,7 +31,7 @@ fn a_rename_from_one_directory_to_another_loses_nothing_and_doubles_nothing() {
     let prepare = |disk: &mut Disk| {
         put_durably(disk, "/a", b"x");
         make_directory(disk, "/d");
-        disk.rename(b"/a", b"/d/b", NOW).unwrap();
+        disk.rename(b"/a", b"/d/b", 0, NOW).unwrap();
     };
     let places = |disk: &mut Disk| {
         let (from, to) = (content(disk, "/a"), content(disk, "/d/b"));
@@ -56,7 +56,7 @@ fn a_removed_directory_takes_nothing_with_it_that_moved_out() {
         put(disk, "/d/a", b"x");
         sync_directory(disk, "/");
         sync_directory(disk, "/d");
-        disk.rename(b"/d/a", b"/tmp/a", NOW).unwrap();
+        disk.rename(b"/d/a", b"/tmp/a", 0, NOW).unwrap();
         disk.unlink(b"/d", libc::AT_REMOVEDIR, NOW).unwrap();
     };
     let seen = after_crashes(prepare, |disk| {
@@ -78,8 +78,8 @@ fn a_directory_never_ends_up_inside_itself() {
         put(disk, "/a/f", b"x");
         sync_directory(disk, "/");
         sync_directory(disk, "/a");
-        disk.rename(b"/a/b", b"/b", NOW).unwrap();
-        disk.rename(b"/a", b"/b/a", NOW).unwrap();
+        disk.rename(b"/a/b", b"/b", 0, NOW).unwrap();
+        disk.rename(b"/a", b"/b/a", 0, NOW).unwrap();
     };
     let seen = after_crashes(prepare, |disk| {
         let found: Vec<_> = ["/a/f", "/b/a/f"].map(|path| content(disk, path).is_some()).into();
@@ -102,7 +102,7 @@ fn the_changes_of_one_name_come_in_order() {
         for content in [b"1", b"2", b"3"] {
             let file = put(disk, "/new", content);
             disk.sync(&file, true).unwrap();
-            disk.rename(b"/new", b"/a", NOW).unwrap();
+            disk.rename(b"/new", b"/a", 0, NOW).unwrap();
         }
         disk.unlink(b"/a", 0, NOW).unwrap();
     };
@@ -199,10 +199,10 @@ fn whatever_was_done_a_synced_file_is_whole_and_every_file_is_in_one_place() {
                 0 | 1 => drop(disk.make_directory(one, 0o755, NOW)),
                 2 if !is_kept(&disk, one) => drop(disk.unlink(one, 0, NOW)),
                 3 => drop(disk.unlink(one, libc::AT_REMOVEDIR, NOW)),
-                4 | 5 if !is_kept(&disk, two) => drop(disk.rename(one, two, NOW)),
+                4 | 5 if !is_kept(&disk, two) => drop(disk.rename(one, two, 0, NOW)),
                 6 if !is_kept(&disk, two) => {
                     let keep = format!("/keep{}", dice.below(4));
-                    let _ = disk.rename(keep.as_bytes(), two, NOW);
+                    let _ = disk.rename(keep.as_bytes(), two, 0, NOW);
                 }
                 7 if dice.one_in(3) => {
                     if let Ok(directory) = disk.open(one, libc::O_DIRECTORY, 0, NOW) {

@@ -77,15 +77,15 @@ fn a_rename_moves_and_replaces() {
     let mut disk = disk();
     put(&mut disk, "/a", b"a");
     let mut old = put(&mut disk, "/b", b"b");
-    disk.rename(b"/a", b"/b", NOW).unwrap();
+    disk.rename(b"/a", b"/b", 0, NOW).unwrap();
     assert_eq!(content(&mut disk, "/b").unwrap(), b"a");
     assert_eq!(content(&mut disk, "/a"), None);
     assert_eq!(disk.read(&mut old, Some(0), 1, NOW).unwrap(), b"b", "who has it open keeps it");
-    assert_eq!(disk.rename(b"/b", b"./b", NOW), Ok(()), "itself: nothing");
+    assert_eq!(disk.rename(b"/b", b"./b", 0, NOW), Ok(()), "itself: nothing");
     make_directory(&mut disk, "/d");
     make_directory(&mut disk, "/e");
-    disk.rename(b"/b", b"/d/b", NOW).unwrap();
-    disk.rename(b"/d/", b"/e/", NOW).unwrap();
+    disk.rename(b"/b", b"/d/b", 0, NOW).unwrap();
+    disk.rename(b"/d/", b"/e/", 0, NOW).unwrap();
     assert_eq!(names(&disk, "/"), ["e", "tmp"]);
     assert_eq!(names(&disk, "/e"), ["b"]);
 }
@@ -99,7 +99,7 @@ fn a_rename_that_makes_no_sense_changes_nothing() {
     for path in ["/f", "/d/e/h"] {
         create(&mut disk, path);
     }
-    let mut rename = |from: &str, to: &str| disk.rename(from.as_bytes(), to.as_bytes(), NOW);
+    let mut rename = |from: &str, to: &str| disk.rename(from.as_bytes(), to.as_bytes(), 0, NOW);
     assert_eq!(rename("/x", "/y"), Err(libc::ENOENT));
     assert_eq!(rename("/f", "/x/y"), Err(libc::ENOENT));
     assert_eq!(rename("/f", "/empty"), Err(libc::EISDIR));
@@ -145,7 +145,7 @@ fn a_socket_has_a_name_and_cannot_be_opened() {
     assert_eq!(disk.make_socket(b"/tmp", NOW), Err(libc::EADDRINUSE));
     assert_eq!(disk.make_socket(b"/x/s", NOW), Err(libc::ENOENT));
     assert_eq!(disk.open(b"/s", libc::O_RDWR, 0, NOW).unwrap_err(), libc::ENXIO);
-    disk.rename(b"/s", b"/t", NOW).unwrap();
+    disk.rename(b"/s", b"/t", 0, NOW).unwrap();
     assert_eq!(disk.find_socket(b"/t"), Ok(number));
     disk.unlink(b"/t", 0, NOW).unwrap();
     assert_ne!(disk.make_socket(b"/t", NOW), Ok(number), "a number is never used twice");

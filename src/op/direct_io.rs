@@ -1,0 +1,28 @@
+//! What O_DIRECT wants, for the error of who did not know.
+#![allow(unsafe_code)]
+
+use std::io;
+
+use crate::driver::Hold;
+use crate::sys::file::{self, EMPTY_PATH, NO_PATH, Stat};
+
+/// EINVAL of a file that is read past the page cache says nothing; this says what it wants.
+#[cold]
+pub(super) fn explained(error: io::Error, hold: &Hold) -> io::Error {
+    let is_unaligned = error.raw_os_error() == Some(libc::EINVAL) && !hold.port().is_simulated();
+    if !is_unaligned || !file::is_direct(hold.number()) {
+        return error;
+    }
+    let mut place = Stat::place();
+    // SAFETY: the empty path is static, the place is here, the descriptor is open: it was just read or written.
+    let answer = unsafe { file::stat(hold.number(), NO_PATH.as_ptr(), EMPTY_PATH, place.as_mut_ptr()) };
+    let (memory, offset) = match Stat::from_place(&place).direct_io.filter(|_| answer == 0) {
+        Some((memory, offset)) => (memory.to_string(), offset.to_string()),
+        None => ["a power of two, mostly 512 or 4096"; 2].map(str::to_owned).into(),
+    };
+    let text = format!(
+        "{error}; the file was opened with O_DIRECT, for which buffers have to begin at multiples of {memory} \
+         (annulus::buf::Aligned), and offsets and lengths to be multiples of {offset}"
+    );
+    io::Error::new(error.kind(), text)
+}

@@ -1,0 +1,339 @@
+//! Child processes, signals, and the standard streams.
+
+mod support;
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use annulus::process::Command;
+use annulus::signal::{SignalKind, signal};
+use annulus::time::{sleep, timeout};
+use annulus::{Builder, Driver, Runtime, spawn};
+use support::on_real_drivers;
+
+on_real_drivers! {
+    because "processes and signals are the machine's":
+        a_child_says_how_it_ended,
+        output_is_gathered_from_both_pipes,
+        a_child_is_talked_to_by_its_pipes,
+        waiting_closes_what_the_child_reads,
+        a_program_that_is_not_there_is_an_error,
+        a_child_runs_where_and_as_it_is_told,
+        a_child_that_is_killed_says_by_what,
+        a_child_that_is_dropped_runs_on_and_is_reaped,
+        a_child_that_is_to_be_killed_when_dropped_is,
+        many_children_are_waited_for_at_once,
+        waiting_can_be_given_up_and_begun_again,
+        waiting_for_a_child_holds_up_nobody,
+        each_listener_gets_the_signal,
+        a_signal_that_came_before_it_was_asked_for_is_told,
+        a_dropped_recv_loses_no_signal,
+        a_storm_of_signals_is_survived,
+        what_cannot_be_listened_for_is_refused,
+        signals_of_several_loops_reach_each_of_them,
+        standard_streams_are_read_and_written;
+}
+
+#[test]
+fn a_simulated_world_has_neither_processes_nor_signals() {
+    let runtime = Runtime::builder().driver(Driver::Sim(1)).build().unwrap();
+    runtime
+        .run(async {
+            assert_eq!(Command::new("true").spawn().unwrap_err().kind(), ErrorKind::Unsupported);
+            assert_eq!(signal(SignalKind::hangup()).unwrap_err().kind(), ErrorKind::Unsupported);
+            assert_eq!(annulus::io::stdin().unwrap_err().kind(), ErrorKind::Unsupported);
+        })
+        .unwrap();
+}
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+/// Whether a process of that number is there, and no zombie.
+fn runs(number: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{number}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+fn is_there(number: u32) -> bool {
+    Path::new(&format!("/proc/{number}")).exists()
+}
+
+async fn until(what: impl Fn() -> bool) {
+    let waiting = async {
+        while !what() {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), waiting).await.expect("it never came to that");
+}
+
+async fn a_child_says_how_it_ended() {
+    assert!(Command::new("true").status().await.unwrap().success());
+    assert_eq!(shell("exit 7").status().await.unwrap().code(), Some(7));
+    let mut child = shell("exit 3").spawn().unwrap();
+    assert!(child.id().is_some());
+    assert_eq!(child.wait().await.unwrap().code(), Some(3));
+    assert_eq!(child.wait().await.unwrap().code(), Some(3), "asked again");
+    assert_eq!(child.id(), None, "the number may be another's by now");
+    assert_eq!(child.try_wait().unwrap().unwrap().code(), Some(3));
+}
+
+/// More than a pipe holds, in both, in an order that stops who reads one after the other.
+async fn output_is_gathered_from_both_pipes() {
+    let script = "head -c 300000 /dev/zero >&2; head -c 200000 /dev/zero; echo end; exit 4";
+    let output = shell(script).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert_eq!((output.stdout.len(), output.stderr.len()), (200_004, 300_000));
+    assert!(output.stdout.ends_with(b"end\n"));
+}
+
+async fn a_child_is_talked_to_by_its_pipes() {
+    let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (stdin, stdout) = (cat.stdin.take().unwrap(), cat.stdout.take().unwrap());
+    let mut answer = Vec::with_capacity(5);
+    for word in ["hello", "there", "again"] {
+        stdin.write_all(word).await.0.unwrap();
+        let (result, got) = stdout.read_exact(answer).await;
+        result.unwrap();
+        assert_eq!(got, word.as_bytes());
+        answer = got;
+        answer.clear();
+    }
+    drop(stdin);
+    assert_eq!(stdout.read(answer).await.0.unwrap(), 0);
+    assert!(cat.wait().await.unwrap().success());
+}
+
+async fn waiting_closes_what_the_child_reads() {
+    let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    timeout(Duration::from_secs(20), cat.wait()).await.expect("it waits for the end of its input").unwrap();
+}
+
+async fn a_program_that_is_not_there_is_an_error() {
+    let error = Command::new("/no/such/program").spawn().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(Command::new(folder.path()).spawn().unwrap_err().kind(), ErrorKind::PermissionDenied);
+}
+
+async fn a_child_runs_where_and_as_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = std::fs::canonicalize(folder.path()).unwrap();
+    let output = shell("pwd -P; echo $ONE $TWO; echo $0")
+        .current_dir(&real)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("ONE", "1")
+        .envs([("TWO", "2"), ("THREE", "3")])
+        .env_remove("THREE")
+        .arg("called")
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said, format!("{}\n1 2\ncalled\n", real.display()));
+}
+
+async fn a_child_that_is_killed_says_by_what() {
+    use std::os::unix::process::ExitStatusExt;
+    let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().await.unwrap();
+    assert_eq!(child.wait().await.unwrap().signal(), Some(9));
+    child.start_kill().unwrap();
+}
+
+async fn a_child_that_is_dropped_runs_on_and_is_reaped() {
+    let child = Command::new("sleep").arg("0.2").spawn().unwrap();
+    let number = child.id().unwrap();
+    drop(child);
+    assert!(runs(number));
+    until(|| !is_there(number)).await;
+}
+
+async fn a_child_that_is_to_be_killed_when_dropped_is() {
+    let child = Command::new("sleep").arg("100").kill_on_drop(true).spawn().unwrap();
+    let number = child.id().unwrap();
+    drop(child);
+    until(|| !is_there(number)).await;
+    // Also where nobody looks at the child itself.
+    let mut sleeping = shell("echo $$; exec sleep 100");
+    let running = timeout(Duration::from_millis(200), async { sleeping.kill_on_drop(true).output().await });
+    assert!(running.await.is_err());
+}
+
+async fn many_children_are_waited_for_at_once() {
+    let begun = Instant::now();
+    let children: Vec<_> = (0..30)
+        .map(|number| {
+            spawn(async move { (shell(&format!("sleep 0.3; exit {number}")).status().await, number) })
+        })
+        .collect();
+    for child in children {
+        let (status, number) = child.await.unwrap();
+        assert_eq!(status.unwrap().code(), Some(number));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "one after the other it would be nine seconds");
+}
+
+async fn waiting_can_be_given_up_and_begun_again() {
+    let mut child = Command::new("sleep").arg("0.3").spawn().unwrap();
+    for _ in 0..3 {
+        assert!(timeout(Duration::from_millis(10), child.wait()).await.is_err());
+    }
+    assert!(child.wait().await.unwrap().success());
+}
+
+async fn waiting_for_a_child_holds_up_nobody() {
+    let mut child = Command::new("sleep").arg("0.3").spawn().unwrap();
+    let waiting = spawn(async move { child.wait().await });
+    let mut ticks = 0;
+    while !waiting.is_finished() {
+        sleep(Duration::from_millis(10)).await;
+        ticks += 1;
+    }
+    assert!(waiting.await.unwrap().unwrap().success());
+    assert!(ticks >= 10, "{ticks}");
+}
+
+/// To this process, from outside.
+async fn send(kind: SignalKind) {
+    let me = std::process::id().to_string();
+    let status = Command::new("kill").arg(format!("-{}", kind.as_raw())).arg(me).status().await;
+    assert!(status.unwrap().success());
+}
+
+// Signals are of the whole process, in which other tests run: each of these has one of its own, a real-time signal,
+// that no other uses; the two drivers share it, so a signal too many is no error.
+fn own(number: i32) -> SignalKind {
+    SignalKind::from_raw(libc::SIGRTMIN() + number)
+}
+
+async fn heard(listener: &mut annulus::signal::Signal) {
+    timeout(Duration::from_secs(20), listener.recv()).await.expect("it was sent").unwrap();
+}
+
+async fn each_listener_gets_the_signal() {
+    let (mut one, mut other) = (signal(own(1)).unwrap(), signal(own(1)).unwrap());
+    send(own(1)).await;
+    heard(&mut one).await;
+    heard(&mut other).await;
+    drop(one);
+    send(own(1)).await;
+    heard(&mut other).await;
+    drop(other);
+    // Nobody listens any more; it does not end the process.
+    send(own(1)).await;
+}
+
+async fn a_signal_that_came_before_it_was_asked_for_is_told() {
+    let mut listener = signal(own(2)).unwrap();
+    send(own(2)).await;
+    sleep(Duration::from_millis(20)).await;
+    heard(&mut listener).await;
+}
+
+async fn a_dropped_recv_loses_no_signal() {
+    let mut listener = signal(own(3)).unwrap();
+    for _ in 0..20 {
+        let sending = spawn(send(own(3)));
+        let _ = timeout(Duration::from_micros(500), listener.recv()).await;
+        sending.await.unwrap();
+        let _ = timeout(Duration::from_millis(1), listener.recv()).await;
+    }
+    send(own(3)).await;
+    heard(&mut listener).await;
+}
+
+async fn a_storm_of_signals_is_survived() {
+    let mut listener = signal(own(4)).unwrap();
+    let storm = format!("for i in $(seq 20000); do kill -{} {}; done", own(4).as_raw(), std::process::id());
+    let mut storm = shell(&storm).spawn().unwrap();
+    let mut told = 0_u32;
+    while storm.try_wait().unwrap().is_none() {
+        if timeout(Duration::from_millis(20), listener.recv()).await.is_ok() {
+            told += 1;
+        }
+    }
+    assert!((1..=20_000).contains(&told), "{told}");
+    println!("20,000 signals were told {told} times");
+}
+
+async fn what_cannot_be_listened_for_is_refused() {
+    for number in [libc::SIGKILL, libc::SIGSTOP, libc::SIGSEGV] {
+        assert_eq!(signal(SignalKind::from_raw(number)).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+    assert!(signal(SignalKind::from_raw(9999)).is_err());
+}
+
+fn signals_of_several_loops_reach_each_of_them(builder: Builder) {
+    let runtime = builder.build().unwrap();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let listen = move |runtime: Runtime| {
+        let ready = ready.clone();
+        runtime.run(async move {
+            let mut listener = signal(own(5)).unwrap();
+            ready.send(()).unwrap();
+            heard(&mut listener).await;
+        })
+    };
+    std::thread::scope(|scope| {
+        let listen = &listen;
+        let others: Vec<_> =
+            (0..3).map(|_| scope.spawn(move || listen.clone()(Runtime::new().unwrap()))).collect();
+        for _ in 0..3 {
+            is_ready.recv().unwrap();
+        }
+        runtime.run(send(own(5))).unwrap();
+        for other in others {
+            other.join().unwrap().unwrap();
+        }
+    });
+}
+
+/// This very program, as a child whose streams are pipes.
+async fn standard_streams_are_read_and_written() {
+    let program = std::env::current_exe().unwrap();
+    let mut child = Command::new(program)
+        .args(["--exact", "what_a_child_does", "--nocapture"])
+        .env("ANNULUS_IS_A_CHILD", Runtime::try_current().unwrap().driver())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all("some words").await.0.unwrap();
+    let output = timeout(Duration::from_secs(20), child.wait_with_output()).await.unwrap().unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(output.status.success(), "{out}{err}");
+    assert!(out.contains("[some words]"), "{out}");
+    assert!(err.contains("[10 bytes]"), "{err}");
+}
+
+#[test]
+fn what_a_child_does() {
+    let Ok(driver) = std::env::var("ANNULUS_IS_A_CHILD") else { return };
+    let runtime = Runtime::builder().driver(driver.parse::<Driver>().unwrap()).build().unwrap();
+    runtime
+        .run(async {
+            let stdin = annulus::io::stdin().unwrap();
+            assert!(!stdin.is_terminal());
+            let mut all = Vec::new();
+            loop {
+                let (result, got) = stdin.read(Vec::with_capacity(4)).await;
+                if result.unwrap() == 0 {
+                    break;
+                }
+                all.extend(got);
+            }
+            let text = format!("[{}]\n", String::from_utf8(all.clone()).unwrap());
+            annulus::io::stdout().unwrap().write_all(text).await.0.unwrap();
+            annulus::io::stderr().unwrap().write_all(format!("[{} bytes]\n", all.len())).await.0.unwrap();
+        })
+        .unwrap();
+}

@@ -47,6 +47,7 @@ on_every_driver! {
     holes_are_found,
     copy_range_copies_a_part,
     seeking_moves_the_cursor,
+    a_seek_knows_what_a_dropped_read_had_read,
     advice_and_sync_of_a_range_are_taken,
     attributes_are_set_listed_read_and_removed,
     a_lock_keeps_others_away_until_it_is_given_back,
@@ -504,6 +505,27 @@ async fn seeking_moves_the_cursor() {
     assert_eq!(kind(file.seek(SeekFrom::End(-11)).await), ErrorKind::InvalidInput);
     assert_eq!(kind(file.seek(SeekFrom::Start(u64::MAX)).await), ErrorKind::InvalidInput);
     assert_eq!(file.seek(SeekFrom::Current(0)).await.unwrap(), 10, "where it was");
+}
+
+async fn a_seek_knows_what_a_dropped_read_had_read() {
+    let at = directory().await;
+    put(at.path().join("file"), "0123456789").await;
+    let file = File::open(at.path().join("file")).await.unwrap();
+    let drop_a_read = async || {
+        assert!(pin!(file.read(Vec::with_capacity(4))).now_or_never().is_none());
+        annulus::time::sleep(Duration::from_millis(2)).await;
+    };
+    for _ in 0..20 {
+        drop_a_read().await;
+        assert_eq!(file.seek(SeekFrom::Current(0)).await.unwrap(), 0, "nobody has read anything");
+        drop_a_read().await;
+        assert_eq!(file.seek(SeekFrom::Start(2)).await.unwrap(), 2);
+        assert_eq!(file.read_exact(Vec::with_capacity(3)).await.1, b"234");
+        drop_a_read().await;
+        assert_eq!(file.seek(SeekFrom::End(-1)).await.unwrap(), 9);
+        assert_eq!(file.read(Vec::with_capacity(3)).await.1, b"9");
+        file.seek(SeekFrom::Start(0)).await.unwrap();
+    }
 }
 
 async fn advice_and_sync_of_a_range_are_taken() {

@@ -195,6 +195,9 @@ async fn copy_by_hand(from: &File, to: &File, mut copied: u64) -> io::Result<u64
 /// # Cancel safety
 /// After dropping it, it goes on by itself: so nothing is left half-way, unless the loop ends.
 ///
+/// # Panics
+/// Awaited after its loop has ended.
+///
 /// # Examples
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -214,9 +217,7 @@ pub async fn write_atomic<B: IoBuf>(path: impl AsRef<Path>, buffer: B) -> (io::R
     match spawn(replace(path, buffer)).await {
         Ok(done) => done,
         Err(JoinError::Panicked(panic)) => resume_unwind(panic),
-        Err(JoinError::Cancelled) => {
-            unreachable!("nobody has a handle to abort it by, and who awaits it is of the same loop")
-        }
+        Err(JoinError::Cancelled) => panic!("write_atomic was awaited after the loop that did it had ended"),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use crate::driver::{Completion, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Completion, Form, Hold, Leftover, Operation, Request, Way, form};
 use crate::sys;
 
 /// Moves the cursor of a file, or finds data and holes.
@@ -46,20 +46,33 @@ impl Operation for Seek {
     }
 
     fn request(&mut self) -> Request {
-        Request { 
+        Request {
             pointer: (&raw mut *self.place).cast(),
             offset: self.offset as u64,
             flags: self.whence,
-            ..Request::on(FORM, &self.hold) }
+            ..Request::on(FORM, &self.hold)
+        }
     }
 
     fn descriptor(&self) -> Option<&Hold> {
         Some(&self.hold)
     }
 
+    /// What reads at the cursor has its turn first.
     fn way(&self) -> Option<Way> {
-        // What reads and writes at the cursor has its turn first.
         Some(Way::Read)
+    }
+
+    /// What a dropped read has read, and nobody took, is forgotten here, for it is read from the file again. To whoever counts
+    /// from the cursor it was not read.
+    fn answer_at_hand(&mut self) -> Option<Completion> {
+        while let Some(leftover) = self.hold.direction(Way::Read).take_leftover() {
+            let Leftover::Bytes { bytes, taken, .. } = leftover else { continue };
+            if self.whence == libc::SEEK_CUR {
+                self.offset -= (bytes.len() - taken) as i64;
+            }
+        }
+        None
     }
 
     fn complete(self, answer: Completion) -> Self::Output {

@@ -29,7 +29,7 @@ on_real_drivers! {
         a_full_disk_is_told_to_each_kind_of_write,
         a_full_file_system_is_told_and_what_fits_is_written,
         a_file_longer_than_the_limit_is_refused_and_the_rest_is_written,
-        a_crooked_direct_transfer_is_refused_as_std_is,
+        a_crooked_direct_transfer_is_refused_and_told_what_is_wanted,
         a_file_system_that_may_only_be_read_says_so_and_is_read;
     because "a thread races with the loop":
         a_file_that_is_cut_off_and_filled_all_the_while_gives_no_error;
@@ -311,7 +311,7 @@ async fn a_file_that_is_cut_off_and_filled_all_the_while_gives_no_error() {
 }
 
 #[cfg(target_os = "linux")]
-async fn a_crooked_direct_transfer_is_refused_as_std_is() {
+async fn a_crooked_direct_transfer_is_refused_and_told_what_is_wanted() {
     use std::os::unix::fs::FileExt;
 
     let directory = tempfile::tempdir().unwrap();
@@ -335,14 +335,19 @@ async fn a_crooked_direct_transfer_is_refused_as_std_is() {
     assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
 
     let file = File::options().read(true).write(true).custom_flags(libc::O_DIRECT).open(&path).await.unwrap();
+    let refused = |(result, back): (io::Result<usize>, Guarded), buffer: &[u8]| {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("multiples of"), "{error}");
+        assert_same(&back.all()[..buffer.len()], buffer);
+    };
     let (result, slice) = file.read_at(crooked(Guarded::of(&[guarded::PATTERN; 8192])), 0).await;
-    let back = slice.into_inner();
-    failed((result, back), libc::EINVAL, &[guarded::PATTERN; 8192]);
-    failed(file.read_at(Guarded::new(4096), 1).await, libc::EINVAL, &[guarded::PATTERN; 4096]);
+    refused((result, slice.into_inner()), &[guarded::PATTERN; 8192]);
+    refused(file.read_at(Guarded::new(4096), 1).await, &[guarded::PATTERN; 4096]);
     let text = bytes(2, 8192);
     let (result, slice) = file.write_at(crooked(Guarded::of(&text)), 0).await;
-    failed((result, slice.into_inner()), libc::EINVAL, &text);
-    failed(file.write_at(Guarded::of(&text), 7).await, libc::EINVAL, &text);
+    refused((result, slice.into_inner()), &text);
+    refused(file.write_at(Guarded::of(&text), 7).await, &text);
     // What is straight goes on.
     let (result, got) = file.read_at(Guarded::new(8192), 4096).await;
     assert_eq!(result.unwrap(), 8192);
@@ -352,6 +357,6 @@ async fn a_crooked_direct_transfer_is_refused_as_std_is() {
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn a_crooked_direct_transfer_is_refused_as_std_is() {
+async fn a_crooked_direct_transfer_is_refused_and_told_what_is_wanted() {
     support::skipped("a crooked direct transfer", "there is no O_DIRECT");
 }

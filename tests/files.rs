@@ -594,6 +594,8 @@ async fn a_shared_lock_is_shared() {
     let [one, two, three] = [one, two, three].map(Result::unwrap);
     one.lock_shared().await.unwrap();
     two.lock_shared().await.unwrap();
+    assert!(three.try_lock_shared().await.unwrap());
+    three.unlock().await.unwrap();
     assert!(!three.try_lock().await.unwrap());
     one.unlock().await.unwrap();
     assert!(!three.try_lock().await.unwrap());

@@ -31,6 +31,7 @@ on_real_drivers! {
         a_signal_that_came_before_it_was_asked_for_is_told,
         a_dropped_recv_loses_no_signal,
         a_storm_of_signals_is_survived,
+        listeners_that_are_gone_leave_no_descriptors,
         what_cannot_be_listened_for_is_refused,
         signals_of_several_loops_reach_each_of_them,
         standard_streams_are_read_and_written;
@@ -262,6 +263,17 @@ async fn a_storm_of_signals_is_survived() {
     }
     assert!((1..=20_000).contains(&told), "{told}");
     println!("20,000 signals were told {told} times");
+}
+
+async fn listeners_that_are_gone_leave_no_descriptors() {
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = open();
+    for _ in 0..2000 {
+        drop(signal(own(6)).unwrap());
+        annulus::yield_now().await;
+    }
+    // Other tests of this process have some, too.
+    until(|| open() < before + 500).await;
 }
 
 async fn what_cannot_be_listened_for_is_refused() {

@@ -325,3 +325,22 @@ impl fmt::Debug for Dir {
         f.debug_struct("Dir").field("path", &self.path).field("confined", &self.is_confined).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody may put a link where a directory was, between a look at it and the next step.
+    #[test]
+    fn nobody_descends_into_a_symbolic_link() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("folder")).unwrap();
+        std::os::unix::fs::symlink("folder", directory.path().join("link")).unwrap();
+        let went = crate::run(async {
+            let top = Dir::open(directory.path()).await.unwrap();
+            assert!(top.descend(Path::new("folder")).await.is_ok());
+            top.descend(Path::new("link")).await
+        });
+        assert_eq!(went.unwrap().unwrap_err().kind(), io::ErrorKind::NotADirectory);
+    }
+}

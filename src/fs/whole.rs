@@ -144,7 +144,7 @@ async fn copy_content(from: &File, to: &File) -> io::Result<u64> {
     let mut copied = 0;
     loop {
         match from.copy_range(copied, to, copied, PIECE).await {
-            // Files of /proc say that they end at once.
+            // Of files of /proc, Linux 5.3 to 5.18 says so.
             Ok(0) if copied == 0 => return copy_by_hand(from, to, 0).await,
             Ok(0) => return Ok(copied),
             Ok(count) => copied += count as u64,

@@ -336,7 +336,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("folder")).unwrap();
         std::os::unix::fs::symlink("folder", directory.path().join("link")).unwrap();
-        let went = crate::run(async {
+        let went = crate::runtime::run(async {
             let top = Dir::open(directory.path()).await.unwrap();
             assert!(top.descend(Path::new("folder")).await.is_ok());
             top.descend(Path::new("link")).await

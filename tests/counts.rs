@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use annulus::fs::OpenOptions;
 use annulus::net::{Outgoing, TcpStream, UdpSocket};
 use annulus::sync::{Notify, mpsc, oneshot};
 use annulus::time::{sleep, timeout};
@@ -28,6 +29,7 @@ on_real_drivers! {
         messages_and_words_between_tasks_cost_no_allocation,
         reads_of_a_file_cost_no_allocation,
         a_cached_read_that_is_alone_makes_no_enter,
+        what_a_device_answers_later_is_handed_over_while_others_still_ask,
         a_lone_send_takes_no_trip_through_the_ring,
         datagrams_to_and_fro_cost_no_allocation,
         sixty_four_datagrams_are_sent_with_one_call_and_received_with_one,
@@ -374,6 +376,36 @@ async fn a_cached_read_that_is_alone_makes_no_enter() {
     let enters = Runtime::try_current().unwrap().metrics().enters - before;
     println!("{}: {enters} enters for 100 reads", driver());
     assert!(enters <= 2, "{enters}");
+}
+
+/// Sixteen tasks of one batch ask, and the last of them looks what was handed over meanwhile. FIFOs play the slow device.
+async fn what_a_device_answers_later_is_handed_over_while_others_still_ask() {
+    const TASKS: u64 = 16;
+    if driver() != "uring" {
+        return println!("skipped: only a ring takes requests that somebody else answers");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let enters = || Runtime::try_current().unwrap().metrics().enters;
+    let mut files = Vec::new();
+    for number in 0..TASKS {
+        let path = directory.path().join(number.to_string());
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        files.push(Rc::new(OpenOptions::new().read(true).write(true).open(path).await.unwrap()));
+    }
+    let before = enters();
+    let readers: Vec<_> = files
+        .iter()
+        .cloned()
+        .map(|file| spawn(async move { file.read(Vec::with_capacity(1)).await.0 }))
+        .collect();
+    let last = spawn(async move { enters() - before });
+    let made = last.await.unwrap();
+    println!("{made} enters while {TASKS} asked");
+    assert!(made >= TASKS / 4, "{made}");
+    for (file, reader) in files.iter().zip(readers) {
+        file.write("x").await.0.unwrap();
+        assert_eq!(reader.await.unwrap().unwrap(), 1);
+    }
 }
 
 /// What a task sends that has the loop to itself goes out with a call of its own; what many send is gathered.

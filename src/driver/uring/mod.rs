@@ -10,6 +10,7 @@
 mod bell;
 mod buffers;
 mod direct;
+mod early;
 mod fallback;
 mod queues;
 mod reap;
@@ -25,7 +26,7 @@ use io_uring::{opcode, squeue, types};
 
 use super::completion::Completion;
 use super::helpers::Helpers;
-use super::operation::{Begin, Request, ability};
+use super::operation::{Begin, Request, Wait, ability};
 use super::slots::Token;
 use super::{Counters, Refusal, Settings};
 use crate::buf::Pool;
@@ -35,6 +36,7 @@ use crate::sys::{self, uring::RingName};
 use bell::Bell;
 use buffers::Buffers;
 use direct::Direct;
+use early::Early;
 use fallback::Waits;
 use queues::Queues;
 
@@ -84,6 +86,7 @@ pub(crate) struct Ring {
     /// What the kernel picks from, once somebody asks for that.
     buffers: Option<Buffers>,
     direct: Option<Direct>,
+    early: Early,
     /// Answers that wait for the next reap.
     answers: VecDeque<(Token, Completion)>,
     /// Answers to entries that bear a mark, while a reap goes on.
@@ -119,6 +122,7 @@ impl Ring {
             taken: setup::ENTRIES_TRIED,
             broken: None,
             direct,
+            early: Early::default(),
             counters: Counters::default(),
         })
     }
@@ -133,11 +137,25 @@ impl Ring {
             if plain && !self.queues.is_full() {
                 // SAFETY: as in `queue`. There is room.
                 unsafe { self.queues.push(&(ring.entry)(request).user_data(token.0)) };
+                if request.form.wait == Wait::Helper {
+                    self.hand_over_if_due();
+                }
                 return;
             }
         }
         // By value: so it is put together in memory only here.
         self.push_rarely(token, *request, begin);
+    }
+
+    /// Lets a disk begin while tasks are still polled. Collects nothing: what comes at once waits for the reap.
+    #[inline(never)]
+    fn hand_over_if_due(&mut self) {
+        if self.early.is_due(self.queued()) {
+            let (queued, answered) = (self.queued(), self.queues.answered());
+            // A ring that breaks here says so to the next that enters.
+            let _ = self.enter(0, false, None);
+            self.early.learn(queued - self.queued(), self.queues.answered() - answered);
+        }
     }
 
     #[cold]

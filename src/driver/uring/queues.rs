@@ -65,6 +65,12 @@ impl Queues {
         !self.answers.is_empty()
     }
 
+    /// How many answers are there.
+    pub(super) fn answered(&mut self) -> usize {
+        self.answers.sync();
+        self.answers.len()
+    }
+
     /// Takes out what is there. How far that came is published at the end, before any enter: otherwise the kernel thinks
     /// the queue full and returns at once for nothing.
     #[inline(always)]

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
 use std::time::Duration;
 
-use annulus::fs::File;
+use annulus::fs::{File, RegisteredBuffers};
 use annulus::net::{TcpListener, TcpStream};
 use annulus::time::sleep;
 use annulus::{Builder, Error, Metrics, Runtime, spawn, spawn_blocking};
@@ -24,6 +24,7 @@ on_real_drivers! {
         a_server_without_descriptors_waits_and_then_serves_all,
         opening_without_descriptors_is_an_error_that_passes,
         a_loop_is_made_with_next_to_no_locked_memory,
+        beyond_locked_memory_registered_buffers_are_ordinary_and_say_what_to_raise,
         without_any_locked_memory_it_is_said_what_to_raise;
 }
 
@@ -182,6 +183,27 @@ fn a_loop_is_made_with_next_to_no_locked_memory(builder: Builder) {
             echoes(&builder.clone().build().unwrap());
             echoes(&largest.clone().build().unwrap());
         }
+    });
+}
+
+fn beyond_locked_memory_registered_buffers_are_ordinary_and_say_what_to_raise(builder: Builder) {
+    if !is_root() {
+        let reason = "the rings of this user count as well, and to be another one has to be root";
+        return support::skipped("registered buffers beyond locked memory", reason);
+    }
+    alone(|| {
+        let_nothing_be_locked_but(256 * 1024);
+        let body = async {
+            let pool = RegisteredBuffers::new(4, 1 << 20).unwrap();
+            let refusal = pool.refusal().expect("4 MiB are more than may be locked").to_string();
+            let is_ring = Runtime::try_current().unwrap().driver() == "uring";
+            println!("{refusal}");
+            assert_eq!(is_ring, refusal.contains("ulimit -l") || refusal.contains("5.19"), "{refusal}");
+            let file = File::open("/proc/self/status").await.unwrap();
+            let (result, buffer) = file.read_at(pool.get().await, 0).await;
+            assert!(result.unwrap() > 0 && buffer.starts_with(b"Name:"));
+        };
+        builder.build().unwrap().run(body).unwrap();
     });
 }
 

@@ -2,14 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::ops::DerefMut;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use annulus::buf::{Aligned, IoBuf};
-use annulus::fs::{File, OpenOptions};
+use annulus::buf::{Aligned, IoBufMut};
+use annulus::fs::{File, OpenOptions, RegisteredBuffers};
 use annulus::{Runtime, spawn};
 use hdrhistogram::Histogram;
 
@@ -101,7 +102,6 @@ struct Shared {
     until: Option<Instant>,
     outcome: RefCell<Outcome>,
     failed: Cell<bool>,
-    alignment: usize,
 }
 
 impl Job {
@@ -144,12 +144,25 @@ impl Job {
             order: RefCell::new(order),
             outcome: RefCell::default(),
             failed: Cell::new(false),
-            alignment,
             files,
             job: self,
         });
-        let workers: Vec<_> =
-            (0..shared.job.arguments.iodepth).map(|_| spawn(Rc::clone(&shared).work())).collect();
+        let (depth, length) = (shared.job.arguments.iodepth, shared.job.arguments.bs as usize);
+        let mut workers = Vec::new();
+        if shared.job.arguments.fixedbufs {
+            let pool = RegisteredBuffers::new(depth, length)?;
+            if let Some(refusal) = pool.refusal() {
+                eprintln!("--fixedbufs: the buffers are ordinary ones: {refusal}");
+            }
+            for _ in 0..depth {
+                let mut buffer = pool.get().await;
+                buffer.set_len(length);
+                workers.push(spawn(Rc::clone(&shared).work(buffer)));
+            }
+        } else {
+            let buffers = (0..depth).map(|_| Aligned::zeroed(length, alignment));
+            workers.extend(buffers.map(|buffer| spawn(Rc::clone(&shared).work(buffer))));
+        }
         for worker in workers {
             worker.await??;
         }
@@ -168,20 +181,16 @@ impl Job {
 
 impl Shared {
     /// One block after the other, until there are no more.
-    async fn work(self: Rc<Shared>) -> io::Result<()> {
+    async fn work<B: IoBufMut + DerefMut<Target = [u8]>>(self: Rc<Shared>, mut buffer: B) -> io::Result<()> {
         let arguments = &self.job.arguments;
         let length = arguments.bs as usize;
-        let mut buffer = Aligned::zeroed(length, self.alignment);
         while !self.failed.get() && self.until.is_none_or(|until| Instant::now() < until) {
             self.pace.turn().await;
             let Some((block, reads)) = self.next() else { break };
             let (file, number) = (block as usize % self.files.len(), block / self.files.len() as u64);
             let offset = number * arguments.bs;
-            if !reads {
-                buffer.set_len(length);
-                if arguments.verify {
-                    pattern::write(&mut buffer, number, arguments.randseed);
-                }
+            if !reads && arguments.verify {
+                pattern::write(&mut buffer, number, arguments.randseed);
             }
             let begun = Instant::now();
             let (result, lent) = match reads {

@@ -70,6 +70,9 @@ pub(crate) struct Arguments {
     /// 1: past the page cache, by O_DIRECT.
     #[arg(long, default_value_t = 0)]
     direct: u8,
+    /// Buffers that the ring knows.
+    #[arg(long)]
+    fixedbufs: bool,
     /// How long it lasts, in seconds. Without: until each block was had once.
     #[arg(long)]
     runtime: Option<f64>,

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use super::{IoBuf, IoBufMut};
 
 /// What device and kernel divide memory into, almost everywhere.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 
 /// Bytes that begin at a multiple of a power of two, as reads and writes past the page cache want them.
 ///

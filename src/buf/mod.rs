@@ -7,7 +7,7 @@
 //! | buffer | can be sent | can be filled | filled up to | after a read of `n` bytes |
 //! |---|:-:|:-:|---|---|
 //! | `Vec<u8>`, `BytesMut` | yes | yes | `capacity()` | `len() == n` |
-//! | [`Aligned`], for O_DIRECT | yes | yes | `capacity()` | `len() == n` |
+//! | [`Aligned`], for O_DIRECT; [`Registered`], which the ring knows | yes | yes | `capacity()` | `len() == n` |
 //! | `Box<[u8]>` | yes | yes | `len()` | `len()` as before: only the first `n` bytes are new |
 //! | `Bytes`, `String`, `Rc<[u8]>`, `Arc<[u8]>`, `&'static [u8]`, `&'static str` | yes | | | |
 //! | [`Slice<B>`] | as `B` | as `B` | the end of its range | the length of `B` is `begin + n` |
@@ -22,6 +22,7 @@ mod block;
 mod lease;
 mod owned;
 mod pool;
+mod registered;
 mod slice;
 
 use std::ops::RangeBounds;
@@ -29,6 +30,10 @@ use std::ops::RangeBounds;
 pub use aligned::Aligned;
 pub use lease::Lease;
 pub(crate) use pool::{BufferId, Pool, PoolNumbers, PoolSize};
+pub use registered::Registered;
+#[doc(hidden)]
+pub use registered::Registration;
+pub(crate) use registered::{Keeper, Region};
 pub use slice::Slice;
 
 /// Bytes that the kernel may read while somebody else holds, moves or forgets their handle.
@@ -104,6 +109,13 @@ pub unsafe trait IoBuf: 'static {
     /// ```
     fn bytes_total(&self) -> usize {
         self.bytes_init()
+    }
+
+    /// Which ring knows the memory, so that it need not find and hold its pages.
+    #[doc(hidden)]
+    #[inline]
+    fn registration(&self) -> Option<Registration> {
+        None
     }
 
     /// Lends only a part: a write sends the initialised bytes of the range, a read fills the range.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::ops::{Bound, Deref, RangeBounds};
 
-use super::{IoBuf, IoBufMut};
+use super::{IoBuf, IoBufMut, Registration};
 
 /// The bytes `begin..end` of a buffer, which it owns. Made by [`IoBuf::slice`].
 ///
@@ -156,6 +156,11 @@ unsafe impl<B: IoBuf> IoBuf for Slice<B> {
     #[inline]
     fn bytes_total(&self) -> usize {
         self.end.min(self.buf.bytes_total()).saturating_sub(self.begin_now())
+    }
+
+    #[inline]
+    fn registration(&self) -> Option<Registration> {
+        self.buf.registration()
     }
 }
 

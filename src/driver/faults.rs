@@ -99,6 +99,14 @@ impl Faulty {
         self.inner.lend(pool)
     }
 
+    pub(crate) fn register(&mut self, memory: *mut u8, length: usize) -> io::Result<u16> {
+        self.inner.register(memory, length)
+    }
+
+    pub(crate) fn unregister(&mut self, place: u16) {
+        self.inner.unregister(place);
+    }
+
     pub(crate) fn plain(&mut self, number: i32) -> io::Result<i32> {
         self.inner.plain(number)
     }

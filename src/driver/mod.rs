@@ -205,6 +205,27 @@ impl Driver {
         }
     }
 
+    /// Lets the kernel know memory that transfers will use: the number under which it does.
+    fn register(&mut self, _memory: *mut u8, _length: usize) -> io::Result<u16> {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.register(_memory, _length),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.register(_memory, _length),
+            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "only a ring registers buffers")),
+        }
+    }
+
+    fn unregister(&mut self, _place: u16) {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.unregister(_place),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.unregister(_place),
+            _ => {}
+        }
+    }
+
     /// Takes buffers to pick from, for operations that ask for that. Whether the kernel does so by itself.
     fn lend(&mut self, pool: &Rc<Pool>) -> bool {
         match self {

@@ -20,6 +20,10 @@ impl RuntimeId {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         RuntimeId(NonZeroU64::new(id).expect("2^64 runtimes in one process"))
     }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0.get()
+    }
 }
 
 thread_local! {

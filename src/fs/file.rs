@@ -50,7 +50,7 @@ use crate::sys::file::CURSOR;
 /// # }
 /// ```
 pub struct File {
-    file: Descriptor,
+    pub(super) file: Descriptor,
 }
 
 impl File {

@@ -3,6 +3,7 @@
 //! | what | by |
 //! |---|---|
 //! | files: reads, writes, locks, room, attributes | [`File`], [`OpenOptions`] |
+//! | buffers that the ring knows | [`RegisteredBuffers`] |
 //! | whole files | [`read`], [`read_to_string`], [`write()`], [`copy`], [`write_atomic`] |
 //! | names | [`rename`], [`hard_link`], [`symlink`], [`remove_file`], [`metadata`], [`canonicalize`] |
 //! | directories | [`read_dir`], [`create_dir_all`], [`remove_dir_all`], [`DirBuilder`] |
@@ -17,6 +18,7 @@ mod metadata;
 mod names;
 mod options;
 mod read_dir;
+mod registered;
 mod rename;
 mod times;
 mod tree;
@@ -31,6 +33,7 @@ pub use names::{
 };
 pub use options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};
+pub use registered::RegisteredBuffers;
 pub use rename::RenameFlags;
 pub use times::FileTimes;
 pub use tree::{DirBuilder, create_dir_all, remove_dir_all};

@@ -22,6 +22,8 @@ const FILE: Form = form! {
     wait: Helper,
     code: Read,
     entry: |request| opcode::Read::new(types::Fd(request.fd), request.pointer, request.length).offset(request.offset),
+    registered: |place| opcode::ReadFixed::new(types::Fd(request.fd), request.pointer, request.length, place)
+        .offset(request.offset),
     // SAFETY: the operation is in flight: the buffer is lent, the descriptor open (I1, I4).
     attempt: |request| unsafe { file::read(request.fd, request.pointer, request.length as usize, request.offset) },
     simulated: |request, kernel| kernel.read(request.fd, request.offset),
@@ -62,7 +64,7 @@ impl<B: IoBufMut> Operation for Read<B> {
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.fill();
         let offset = self.rest.offset(self.offset);
-        Request { pointer, length, offset, ..Request::on(self.form, &self.hold) }
+        Request { pointer, length, offset, flags: self.rest.known_as(&self.hold), ..Request::on(self.form, &self.hold) }
     }
 
     fn descriptor(&self) -> Option<&Hold> {

@@ -7,7 +7,7 @@
 use std::io;
 
 use crate::buf::{IoBuf, IoBufMut};
-use crate::driver::Completion;
+use crate::driver::{Completion, Hold};
 use crate::sys::TRANSFER_MAX;
 
 pub(super) struct Rest<B> {
@@ -59,6 +59,15 @@ impl<B: IoBuf> Rest<B> {
     pub(super) fn send(&self) -> (*mut u8, u32) {
         let left = self.buffer.bytes_init() - self.done;
         (self.buffer.stable_ptr().cast_mut().wrapping_add(self.done), clamped(left))
+    }
+
+    /// As a request's flags carry it: by which number the ring of `hold` knows the buffer, plus one; or zero.
+    #[inline]
+    pub(super) fn known_as(&self, hold: &Hold) -> i32 {
+        match self.buffer.registration() {
+            Some(known) if known.ring == hold.port().runtime().number() => i32::from(known.place) + 1,
+            _ => 0,
+        }
     }
 
     /// The last answer of a transfer out of the buffer.

@@ -9,7 +9,8 @@ use crate::driver::Kernel;
 /// Writes a [`Form`]: the operation's name, where it waits, its ring entry, its one system call, and the same call of
 /// a simulated system.
 ///
-/// `entry` is `|request| opcode::...`, with the names of `io_uring::{opcode, types}` at hand, or `none`.
+/// `entry` is `|request| opcode::...`, with the names of `io_uring::{opcode, types}` at hand, or `none`. `registered` is the
+/// same of memory that the ring knows, by the number that is at hand then.
 /// `attempt` and `simulated` run while the operation is in flight: it owns what the request points to, and the
 /// descriptor is open.
 macro_rules! form {
@@ -26,6 +27,29 @@ macro_rules! form {
                 use io_uring::{opcode, types};
                 fn entry($a: &$crate::driver::Request) -> io_uring::squeue::Entry {
                     $entry.build().flags(io_uring::squeue::Flags::$flags)
+                }
+                Some($crate::driver::operation::RingForm { code: opcode::$code::CODE, entry })
+            },
+            $($calls)*
+        )
+    };
+    (
+        name: $name:literal, wait: $wait:ident, code: $code:ident,
+        entry: |$a:ident| $entry:expr, registered: |$place:ident| $registered:expr, $($calls:tt)*
+    ) => {
+        $crate::driver::operation::form!(
+            @written $name, $wait,
+            {
+                use io_uring::{opcode, types};
+                #[inline]
+                fn entry($a: &$crate::driver::Request) -> io_uring::squeue::Entry {
+                    match $a.flags {
+                        0 => $entry.build(),
+                        known_as => {
+                            let $place = (known_as - 1) as u16;
+                            $registered.build()
+                        }
+                    }
                 }
                 Some($crate::driver::operation::RingForm { code: opcode::$code::CODE, entry })
             },

@@ -1,5 +1,6 @@
 //! The buffers that answers come in.
 
+use std::io;
 use std::rc::Rc;
 
 use super::Port;
@@ -31,6 +32,21 @@ impl Port {
     pub(crate) fn kernel_picks(&self) -> bool {
         self.pool();
         self.kernel_picks.get()
+    }
+
+    /// Lets the ring know memory that stays where it is: the number under which it does.
+    pub(crate) fn register(&self, memory: *mut u8, length: usize) -> io::Result<u16> {
+        if self.has_ended() {
+            return Err(io::Error::other("the runtime has ended"));
+        }
+        self.pair.borrow_mut().driver.register(memory, length)
+    }
+
+    /// The ring forgets it. Nothing is in flight there: each operation holds its buffer.
+    pub(crate) fn unregister(&self, place: u16) {
+        // Borrowed it never is: nothing is, while a value is dropped (I5). If it were, the ring's end would do it.
+        let pair = (!self.has_ended()).then(|| self.pair.try_borrow_mut().ok()).flatten();
+        pair.into_iter().for_each(|mut pair| pair.driver.unregister(place));
     }
 
     /// How that is doing.

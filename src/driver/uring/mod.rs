@@ -14,6 +14,7 @@ mod early;
 mod fallback;
 mod queues;
 mod reap;
+mod regions;
 mod setup;
 
 use std::collections::VecDeque;
@@ -39,6 +40,7 @@ use direct::Direct;
 use early::Early;
 use fallback::Waits;
 use queues::Queues;
+use regions::Regions;
 
 /// What an entry is for, in the top four bits of its `user_data`. An operation's own is zero: a plain token.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,7 @@ pub(crate) struct Ring {
     /// What the kernel picks from, once somebody asks for that.
     buffers: Option<Buffers>,
     direct: Option<Direct>,
+    regions: Regions,
     early: Early,
     /// Answers that wait for the next reap.
     answers: VecDeque<(Token, Completion)>,
@@ -122,6 +125,7 @@ impl Ring {
             taken: setup::ENTRIES_TRIED,
             broken: None,
             direct,
+            regions: Regions::default(),
             early: Early::default(),
             counters: Counters::default(),
         })

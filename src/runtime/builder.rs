@@ -31,6 +31,7 @@ pub struct Builder {
     shutdown_limit: Duration,
     masked: Vec<String>,
     direct: u32,
+    kernel_workers: [u32; 2],
     leases: PoolSize,
 }
 
@@ -51,6 +52,7 @@ impl Builder {
             shutdown_limit: Duration::from_secs(5),
             masked: Vec::new(),
             direct: 0,
+            kernel_workers: [0; 2],
             leases: PoolSize::USUAL,
         }
     }
@@ -127,6 +129,24 @@ impl Builder {
         self
     }
 
+    /// How many threads at most the kernel has for what it cannot do without waiting in a call: `files` for files and their
+    /// names, `others` for what may wait for ever. By default as many as it likes: four a processor, and as many as the
+    /// limit of processes (`ulimit -u`). 0 leaves that as it is.
+    ///
+    /// Fewer keep a flood of opens or writes from taking all processors; what finds no thread waits its turn. The limit is
+    /// the thread's, so loops that are made one after the other on one thread share the last. io_uring_register_iowq_max_workers(3).
+    /// Without effect on other drivers and on kernels before Linux 5.15.
+    ///
+    /// # Examples
+    /// ```
+    /// let runtime = annulus::Runtime::builder().kernel_workers_max(2, 64).build()?;
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn kernel_workers_max(mut self, files: u32, others: u32) -> Builder {
+        self.kernel_workers = [files, others];
+        self
+    }
+
     /// Keeps up to so many accepted connections in a table of the ring's own, where each operation finds them faster than
     /// in the process's table of descriptors. Nothing else changes: connections beyond that number are kept as usual, and
     /// what is not done through the ring has a descriptor of the process made for it. By default 0, none.
@@ -170,6 +190,7 @@ impl Builder {
             helpers_max: self.helpers_max,
             masked: codes(&self.masked)?,
             direct: self.direct,
+            kernel_workers: self.kernel_workers,
         };
         let executor = Executor::new();
         let driver = open(&settings, executor.inbox())?;

@@ -38,6 +38,10 @@ pub(super) fn open(settings: &Settings) -> Result<(IoUring, [bool; 256]), Refusa
     let ring = create(settings)?;
     require(&ring)?;
     try_out(&ring)?;
+    if settings.kernel_workers != [0; 2] {
+        // A kernel that knows no such limit goes without, as the knob says.
+        let _ = ring.submitter().register_iowq_max_workers(&mut settings.kernel_workers.clone());
+    }
     let known = probe(&ring, settings)?;
     Ok((ring, known))
 }

@@ -1,11 +1,14 @@
-//! Direct descriptors: accepted connections in the ring's own table. Nothing that a program sees is different.
+//! Direct descriptors: accepted connections and files in the ring's own table. Nothing that a program sees is different.
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{Read, SeekFrom, Write};
 use std::net::{Shutdown, TcpStream as StdStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
+use annulus::fs::{File, OpenOptions};
 use annulus::net::{TcpListener, TcpStream};
 use annulus::time::{sleep, timeout};
 use annulus::{Builder, Runtime, spawn};
@@ -22,6 +25,10 @@ on_real_drivers! {
         whatever_a_connection_can_do_it_does,
         options_and_names_are_those_of_the_connection,
         a_dropped_accept_loses_no_connection,
+        registered_files_take_no_descriptor_of_the_process,
+        beyond_the_table_files_are_opened_as_usual,
+        whatever_a_file_can_do_a_registered_one_does,
+        a_dropped_open_keeps_no_place,
         places_are_used_again,
         a_loop_that_ends_closes_its_table;
 }
@@ -245,4 +252,130 @@ fn a_loop_that_ends_closes_its_table(builder: Builder) {
     };
     let reset = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionReset;
     assert!(matches!(&end, Ok(0)) || end.as_ref().is_err_and(reset), "{end:?}");
+}
+
+async fn registered(path: &Path) -> File {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).registered(true).open(path).await.unwrap()
+}
+
+fn registered_files_take_no_descriptor_of_the_process(builder: Builder) {
+    alone(|| {
+        let runtime = builder.direct_descriptors(20).build().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        runtime
+            .run(async {
+                drop(registered(&path).await);
+                settle().await;
+                let Some(before) = audit::descriptors().filter(|_| has_table()) else {
+                    return println!("skipped: there is no ring, or nobody tells of descriptors");
+                };
+                let mut files = Vec::new();
+                for _ in 0..20 {
+                    files.push(registered(&path).await);
+                }
+                let more = audit::descriptors().unwrap() - before;
+                if more == 20 {
+                    return println!("skipped: this kernel has no table that descriptors can be taken from");
+                }
+                assert_eq!(more, 0);
+                files[7].write_all_at("hello", 3).await.0.unwrap();
+                let (result, read) = files[19].read_exact_at(Vec::with_capacity(5), 3).await;
+                assert_eq!((result.unwrap(), &read[..]), ((), &b"hello"[..]));
+                assert_eq!(audit::descriptors(), Some(before), "nor do transfers");
+            })
+            .unwrap();
+    });
+}
+
+fn beyond_the_table_files_are_opened_as_usual(builder: Builder) {
+    let directory = tempfile::tempdir().unwrap();
+    for places in [0, 2] {
+        let runtime = builder.clone().direct_descriptors(places).build().unwrap();
+        let path = directory.path().join("file");
+        let body = async {
+            let mut files = Vec::new();
+            for number in 0..5 {
+                files.push(registered(&path).await);
+                files[number].write_all_at(number.to_string(), number as u64).await.0.unwrap();
+            }
+            for file in files {
+                assert_eq!(file.read_at(Vec::with_capacity(9), 0).await.1, b"01234");
+            }
+        };
+        runtime.run(body).unwrap();
+    }
+}
+
+fn whatever_a_file_can_do_a_registered_one_does(builder: Builder) {
+    let runtime = builder.direct_descriptors(8).build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (path, other) = (directory.path().join("file"), directory.path().join("other"));
+    let body = async {
+        let file = registered(&path).await;
+        file.write_all("hello ").await.0.unwrap();
+        file.write_all("world").await.0.unwrap();
+        assert_eq!(file.metadata().await.unwrap().len(), 11);
+        file.set_len(8).await.unwrap();
+        file.allocate(0, 4096).await.unwrap();
+        file.sync_all().await.unwrap();
+        assert_eq!(file.seek(SeekFrom::Start(6)).await.unwrap(), 6);
+        let (count, read) = file.read(Vec::with_capacity(2)).await;
+        assert_eq!((count.unwrap(), &read[..]), (2, &b"wo"[..]));
+        file.lock().await.unwrap();
+        file.unlock().await.unwrap();
+        file.set_permissions(std::fs::Permissions::from_mode(0o600)).await.unwrap();
+        assert_eq!(file.read_lease(0).await.unwrap()[..8], b"hello wo"[..]);
+        let (result, parts) = file.readv_at(vec![Vec::with_capacity(5), Vec::with_capacity(3)], 0).await;
+        assert_eq!((result.unwrap(), parts), (8, vec![b"hello".to_vec(), b" wo".to_vec()]));
+
+        // Both ends of a copy, a link, a duplicate, and one that leaves.
+        let target = registered(&other).await;
+        assert_eq!(file.copy_range(0, &target, 0, 5).await.unwrap(), 5);
+        assert_eq!(annulus::fs::read(&other).await.unwrap(), b"hello");
+        target.try_clone().unwrap().write_all_at("j", 0).await.0.unwrap();
+        let (target, _) = target.into_std().await.unwrap();
+        assert_eq!(std::io::read_to_string(target).unwrap(), "jello", "its own number of the process");
+        let (near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
+        let near = annulus::net::UnixStream::from_std(near).unwrap();
+        near.send_file(&file, 0, 5).await.unwrap();
+        let mut came = [0; 5];
+        far.read_exact(&mut came).unwrap();
+        assert_eq!(&came, b"hello");
+        file.close().await.unwrap();
+
+        // One without a name gets one; the directory's file system may have none such.
+        let unnamed =
+            OpenOptions::new().write(true).unnamed(true).registered(true).open(directory.path()).await;
+        if let Ok(unnamed) = unnamed {
+            unnamed.write_all("named").await.0.unwrap();
+            unnamed.link_as(directory.path().join("name")).await.unwrap();
+            assert_eq!(std::fs::read(directory.path().join("name")).unwrap(), b"named");
+        }
+    };
+    runtime.run(body).unwrap();
+}
+
+fn a_dropped_open_keeps_no_place(builder: Builder) {
+    let runtime = builder.direct_descriptors(2).build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    let body = async {
+        for _ in 0..20 {
+            let mut open = Box::pin(registered(&path));
+            let _ = open.as_mut().now_or_never();
+            drop(open);
+            annulus::yield_now().await;
+        }
+        settle().await;
+        let before = audit::descriptors();
+        let files = [registered(&path).await, registered(&path).await];
+        if let (Some(before), true) = (before, has_table()) {
+            let more = audit::descriptors().unwrap() - before;
+            assert!(more == 0 || more == 2, "both in the table, or no table at all: {more}");
+        }
+        drop(files);
+    };
+    alone(|| runtime.run(body).unwrap());
 }

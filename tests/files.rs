@@ -46,6 +46,7 @@ on_every_driver! {
     room_is_allocated_and_given_back,
     holes_are_found,
     copy_range_copies_a_part,
+    handles_share_the_cursor_and_the_last_closes,
     seeking_moves_the_cursor,
     a_seek_knows_what_a_dropped_read_had_read,
     advice_and_sync_of_a_range_are_taken,
@@ -66,6 +67,10 @@ on_real_drivers! {
     because "a mount point and /proc are the machine's":
         copy_goes_from_one_file_system_to_another,
         files_of_proc_are_copied;
+    because "a file of std is the machine's":
+        a_file_leaves_with_its_cursor_where_awaited_reads_left_it,
+        what_cannot_be_read_again_leaves_beside_the_pipe,
+        a_file_with_other_handles_leaves_as_a_duplicate;
 }
 
 async fn text(path: impl AsRef<Path>) -> String {
@@ -491,6 +496,77 @@ async fn copy_range_copies_a_part() {
         to.copy_range(0, &from, 0, 5).await.is_err(),
         "neither the one is readable nor the other writable"
     );
+}
+
+async fn handles_share_the_cursor_and_the_last_closes() {
+    let directory = directory().await;
+    let path = directory.path().join("file");
+    fs::write(&path, "0123456789").await.0.unwrap();
+    let file = File::open(&path).await.unwrap();
+    let other = file.try_clone().unwrap();
+    assert_eq!(file.read(Vec::with_capacity(3)).await.1, b"012");
+    assert_eq!(other.read(Vec::with_capacity(3)).await.1, b"345");
+    // What a dropped read had read is the next one's, also of another handle.
+    let mut read = Box::pin(file.read(Vec::with_capacity(2)));
+    let _ = read.as_mut().now_or_never();
+    drop(read);
+    file.close().await.unwrap();
+    let (result, rest) = other.read_exact(Vec::with_capacity(4)).await;
+    result.unwrap();
+    assert_eq!(rest, b"6789");
+    other.close().await.unwrap();
+}
+
+/// Reads that are dropped at every stage, and then the file leaves.
+async fn a_file_leaves_with_its_cursor_where_awaited_reads_left_it() {
+    let directory = directory().await;
+    let path = directory.path().join("file");
+    fs::write(&path, "0123456789").await.0.unwrap();
+    for turns in 0..5 {
+        let file = File::open(&path).await.unwrap();
+        assert_eq!(file.read(Vec::with_capacity(3)).await.1, b"012");
+        let mut read = Box::pin(file.read(Vec::with_capacity(4)));
+        let _ = read.as_mut().now_or_never();
+        for _ in 0..turns {
+            annulus::yield_now().await;
+        }
+        drop(read);
+        let (mut file, rest) = file.into_std().await.unwrap();
+        assert!(rest.is_empty());
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut file, &mut text).unwrap();
+        assert_eq!(text, "3456789", "after {turns} turns");
+    }
+}
+
+async fn what_cannot_be_read_again_leaves_beside_the_pipe() {
+    let (reader, mut writer) = support::pipe::pipe();
+    let reader = File::from_std(reader);
+    let mut read = Box::pin(reader.read(Vec::with_capacity(5)));
+    assert!(read.as_mut().now_or_never().is_none());
+    std::io::Write::write_all(&mut writer, b"hello world").unwrap();
+    // It has read by now, on the ring, or it does when it is told to stop: nobody knows which.
+    annulus::time::sleep(Duration::from_millis(20)).await;
+    drop(read);
+    let (mut pipe, rest) = reader.into_std().await.unwrap();
+    println!("{} bytes beside the pipe", rest.len());
+    drop(writer);
+    let mut text = rest;
+    std::io::Read::read_to_end(&mut pipe, &mut text).unwrap();
+    assert_eq!(text, b"hello world");
+}
+
+async fn a_file_with_other_handles_leaves_as_a_duplicate() {
+    let directory = directory().await;
+    let path = directory.path().join("file");
+    fs::write(&path, "0123456789").await.0.unwrap();
+    let file = File::open(&path).await.unwrap();
+    let (mut leaving, _) = file.try_clone().unwrap().into_std().await.unwrap();
+    let mut three = [0; 3];
+    std::io::Read::read_exact(&mut leaving, &mut three).unwrap();
+    assert_eq!((&three, &file.read(Vec::with_capacity(2)).await.1[..]), (b"012", &b"34"[..]), "one cursor");
+    drop(leaving);
+    assert_eq!(file.read(Vec::with_capacity(9)).await.1, b"56789", "it is open");
 }
 
 async fn seeking_moves_the_cursor() {

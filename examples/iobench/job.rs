@@ -107,7 +107,8 @@ struct Shared {
 impl Job {
     /// Everything, on this thread.
     pub fn run(self) -> io::Result<Outcome> {
-        let runtime = Runtime::builder().driver(self.arguments.driver).build()?;
+        let places = if self.arguments.registerfiles { self.files.len() as u32 } else { 0 };
+        let runtime = Runtime::builder().driver(self.arguments.driver).direct_descriptors(places).build()?;
         let driver = runtime.driver();
         let outcome = runtime.run(self.measured())??;
         Ok(Outcome { driver, ..outcome })
@@ -116,7 +117,7 @@ impl Job {
     async fn measured(self) -> io::Result<Outcome> {
         let arguments = &self.arguments;
         let mut options = OpenOptions::new();
-        options.read(self.rw.reads()).write(self.rw.writes());
+        options.read(self.rw.reads()).write(self.rw.writes()).registered(arguments.registerfiles);
         if arguments.direct > 0 {
             options.custom_flags(libc::O_DIRECT);
         }

@@ -73,6 +73,9 @@ pub(crate) struct Arguments {
     /// Buffers that the ring knows.
     #[arg(long)]
     fixedbufs: bool,
+    /// Files that the ring knows.
+    #[arg(long)]
+    registerfiles: bool,
     /// How long it lasts, in seconds. Without: until each block was had once.
     #[arg(long)]
     runtime: Option<f64>,

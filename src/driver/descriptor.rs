@@ -112,6 +112,11 @@ impl Descriptor {
         self.0.number
     }
 
+    /// The number by which system calls know it, or -1 if it cannot have one.
+    pub(crate) fn plain_number(&self) -> i32 {
+        self.0.port.plain(self.0.number).unwrap_or(-1)
+    }
+
     #[inline]
     pub(crate) fn port(&self) -> &Rc<Port> {
         &self.0.port
@@ -176,6 +181,11 @@ impl Descriptor {
             Way::Read => &self.0.read,
             Way::Write => &self.0.write,
         }
+    }
+
+    /// Whether there are other handles.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.handles.get() > 1
     }
 
     /// Whether two handles are of the same descriptor.

@@ -54,7 +54,9 @@ pub(crate) use number::NameOption;
 pub(crate) use number::NumberOption;
 #[cfg(target_os = "linux")]
 pub(crate) use number::ShortName;
-pub(crate) use operation::{Begin, Form, Lends, Operation, Refused, Request, Trial, Wait, ability, form};
+pub(crate) use operation::{
+    Begin, Brings, Form, Lends, Operation, Refused, Request, Trial, Wait, ability, form,
+};
 pub use packets::Interface;
 pub(crate) use packets::{Device, Multicast, PacketOption};
 pub(crate) use pipes::Passage;

@@ -112,9 +112,13 @@ pub struct Form {
     pub(crate) empties: bool,
     #[cfg(annulus_uring)]
     pub(crate) entry: Option<RingForm>,
-    /// It accepts a connection, which may be kept in the ring's own table; the pointers are for the peer's name then.
+    /// What it brings may be kept in the ring's own table.
     #[cfg_attr(not(annulus_uring), allow(dead_code, reason = "only a ring has such a table"))]
-    pub(crate) accepts: bool,
+    pub(crate) brings: Brings,
+    /// Its entry names a descriptor by the process's number alone, also one that is in the ring's table: where a path
+    /// begins, for example.
+    #[cfg_attr(not(annulus_uring), allow(dead_code, reason = "only a ring has such a table"))]
+    pub(crate) by_number: bool,
     /// One system call that does it, or says -EAGAIN.
     attempt: unsafe fn(&Request) -> i32,
     /// For a call that a helper has to make: another one that does it if that needs no waiting, or says -EAGAIN.
@@ -135,6 +139,15 @@ pub(crate) enum Lends {
     /// The request's other pointer and length: an array of such.
     ManyToFill,
     ManyToSend,
+}
+
+/// What an operation brings that may be kept in the ring's own table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Brings {
+    Nothing,
+    /// The pointers are for the peer's name then.
+    Connection,
+    File,
 }
 
 /// The ring's form: the code to look up in the kernel's probe, and the entry.

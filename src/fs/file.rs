@@ -1,6 +1,7 @@
 //! Open files.
 
 mod attributes;
+mod handover;
 mod locks;
 mod room;
 mod transfers;
@@ -95,7 +96,7 @@ impl File {
         // Before the number is ours alone.
         let port = current_port();
         let number = file.into().into_raw_fd();
-        File { file: Descriptor::new(number, &port) }
+        File { file: Descriptor::adopted(number, &port, false) }
     }
 
     /// Reads some bytes from `offset` into the buffer, from its beginning up to all the room that it has, and sets
@@ -331,7 +332,7 @@ impl File {
     }
 
     /// Waits for what is in flight, or its end, closes, and says how that went. Dropping the file does the same
-    /// without waiting.
+    /// without waiting. Where there are other handles, the last one closes.
     ///
     /// # Errors
     /// Those of close(2).
@@ -339,6 +340,9 @@ impl File {
     /// # Cancel safety
     /// Dropping it closes all the same.
     pub async fn close(self) -> io::Result<()> {
+        if self.file.is_shared() {
+            return Ok(());
+        }
         op::close(self.file).await
     }
 

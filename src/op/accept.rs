@@ -4,7 +4,7 @@ use std::io;
 
 use super::orphan;
 use super::peer::PeerRoom;
-use crate::driver::{Completion, Descriptor, Form, Hold, Operation, Request, Way, form};
+use crate::driver::{Brings, Completion, Descriptor, Form, Hold, Operation, Request, Way, form};
 use crate::sys;
 
 /// Accepts a connection.
@@ -22,7 +22,7 @@ const FORM: &Form = &form! {
     attempt: |request| sys::socket::accept(request.fd),
     simulated: |request, kernel| kernel.accept(request.fd),
 }
-.accepting();
+.bringing(Brings::Connection);
 
 impl Accept {
     pub(crate) fn new(hold: Hold) -> Self {

@@ -4,7 +4,7 @@ use std::io;
 
 use super::peer::PeerRoom;
 use super::{Repeat, orphan};
-use crate::driver::{Completion, Descriptor, Form, Hold, Operation, Request, Way, ability, form};
+use crate::driver::{Brings, Completion, Descriptor, Form, Hold, Operation, Request, Way, ability, form};
 use crate::sys;
 
 /// Accepts connections, until it is dropped.
@@ -23,7 +23,7 @@ const FORM: &Form = &form! {
     simulated: |request, kernel| kernel.accept(request.fd),
 }
 .repeating(ability::ACCEPT_OFTEN)
-.accepting();
+.bringing(Brings::Connection);
 
 impl AcceptOften {
     pub(crate) fn new(hold: Hold) -> Self {

@@ -51,7 +51,8 @@ impl Operation for CopyRange {
         Request {
             pointer: (&raw mut *self.offsets).cast(),
             length: self.length,
-            flags: self.from.number(),
+            // Only the other one is the driver's to translate. Where that fails, so does the call.
+            flags: self.from.plain_number(),
             ..Request::on(FORM, &self.to)
         }
     }

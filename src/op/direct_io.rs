@@ -9,13 +9,15 @@ use crate::sys::file::{self, EMPTY_PATH, NO_PATH, Stat};
 /// EINVAL of a file that is read past the page cache says nothing; this says what it wants.
 #[cold]
 pub(super) fn explained(error: io::Error, hold: &Hold) -> io::Error {
-    let is_unaligned = error.raw_os_error() == Some(libc::EINVAL) && !hold.port().is_simulated();
-    if !is_unaligned || !file::is_direct(hold.number()) {
+    if error.raw_os_error() != Some(libc::EINVAL) || hold.port().is_simulated() {
         return error;
     }
+    let Some(number) = hold.port().plain(hold.number()).ok().filter(|number| file::is_direct(*number)) else {
+        return error;
+    };
     let mut place = Stat::place();
     // SAFETY: the empty path is static, the place is here, the descriptor is open: it was just read or written.
-    let answer = unsafe { file::stat(hold.number(), NO_PATH.as_ptr(), EMPTY_PATH, place.as_mut_ptr()) };
+    let answer = unsafe { file::stat(number, NO_PATH.as_ptr(), EMPTY_PATH, place.as_mut_ptr()) };
     let (memory, offset) = match Stat::from_place(&place).direct_io.filter(|_| answer == 0) {
         Some((memory, offset)) => (memory.to_string(), offset.to_string()),
         None => ["a power of two, mostly 512 or 4096"; 2].map(str::to_owned).into(),

@@ -45,7 +45,8 @@ const FORM: &Form = &form! {
             _ => kernel.link_open(request.fd, new),
         }
     },
-};
+}
+.by_number();
 
 impl Link {
     pub(crate) fn new(from: At, to: At) -> Self {
@@ -54,7 +55,9 @@ impl Link {
 
     /// Of a file that is open, and perhaps has no name.
     pub(crate) fn of_open(hold: Hold, to: At) -> Self {
-        let name = CString::new(format!("/proc/self/fd/{}", hold.number())).expect("no zero in it");
+        // Where it can have no number of the process's, the link is refused.
+        let number = hold.port().plain(hold.number()).unwrap_or(-1);
+        let name = CString::new(format!("/proc/self/fd/{number}")).expect("no zero in it");
         Link { from: From::Open(hold, name), to }
     }
 }

@@ -22,7 +22,8 @@ const FORM: &Form = &form! {
     attempt: |request| unsafe { sys::names::mkdir(request.fd, request.pointer.cast_const().cast(), request.length) },
     // SAFETY: as above.
     simulated: |request, kernel| unsafe { kernel.make_directory(request.fd, request.path(), request.length) },
-};
+}
+.by_number();
 
 impl Mkdir {
     pub(crate) fn new(at: At, mode: u32) -> Self {

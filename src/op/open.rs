@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::path::At;
-use crate::driver::{Completion, Descriptor, Form, Operation, Port, Request, form};
+use crate::driver::{Brings, Completion, Descriptor, Form, Operation, Port, Request, form};
 use crate::sys;
 
 /// Opens or creates a file.
@@ -15,9 +15,10 @@ pub struct Open {
     at: At,
     flags: i32,
     mode: u32,
+    form: &'static Form,
 }
 
-const FORM: &Form = &form! {
+const FILE: Form = form! {
     name: "openat",
     wait: Helper,
     code: OpenAt,
@@ -30,11 +31,21 @@ const FORM: &Form = &form! {
     },
     // SAFETY: as above.
     simulated: |request, kernel| unsafe { kernel.open(request.fd, request.path(), request.flags, request.length) },
-};
+}
+.by_number();
+
+const FORM: &Form = &FILE;
+
+/// Into the ring's own table, if there is a place.
+const INTO_TABLE: &Form = &FILE.bringing(Brings::File);
 
 impl Open {
     pub(crate) fn new(port: Rc<Port>, at: At, flags: i32, mode: u32) -> Self {
-        Open { port, at, flags, mode }
+        Open { port, at, flags, mode, form: FORM }
+    }
+
+    pub(crate) fn into_table(self) -> Self {
+        Open { form: INTO_TABLE, ..self }
     }
 }
 
@@ -51,7 +62,7 @@ impl Operation for Open {
             pointer: self.at.pointer(),
             flags: self.flags,
             length: self.mode,
-            ..Request::new(FORM)
+            ..Request::new(self.form)
         }
     }
 

@@ -34,7 +34,8 @@ const FORM: &Form = &form! {
         let (how, path) = unsafe { (*request.other_pointer.cast_const().cast::<How>(), request.path()) };
         kernel.open_beneath(request.fd, path, how.flags as i32, how.mode as u32)
     },
-};
+}
+.by_number();
 
 impl OpenBeneath {
     pub(crate) fn new(port: Rc<Port>, at: At, flags: i32, mode: u32) -> Self {

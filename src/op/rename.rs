@@ -36,7 +36,8 @@ const FORM: &Form = &form! {
         let new = (request.offset as i32, request.other_path());
         kernel.rename((request.fd, request.path()), new, request.flags as u32)
     },
-};
+}
+.by_number();
 
 impl Rename {
     pub(crate) fn new(from: At, to: At, flags: i32) -> Self {

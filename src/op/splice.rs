@@ -40,7 +40,8 @@ const WAITING: &Form = &form! {
     .flags(libc::SPLICE_F_NONBLOCK | libc::SPLICE_F_MOVE),
     attempt: |request| sys::splice::splice(request.fd, request.offset, request.flags, request.length as usize),
     simulated: |request, kernel| kernel.splice(request.fd, request.offset, request.flags, request.length as usize),
-};
+}
+.by_number();
 
 /// Of a socket or a pipe, if it has something.
 const READY: &Form = &form! {

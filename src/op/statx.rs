@@ -43,7 +43,8 @@ const FORM: &Form = &form! {
             Err(error) => error,
         }
     },
-};
+}
+.by_number();
 
 impl Statx {
     /// Of an open file.

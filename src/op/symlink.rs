@@ -29,7 +29,8 @@ const FORM: &Form = &form! {
     },
     // SAFETY: as above.
     simulated: |request, kernel| unsafe { kernel.make_link(request.other_path(), request.fd, request.path()) },
-};
+}
+.by_number();
 
 impl Symlink {
     pub(crate) fn new(target: CString, at: At) -> Self {

@@ -22,7 +22,8 @@ const FORM: &Form = &form! {
     attempt: |request| unsafe { sys::names::unlink(request.fd, request.pointer.cast_const().cast(), request.flags) },
     // SAFETY: as above.
     simulated: |request, kernel| unsafe { kernel.unlink(request.fd, request.path(), request.flags) },
-};
+}
+.by_number();
 
 impl Unlink {
     pub(crate) fn new(at: At, flags: i32) -> Self {

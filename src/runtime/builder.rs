@@ -147,7 +147,8 @@ impl Builder {
         self
     }
 
-    /// Keeps up to so many accepted connections in a table of the ring's own, where each operation finds them faster than
+    /// Keeps up to so many accepted connections, and files that ask for it ([`OpenOptions::registered`](crate::fs::OpenOptions::registered)),
+    /// in a table of the ring's own, where each operation finds them faster than
     /// in the process's table of descriptors. Nothing else changes: connections beyond that number are kept as usual, and
     /// what is not done through the ring has a descriptor of the process made for it. By default 0, none.
     ///

@@ -2,7 +2,7 @@
 
 #[cfg(annulus_uring)]
 use super::RingForm;
-use super::{Form, Lends, Request, Wait};
+use super::{Brings, Form, Lends, Request, Wait};
 #[cfg(feature = "sim")]
 use crate::driver::Kernel;
 
@@ -132,7 +132,8 @@ impl Form {
             empties: false,
             #[cfg(annulus_uring)]
             entry,
-            accepts: false,
+            brings: Brings::Nothing,
+            by_number: false,
             attempt,
             attempt_at_once: None,
             #[cfg(feature = "sim")]
@@ -153,9 +154,15 @@ impl Form {
         self
     }
 
-    /// Of an operation that accepts.
-    pub(crate) const fn accepting(mut self) -> Form {
-        self.accepts = true;
+    /// Of an operation that brings what may be kept in the ring's own table.
+    pub(crate) const fn bringing(mut self, brings: Brings) -> Form {
+        self.brings = brings;
+        self
+    }
+
+    /// Of an operation whose entry wants the process's number.
+    pub(crate) const fn by_number(mut self) -> Form {
+        self.by_number = true;
         self
     }
 

@@ -1,4 +1,4 @@
-//! Direct descriptors: connections that the kernel keeps in the ring's own table and not in the process's.
+//! Direct descriptors: connections and files that the kernel keeps in the ring's own table and not in the process's.
 //!
 //! An entry that names one is found without the process's table, its lock and its counting. No other system call knows it;
 //! for what is not done through the ring, an option for example, it is installed into the process as well, once. Its number
@@ -14,7 +14,7 @@ use io_uring::{IoUring, opcode, squeue, types};
 
 use super::{Kind, Ring, mark};
 use crate::driver::Completion;
-use crate::driver::operation::{Begin, Request};
+use crate::driver::operation::{Begin, Brings, Request};
 use crate::driver::slots::Token;
 use crate::sys;
 
@@ -32,16 +32,25 @@ pub(super) fn number(place: i32) -> i32 {
 }
 
 /// Accepts into the table, with the peer's name: asking for it afterwards would mean to install.
-pub(super) fn accept(request: &Request) -> squeue::Entry {
+fn accept(request: &Request) -> squeue::Entry {
     opcode::Accept::new(types::Fd(request.fd), request.pointer.cast(), request.other_pointer.cast())
         .file_index(Some(types::DestinationSlot::auto_target()))
         .flags(libc::SOCK_NONBLOCK)
         .build()
 }
 
+/// Opens into the table, where there is no O_CLOEXEC: no other program gets anything of it.
+fn open(request: &Request) -> squeue::Entry {
+    opcode::OpenAt::new(types::Fd(request.fd), request.pointer.cast_const().cast())
+        .file_index(Some(types::DestinationSlot::auto_target()))
+        .flags(request.flags)
+        .mode(request.length)
+        .build()
+}
+
 /// The ring's table.
 pub(super) struct Direct {
-    /// Places that nobody has, and no accept that is under way may come to need.
+    /// Places that nobody has, and nothing that is under way may come to need.
     free: u32,
     /// Those that the process knows as well, by their places.
     installed: HashMap<i32, i32>,
@@ -61,7 +70,7 @@ impl Direct {
         })
     }
 
-    /// Takes a place for a connection to come. A kernel without a free place would lose the connection.
+    /// Takes a place for what is to come. A kernel without a free place would lose the connection.
     pub(super) fn reserve(&mut self) -> bool {
         let free = self.free > 0;
         self.free -= u32::from(free);
@@ -97,35 +106,42 @@ impl Drop for Direct {
 impl Ring {
     /// What names a direct descriptor, or brings one. False of everything else.
     pub(super) fn push_direct(&mut self, token: Token, request: &Request, begin: Begin) -> bool {
-        let Some(place) = place(request.fd) else { return self.accept_direct(token, request, begin) };
+        let Some(place) = place(request.fd) else { return self.bring(token, request, begin) };
         if begin == Begin::Now {
             if let Some(entry) = self.entry_at(place, request) {
                 if request.form.code() == Some(opcode::Close::CODE) {
                     self.direct.iter_mut().for_each(|direct| direct.forget(place));
                 }
-                self.push_slowly(token, entry.user_data(token.0));
+                self.push_slowly(entry.user_data(token.0), token, request);
                 return true;
             }
         }
         match self.plain(request.fd) {
-            Ok(fd) => self.push_otherwise(token, &Request { fd, ..*request }, begin),
+            Ok(fd) => self.push_rarely(token, Request { fd, ..*request }, begin),
             Err(error) => self.answers.push_back((token, Completion::of(sys::negated(Err(error))))),
         }
         true
     }
 
-    /// Accepts into the ring's table, where there is a place.
-    fn accept_direct(&mut self, token: Token, request: &Request, begin: Begin) -> bool {
-        let may = request.form.accepts && begin == Begin::Now;
-        if !may || !self.direct.as_mut().is_some_and(Direct::reserve) {
+    /// Brings something into the ring's table, where there is a place.
+    fn bring(&mut self, token: Token, request: &Request, begin: Begin) -> bool {
+        let entry = match request.form.brings {
+            Brings::Nothing => return false,
+            Brings::Connection => accept(request),
+            Brings::File => open(request),
+        };
+        if begin != Begin::Now || !self.direct.as_mut().is_some_and(Direct::reserve) {
             return false;
         }
-        self.push_slowly(token, accept(request).user_data(mark(Kind::Accept, token)));
+        self.push_slowly(entry.user_data(mark(Kind::Bring, token)), token, request);
         true
     }
 
     /// An entry that names a place of the ring's table.
     fn entry_at(&self, place: i32, request: &Request) -> Option<squeue::Entry> {
+        if request.form.by_number {
+            return None;
+        }
         let ring = request.form.entry.as_ref().filter(|ring| self.known[usize::from(ring.code)])?;
         if ring.code == opcode::Close::CODE {
             // The one that names its place otherwise.

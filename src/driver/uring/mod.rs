@@ -55,8 +55,8 @@ enum Kind {
     Close = 3,
     /// Watching the doorbell.
     Bell = 4,
-    /// Accepting a connection into the ring's table.
-    Accept = 5,
+    /// Bringing a connection or a file into the ring's table.
+    Bring = 5,
     /// Making a descriptor of the process's of one in that table.
     Install = 6,
 }
@@ -171,16 +171,19 @@ impl Ring {
         }
         let ring = request.form.entry.as_ref().filter(|ring| self.known[usize::from(ring.code)]);
         match ring.filter(|_| begin == Begin::Now) {
-            Some(ring) => self.push_slowly(token, (ring.entry)(request).user_data(token.0)),
+            Some(ring) => self.push_slowly((ring.entry)(request).user_data(token.0), token, request),
             None => self.push_otherwise(token, request, begin),
         }
     }
 
     /// The queue is full, or the ring is broken, in which case the operation is answered with the reason.
     #[cold]
-    fn push_slowly(&mut self, token: Token, entry: squeue::Entry) {
+    fn push_slowly(&mut self, entry: squeue::Entry, token: Token, request: &Request) {
         if let Err(errno) = self.queue(&entry) {
-            self.answers.push_back((token, Completion::of(-errno)));
+            return self.answers.push_back((token, Completion::of(-errno)));
+        }
+        if request.form.wait == Wait::Helper {
+            self.hand_over_if_due();
         }
     }
 
@@ -206,8 +209,8 @@ impl Ring {
             return;
         }
         if self.direct.is_some() {
-            // It may be an accept into the table, of which only its entry's mark knows.
-            let target = mark(Kind::Accept, token);
+            // It may be on its way into the table, of which only its entry's mark knows.
+            let target = mark(Kind::Bring, token);
             let _ =
                 self.queue(&opcode::AsyncCancel::new(target).build().user_data(mark(Kind::Cancel, token)));
         }
@@ -375,7 +378,7 @@ impl Ring {
         for entry in untaken {
             let token = Token(entry.user_data & !(0xf << KIND_SHIFT));
             match entry.user_data >> KIND_SHIFT {
-                kind if kind == Kind::Operation as u64 || kind == Kind::Accept as u64 => {
+                kind if kind == Kind::Operation as u64 || kind == Kind::Bring as u64 => {
                     self.answers.push_back((token, Completion::of(-errno)));
                 }
                 kind if kind == Kind::Wait as u64 => {

@@ -81,7 +81,7 @@ impl Ring {
             kind if kind == Kind::Install as u64 => {
                 self.direct.iter_mut().for_each(|direct| direct.answered(answer.result));
             }
-            kind if kind == Kind::Accept as u64 => {
+            kind if kind == Kind::Bring as u64 => {
                 let result = match answer.result {
                     place if place >= 0 => direct::number(place),
                     error => {

@@ -106,6 +106,12 @@ impl DerefMut for Aligned {
     }
 }
 
+impl AsRef<[u8]> for Aligned {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 // SAFETY: the memory is on the heap and stays where it is; nobody else has it; it is freed only when the value is dropped.
 unsafe impl IoBuf for Aligned {
     #[inline]

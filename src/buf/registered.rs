@@ -66,6 +66,11 @@ impl Region {
         assert!(self.keeper.set(keeper).is_ok(), "it has its keeper");
     }
 
+    /// How many bytes each buffer has room for.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn free(&self) -> usize {
         self.free.borrow().len()
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | files: reads, writes, locks, room, attributes | [`File`], [`OpenOptions`] |
 //! | buffers that the ring knows | [`RegisteredBuffers`] |
+//! | much of a file in a row, or many places of it: reads ahead, writes behind, merged reads | [`ReadAhead`], [`WriteBehind`], [`File::read_many`] |
 //! | whole files | [`read`], [`read_to_string`], [`write()`], [`copy`], [`write_atomic`] |
 //! | names | [`rename`], [`hard_link`], [`symlink`], [`remove_file`], [`metadata`], [`canonicalize`] |
 //! | directories | [`read_dir`], [`create_dir_all`], [`remove_dir_all`], [`DirBuilder`] |
@@ -20,6 +21,7 @@ mod options;
 mod read_dir;
 mod registered;
 mod rename;
+mod stream;
 mod times;
 mod tree;
 mod whole;
@@ -35,6 +37,7 @@ pub use options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};
 pub use registered::RegisteredBuffers;
 pub use rename::RenameFlags;
+pub use stream::{ReadAhead, ReadMany, WriteBehind};
 pub use times::FileTimes;
 pub use tree::{DirBuilder, create_dir_all, remove_dir_all};
 pub use whole::{copy, read, read_to_string, write, write_atomic};

@@ -65,23 +65,33 @@ impl RegisteredBuffers {
     /// Outside of a running loop.
     #[track_caller]
     pub fn new(count: usize, bytes: usize) -> io::Result<RegisteredBuffers> {
-        let refused = |text: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        if count == 0 || bytes == 0 {
-            return refused("a pool has at least one buffer, of at least one byte");
-        }
-        let region = u32::try_from(count).ok().and_then(|count| Region::new(count, bytes, REGION_MAX));
-        let Some(region) = region else {
-            return refused("more than 1 GiB, in whole pages, is not registered as one: make several pools");
-        };
+        let region = region(count, bytes)?;
         let port = current_port();
         let (memory, length) = region.place();
         let known = port.register(memory, length);
-        let returned = Rc::new(Notify::new());
-        let keeper = PoolKeeper { port: Rc::downgrade(&port), returned: Rc::clone(&returned) };
         let ring = port.runtime().number();
-        region
-            .settle(known.as_ref().ok().map(|place| Registration { ring, place: *place }), Box::new(keeper));
-        Ok(RegisteredBuffers { region, count, returned, refusal: known.err().map(Rc::new) })
+        let registration = known.as_ref().ok().map(|place| Registration { ring, place: *place });
+        let refusal = known.err().map(Rc::new);
+        Ok(RegisteredBuffers {
+            refusal,
+            ..RegisteredBuffers::of(region, count, registration, Rc::downgrade(&port))
+        })
+    }
+
+    /// The same, but ordinary: no ring is told of them.
+    pub(super) fn ordinary(count: usize, bytes: usize) -> io::Result<RegisteredBuffers> {
+        Ok(RegisteredBuffers::of(region(count, bytes)?, count, None, Weak::new()))
+    }
+
+    fn of(
+        region: Rc<Region>,
+        count: usize,
+        known: Option<Registration>,
+        port: Weak<Port>,
+    ) -> RegisteredBuffers {
+        let returned = Rc::new(Notify::new());
+        region.settle(known, Box::new(PoolKeeper { port, returned: Rc::clone(&returned) }));
+        RegisteredBuffers { region, count, returned, refusal: None }
     }
 
     /// A buffer. Where none is left, waits until one comes back.
@@ -100,6 +110,11 @@ impl RegisteredBuffers {
     /// A buffer, if one is left.
     pub fn try_get(&self) -> Option<Registered> {
         self.region.take()
+    }
+
+    /// How many bytes each has room for.
+    pub fn bytes(&self) -> usize {
+        self.region.bytes()
     }
 
     /// How many can be had at once.
@@ -127,6 +142,18 @@ impl fmt::Debug for RegisteredBuffers {
             .field("refusal", &self.refusal)
             .finish()
     }
+}
+
+/// The memory, if there may be so much.
+fn region(count: usize, bytes: usize) -> io::Result<Rc<Region>> {
+    let refused = |text: &str| io::Error::new(io::ErrorKind::InvalidInput, text);
+    if count == 0 || bytes == 0 {
+        return Err(refused("a pool has at least one buffer, of at least one byte"));
+    }
+    let region = u32::try_from(count).ok().and_then(|count| Region::new(count, bytes, REGION_MAX));
+    region.ok_or_else(|| {
+        refused("more than 1 GiB, in whole pages, is not registered as one: make several pools")
+    })
 }
 
 /// Wakes who waits for a buffer, and tells the ring when all is over.

@@ -136,6 +136,11 @@ impl<O: Operation> Submitted<O> {
         }
     }
 
+    /// Whether the driver has it, or has answered: a poll before may have found that the task has spent its budget.
+    pub(crate) fn has_begun(&self) -> bool {
+        !matches!(self.stage, Stage::Idle | Stage::Queued(_))
+    }
+
     #[inline]
     fn operation(&self) -> &O {
         debug_assert!(!matches!(self.stage, Stage::Finished));

@@ -28,7 +28,7 @@ impl File {
     /// # }
     /// ```
     pub fn try_clone(&self) -> io::Result<File> {
-        Ok(File { file: self.file.clone() })
+        Ok(self.another())
     }
 
     /// Ends what is in flight, waits for it, and gives the file to the standard library. The cursor is where the reads that

@@ -1,0 +1,22 @@
+//! Files that are read ahead, written behind, and read in many places at once: several transfers of one file under way,
+//! and never out of order for who looks.
+//!
+//! [`line`] holds what is under way; [`fetch`] is a block on its way here, to its end or the file's; [`facts`] says what the
+//! file is. Where a file is past
+//! the page cache (O_DIRECT), offsets and lengths are kept at multiples of its unit, whatever was asked for.
+
+mod facts;
+mod fetch;
+mod line;
+mod read_ahead;
+mod read_many;
+mod write_behind;
+
+pub use read_ahead::ReadAhead;
+pub use read_many::ReadMany;
+pub use write_behind::WriteBehind;
+
+/// How long a block is, in bytes, unless asked for otherwise.
+const BLOCK: usize = 128 * 1024;
+/// How many are under way, unless asked for otherwise.
+const DEPTH: usize = 4;

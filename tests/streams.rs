@@ -351,7 +351,9 @@ async fn a_range_that_is_too_long_is_refused() {
     let error = file.read_many([0..1, 0..u64::MAX]).all().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("1 GiB"), "{error}");
-    assert_eq!(file.read_many([u64::MAX - 5..u64::MAX]).all().await.map(drop).unwrap_or(()), ());
+    // No file is so long: the system says so, or that it has ended before.
+    let beyond = file.read_many([u64::MAX - 5..u64::MAX, 0..2]).all().await;
+    assert!(beyond.map_or(true, |parts| parts[0].is_empty() && parts[1] == "sh"));
 }
 
 async fn an_error_is_told_until_the_block_is_written() {

@@ -30,6 +30,7 @@ on_real_drivers! {
         a_full_file_system_is_told_and_what_fits_is_written,
         a_file_longer_than_the_limit_is_refused_and_the_rest_is_written,
         a_crooked_direct_transfer_is_refused_and_told_what_is_wanted,
+        crooked_direct_transfers_of_several_buffers_are_told_what_is_wanted,
         a_file_system_that_may_only_be_read_says_so_and_is_read;
     because "a thread races with the loop":
         a_file_that_is_cut_off_and_filled_all_the_while_gives_no_error;
@@ -310,35 +311,52 @@ async fn a_file_that_is_cut_off_and_filled_all_the_while_gives_no_error() {
     }
 }
 
+/// A file of 16 KiB, open past the page cache by the loop, if this file system refuses what is crooked.
 #[cfg(target_os = "linux")]
-async fn a_crooked_direct_transfer_is_refused_and_told_what_is_wanted() {
+async fn direct_file(path: &Path, what: &str) -> Option<File> {
     use std::os::unix::fs::FileExt;
 
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("file");
-    std::fs::write(&path, bytes(1, 16_384)).unwrap();
+    std::fs::write(path, bytes(1, 16_384)).unwrap();
     let mut options = std::fs::OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_DIRECT);
-    let of_std = match options.open(&path) {
+    let of_std = match options.open(path) {
         Ok(file) => file,
-        Err(error) => return support::skipped("a crooked direct transfer", &format!("O_DIRECT: {error}")),
+        Err(error) => {
+            support::skipped(what, &format!("O_DIRECT: {error}"));
+            return None;
+        }
     };
     // Guarded buffers begin at a page; one byte further is crooked.
-    let crooked = |buffer: Guarded| buffer.slice(1..4097);
     let mut whole = Guarded::new(8192);
     let place = annulus::buf::IoBufMut::stable_mut_ptr(&mut whole);
     // SAFETY: inside of the mapping, which nobody else uses now.
     let memory = unsafe { std::slice::from_raw_parts_mut(place.add(1), 4096) };
     let Err(error) = of_std.read_at(memory, 0) else {
-        return support::skipped("a crooked direct transfer", "this file system takes it");
+        support::skipped(what, "this file system takes it");
+        return None;
     };
     assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+    Some(File::options().read(true).write(true).custom_flags(libc::O_DIRECT).open(path).await.unwrap())
+}
 
-    let file = File::options().read(true).write(true).custom_flags(libc::O_DIRECT).open(&path).await.unwrap();
+/// What a refusal of O_DIRECT is to say: which alignment.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn told_what_is_wanted(error: io::Error) {
+    let error = Incomplete::of(&error).map_or(&error, Incomplete::error);
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+    assert!(error.to_string().contains("multiples of"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+async fn a_crooked_direct_transfer_is_refused_and_told_what_is_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    let Some(file) = direct_file(&path, "a crooked direct transfer").await else { return };
+    // Guarded buffers begin at a page; one byte further is crooked.
+    let crooked = |buffer: Guarded| buffer.slice(1..4097);
     let refused = |(result, back): (io::Result<usize>, Guarded), buffer: &[u8]| {
-        let error = result.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("multiples of"), "{error}");
+        told_what_is_wanted(result.unwrap_err());
         assert_same(&back.all()[..buffer.len()], buffer);
     };
     let (result, slice) = file.read_at(crooked(Guarded::of(&[guarded::PATTERN; 8192])), 0).await;
@@ -354,6 +372,46 @@ async fn a_crooked_direct_transfer_is_refused_and_told_what_is_wanted() {
     assert_same(got.bytes(), &bytes(1, 16_384)[4096..12_288]);
     file.write_at(Guarded::of(&text), 4096).await.0.unwrap();
     assert_same(&std::fs::read(&path).unwrap()[4096..12_288], &text);
+}
+
+#[cfg(target_os = "linux")]
+async fn crooked_direct_transfers_of_several_buffers_are_told_what_is_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    let Some(file) = direct_file(&path, "crooked direct transfers of several buffers").await else { return };
+    let text = bytes(2, 8192);
+    let straight = || Guarded::of(&text).slice(0..4096);
+    let crooked = || Guarded::of(&text).slice(1..4097);
+    let short = || Guarded::of(&text).slice(0..100);
+    for (one, other, offset) in [
+        (straight(), crooked(), 0),
+        (crooked(), straight(), 0),
+        (straight(), short(), 0),
+        (straight(), straight(), 7),
+    ] {
+        let (result, back) = file.writev_at(vec![one, other], offset).await;
+        told_what_is_wanted(result.unwrap_err());
+        let (result, back) = file.readv_at(back, offset).await;
+        told_what_is_wanted(result.unwrap_err());
+        assert!(back.into_iter().all(|slice| slice.into_inner().all()[..8192] == text), "as they were lent");
+    }
+    told_what_is_wanted(file.writev(vec![straight(), crooked()]).await.0.unwrap_err());
+    told_what_is_wanted(file.readv(vec![straight(), crooked()]).await.0.unwrap_err());
+    told_what_is_wanted(file.write_all_at(crooked(), 0).await.0.unwrap_err());
+    told_what_is_wanted(file.read_exact_at(crooked(), 0).await.0.unwrap_err());
+    told_what_is_wanted(file.read_lease(1).await.unwrap_err());
+    assert_same(&std::fs::read(&path).unwrap(), &bytes(1, 16_384));
+    // What is straight goes on, and an error of another kind says nothing of alignment.
+    assert_eq!(file.writev_at(vec![straight(), straight()], 4096).await.0.unwrap(), 8192);
+    assert_eq!(file.readv_at(vec![straight(), straight()], 8192).await.0.unwrap(), 8192);
+    let reader = File::options().read(true).custom_flags(libc::O_DIRECT).open(&path).await.unwrap();
+    let error = reader.writev_at(vec![straight(), crooked()], 0).await.0.unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn crooked_direct_transfers_of_several_buffers_are_told_what_is_wanted() {
+    support::skipped("crooked direct transfers of several buffers", "there is no O_DIRECT");
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::orphan;
+use super::{direct_io, orphan};
 use crate::buf::Lease;
 use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, ability, form};
 use crate::sys::file;
@@ -74,12 +74,13 @@ impl Operation for ReadLease {
     }
 
     fn complete(self, answer: Completion) -> io::Result<Lease> {
-        match self.lease {
+        let read = match self.lease {
             None => orphan::leased(&self.hold, answer),
             Some(mut lease) => answer.checked().map(|count| {
                 lease.truncate(count as usize);
                 lease
             }),
-        }
+        };
+        read.map_err(|error| direct_io::explained(error, &self.hold))
     }
 }

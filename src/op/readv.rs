@@ -3,8 +3,8 @@
 
 use std::io;
 
-use super::orphan;
 use super::vectors::Vectors;
+use super::{direct_io, orphan};
 use crate::buf::IoBufMut;
 use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Wait, Way, form};
 use crate::sys::file::{self, CURSOR};
@@ -88,7 +88,7 @@ impl<B: IoBufMut> Operation for Readv<B> {
             // SAFETY: the kernel has written that many bytes, filling one buffer after the other.
             unsafe { self.vectors.set_init(&mut self.buffers, count) };
         }
-        (result, self.buffers)
+        (result.map_err(|error| direct_io::explained(error, &self.hold)), self.buffers)
     }
 
     fn salvage(self, answer: Completion) {

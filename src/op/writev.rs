@@ -3,8 +3,8 @@
 
 use std::io;
 
-use super::orphan;
 use super::vectors::Vectors;
+use super::{direct_io, orphan};
 use crate::buf::IoBuf;
 use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, Wait, Way, form};
 use crate::sys::file::{self, CURSOR};
@@ -84,7 +84,8 @@ impl<B: IoBuf> Operation for Writev<B> {
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
-        (answer.checked().map(|count| count as usize), self.buffers)
+        let result = answer.checked().map(|count| count as usize);
+        (result.map_err(|error| direct_io::explained(error, &self.hold)), self.buffers)
     }
 
     fn salvage(self, answer: Completion) {

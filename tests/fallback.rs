@@ -184,6 +184,14 @@ async fn names(folder: &Path) {
     } else {
         let _ = file.xattr("user.colour").await;
     }
+    if fs::set_xattr(folder.join("one"), "user.size", "L").await.is_ok() {
+        assert_eq!(fs::xattr(folder.join("one"), "user.size").await.unwrap().unwrap(), b"L");
+        assert!(!fs::xattrs(folder.join("one")).await.unwrap().is_empty());
+        assert!(fs::remove_xattr(folder.join("one"), "user.size").await.unwrap());
+    } else {
+        let _ = fs::xattr(folder.join("one"), "user.size").await;
+    }
+    file.chown(None, None).await.unwrap();
     file.sync_range(0, 4).await.unwrap();
     file.advise(0, 4, Advice::WillNeed).await.unwrap();
     assert_eq!(file.seek(SeekFrom::Start(1)).await.unwrap(), 1);
@@ -254,6 +262,7 @@ const WITHOUT_A_RING_FORM: &[&str] = &[
     "copy_file_range",
     "fadvise",
     "fchmodat",
+    "fchownat",
     "flistxattr",
     "flock",
     "fremovexattr",

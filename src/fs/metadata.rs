@@ -86,6 +86,16 @@ impl Metadata {
         self.stat.device
     }
 
+    /// The number of the device that it stands for; 0 if it stands for none.
+    pub fn rdev(&self) -> u64 {
+        self.stat.represents
+    }
+
+    /// The size in bytes that suits transfers, and their multiples.
+    pub fn blksize(&self) -> u64 {
+        u64::from(self.stat.block)
+    }
+
     /// How many names it has.
     pub fn nlink(&self) -> u64 {
         self.stat.links

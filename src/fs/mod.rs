@@ -7,6 +7,7 @@
 //! | much of a file in a row, or many places of it: reads ahead, writes behind, merged reads | [`ReadAhead`], [`WriteBehind`], [`File::read_many`] |
 //! | whole files | [`read`], [`read_to_string`], [`write()`], [`copy`], [`write_atomic`] |
 //! | names | [`rename`], [`hard_link`], [`symlink`], [`remove_file`], [`metadata`], [`canonicalize`] |
+//! | what is known of them | [`set_permissions`], [`chown`], [`set_times`], [`xattr`], [`set_xattr`] |
 //! | directories | [`read_dir`], [`create_dir_all`], [`remove_dir_all`], [`DirBuilder`] |
 //! | names that are walked from an open directory, and do not leave it | [`Dir`] |
 //!
@@ -25,13 +26,14 @@ mod stream;
 mod times;
 mod tree;
 mod whole;
+mod xattr;
 
 pub use dir::Dir;
 pub use file::{Advice, File};
 pub use metadata::{DirectIo, FileType, Metadata};
 pub use names::{
-    canonicalize, create_dir, hard_link, metadata, read_link, remove_dir, remove_file, rename, rename_with,
-    set_permissions, set_symlink_times, set_times, symlink, symlink_metadata, try_exists,
+    canonicalize, chown, create_dir, hard_link, lchown, metadata, read_link, remove_dir, remove_file, rename,
+    rename_with, set_permissions, set_symlink_times, set_times, symlink, symlink_metadata, try_exists,
 };
 pub use options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};
@@ -41,3 +43,4 @@ pub use stream::{ReadAhead, ReadMany, WriteBehind};
 pub use times::FileTimes;
 pub use tree::{DirBuilder, create_dir_all, remove_dir_all};
 pub use whole::{copy, read, read_to_string, write, write_atomic};
+pub use xattr::{remove_xattr, set_xattr, xattr, xattrs};

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::{FileTimes, Metadata, RenameFlags};
 use crate::op::path::{self, At, Subject};
-use crate::op::{Chmod, Link, Mkdir, Readlink, Realpath, Rename, Statx, Submitted, Symlink, Unlink, Utimens};
+use crate::op::{
+    Chmod, Chown, Link, Mkdir, Readlink, Realpath, Rename, Statx, Submitted, Symlink, Unlink, Utimens,
+};
 
 /// What the file system knows of what the path leads to.
 ///
@@ -259,6 +261,46 @@ pub(super) fn of_bytes(bytes: Vec<u8>) -> PathBuf {
 pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
     let subject = Subject::Path(At::here(path.as_ref())?);
     Submitted::new(Chmod::new(subject, permissions.mode())).await
+}
+
+/// Sets who owns what the path leads to: user and group by their ids; None leaves one as it is. Who is not root may give a
+/// file of their own to a group of their own.
+///
+/// # Errors
+/// Those of chown(2): `PermissionDenied`.
+///
+/// # Cancel safety
+/// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("note");
+/// annulus::run(async {
+///     fs::write(&path, "text").await.0?;
+///     let group = fs::metadata(&path).await?.gid();
+///     fs::chown(&path, None, Some(group)).await
+/// })?
+/// # }
+/// ```
+pub async fn chown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    let subject = Subject::Path(At::here(path.as_ref())?);
+    Submitted::new(Chown::new(subject, user, group, 0)).await
+}
+
+/// Sets who owns the path itself, which may be a symbolic link. As [`chown`] otherwise.
+///
+/// # Errors
+/// Those of lchown(2): `PermissionDenied`.
+///
+/// # Cancel safety
+/// After dropping it, it may have been done, or not.
+pub async fn lchown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    let subject = Subject::Path(At::here(path.as_ref())?);
+    Submitted::new(Chown::new(subject, user, group, libc::AT_SYMLINK_NOFOLLOW)).await
 }
 
 /// Sets when what the path leads to was read and changed last.

@@ -31,7 +31,7 @@ const FORM: &Form = &form! {
         sys::attributes::attribute(request.fd, name, request.pointer, request.length as usize)
     },
     // SAFETY: as above.
-    simulated: |request, kernel| unsafe { kernel.attribute(request.fd, request.other_path()) },
+    simulated: |request, kernel| unsafe { kernel.attribute((request.fd, c""), request.other_path()) },
 }
 .lending(Lends::ToFill);
 

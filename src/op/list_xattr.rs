@@ -1,14 +1,15 @@
-//! Lists the extended attributes of an open file. flistxattr(2)
+//! Lists the extended attributes of a file. listxattr(2), flistxattr(2)
 #![allow(unsafe_code)]
 
 use std::io;
 
+use super::path::Subject;
 use crate::driver::{Completion, Form, Hold, Lends, Operation, Request, form};
 use crate::sys;
 
-/// Lists the extended attributes of an open file: names, each with a zero at its end.
+/// Lists the extended attributes of a file: names, each with a zero at its end.
 pub struct ListXattr {
-    hold: Hold,
+    subject: Subject,
     place: Vec<u8>,
 }
 
@@ -16,17 +17,19 @@ const FORM: &Form = &form! {
     name: "flistxattr",
     wait: Helper,
     entry: none,
-    // SAFETY: the operation is in flight: the place is lent, the descriptor open (I1, I4).
+    // SAFETY: the operation is in flight: path and place are lent, the descriptor open (I1, I4).
     attempt: |request| unsafe {
-        sys::attributes::attributes(request.fd, request.pointer, request.length as usize)
+        let path = request.other_pointer.cast_const().cast();
+        sys::attributes::attributes(request.fd, path, request.pointer, request.length as usize)
     },
-    simulated: |request, kernel| kernel.attributes(request.fd),
+    // SAFETY: as above.
+    simulated: |request, kernel| unsafe { kernel.attributes((request.fd, request.other_path())) },
 }
 .lending(Lends::ToFill);
 
 impl ListXattr {
-    pub(crate) fn new(hold: Hold, place: Vec<u8>) -> Self {
-        ListXattr { hold, place }
+    pub(crate) fn new(subject: Subject, place: Vec<u8>) -> Self {
+        ListXattr { subject, place }
     }
 }
 
@@ -41,12 +44,14 @@ impl Operation for ListXattr {
         Request {
             pointer: self.place.as_mut_ptr(),
             length: self.place.len() as u32,
-            ..Request::on(FORM, &self.hold)
+            fd: self.subject.number(),
+            other_pointer: self.subject.pointer(),
+            ..Request::new(FORM)
         }
     }
 
     fn descriptor(&self) -> Option<&Hold> {
-        Some(&self.hold)
+        self.subject.hold()
     }
 
     fn complete(self, answer: Completion) -> Self::Output {

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::driver::{Descriptor, Hold};
+use crate::driver::{Descriptor, Hold, Request};
 use crate::sys::file::NO_PATH;
 
 /// Bytes as a C string.
@@ -20,6 +20,34 @@ pub(crate) fn of(path: &Path) -> io::Result<CString> {
 /// For a request. Only read from.
 pub(super) fn pointer_to(path: &CStr) -> *mut u8 {
     path.as_ptr().cast_mut().cast()
+}
+
+/// Two C strings in one piece of memory, one behind the other: for a request, which has no room for a third pointer.
+pub(super) struct Pair {
+    bytes: Box<[u8]>,
+    second_at: usize,
+}
+
+impl Pair {
+    pub(super) fn of(first: &CStr, second: &CStr) -> Pair {
+        let (first, second) = (first.to_bytes_with_nul(), second.to_bytes_with_nul());
+        Pair { bytes: [first, second].concat().into(), second_at: first.len() }
+    }
+
+    /// To the first, for a request. Only read from.
+    pub(super) fn pointer(&self) -> *mut u8 {
+        self.bytes.as_ptr().cast_mut()
+    }
+
+    /// Where the second begins: the request's offset.
+    pub(super) fn second_at(&self) -> u64 {
+        self.second_at as u64
+    }
+
+    /// The second, of a request whose other pointer and offset are as above.
+    pub(super) fn second(request: &Request) -> *const libc::c_char {
+        request.other_pointer.wrapping_add(request.offset as usize).cast_const().cast()
+    }
 }
 
 /// A path, and the directory from which it is walked.

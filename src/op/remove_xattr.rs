@@ -1,16 +1,16 @@
-//! Removes an extended attribute of an open file. fremovexattr(2)
+//! Removes an extended attribute of a file. removexattr(2), fremovexattr(2)
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
 use std::io;
 
-use super::path::pointer_to;
+use super::path::{Subject, pointer_to};
 use crate::driver::{Completion, Form, Hold, Operation, Request, form};
 use crate::sys;
 
-/// Removes an extended attribute of an open file.
+/// Removes an extended attribute of a file.
 pub struct RemoveXattr {
-    hold: Hold,
+    subject: Subject,
     name: CString,
 }
 
@@ -18,17 +18,20 @@ const FORM: &Form = &form! {
     name: "fremovexattr",
     wait: Helper,
     entry: none,
-    // SAFETY: the operation is in flight: the name is lent, the descriptor open (I1, I4).
+    // SAFETY: the operation is in flight: name and path are lent, the descriptor open (I1, I4).
     attempt: |request| unsafe {
-        sys::attributes::remove_attribute(request.fd, request.pointer.cast_const().cast())
+        let path = request.other_pointer.cast_const().cast();
+        sys::attributes::remove_attribute(request.fd, path, request.pointer.cast_const().cast())
     },
     // SAFETY: as above.
-    simulated: |request, kernel| unsafe { kernel.remove_attribute(request.fd, request.path()) },
+    simulated: |request, kernel| unsafe {
+        kernel.remove_attribute((request.fd, request.other_path()), request.path())
+    },
 };
 
 impl RemoveXattr {
-    pub(crate) fn new(hold: Hold, name: CString) -> Self {
-        RemoveXattr { hold, name }
+    pub(crate) fn new(subject: Subject, name: CString) -> Self {
+        RemoveXattr { subject, name }
     }
 }
 
@@ -42,12 +45,14 @@ impl Operation for RemoveXattr {
     fn request(&mut self) -> Request {
         Request {
             pointer: pointer_to(&self.name),
-            ..Request::on(FORM, &self.hold)
+            fd: self.subject.number(),
+            other_pointer: self.subject.pointer(),
+            ..Request::new(FORM)
         }
     }
 
     fn descriptor(&self) -> Option<&Hold> {
-        Some(&self.hold)
+        self.subject.hold()
     }
 
     fn complete(self, answer: Completion) -> Self::Output {

@@ -33,7 +33,9 @@ const FORM: &Form = &form! {
         sys::attributes::set_attribute(request.fd, name, request.pointer, request.length as usize, request.flags)
     },
     // SAFETY: as above.
-    simulated: |request, kernel| unsafe { kernel.set_attribute(request.fd, request.other_path(), request.flags) },
+    simulated: |request, kernel| unsafe {
+        kernel.set_attribute((request.fd, c""), request.other_path(), request.flags)
+    },
 }
 .lending(Lends::ToSend);
 

@@ -123,24 +123,69 @@ pub(crate) unsafe fn attribute(fd: RawFd, name: *const libc::c_char, place: *mut
     answer(unsafe { libc::fgetxattr(fd, name, place.cast(), length) })
 }
 
-/// flistxattr(2): how long the list is.
+/// setxattr(2): of what the path leads to.
 ///
 /// # Safety
-/// `length` bytes from `place` may be written until the call returns.
+/// As `set_attribute`, and `path` is a C string as well.
 #[cfg(target_os = "linux")]
-pub(crate) unsafe fn attributes(fd: RawFd, place: *mut u8, length: usize) -> i32 {
+pub(crate) unsafe fn set_attribute_at(
+    path: *const libc::c_char,
+    name: *const libc::c_char,
+    value: *const u8,
+    length: usize,
+    flags: i32,
+) -> i32 {
     // SAFETY: passed on to the caller.
-    answer(unsafe { libc::flistxattr(fd, place.cast(), length) })
+    answer(unsafe { libc::setxattr(path, name, value.cast(), length, flags) } as isize)
 }
 
-/// fremovexattr(2).
+/// getxattr(2): how long the value is, of what the path leads to.
 ///
 /// # Safety
-/// `name` is a C string until the call returns.
+/// As `attribute`, and `path` is a C string as well.
 #[cfg(target_os = "linux")]
-pub(crate) unsafe fn remove_attribute(fd: RawFd, name: *const libc::c_char) -> i32 {
+pub(crate) unsafe fn attribute_at(
+    path: *const libc::c_char,
+    name: *const libc::c_char,
+    place: *mut u8,
+    length: usize,
+) -> i32 {
     // SAFETY: passed on to the caller.
-    answer(unsafe { libc::fremovexattr(fd, name) } as isize)
+    answer(unsafe { libc::getxattr(path, name, place.cast(), length) })
+}
+
+/// listxattr(2), or flistxattr(2) of the descriptor where the path is empty: how long the list is.
+///
+/// # Safety
+/// `path` is a C string and `length` bytes from `place` may be written, both until the call returns.
+#[cfg(target_os = "linux")]
+pub(crate) unsafe fn attributes(fd: RawFd, path: *const libc::c_char, place: *mut u8, length: usize) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe {
+        match *path {
+            0 if fd >= 0 => libc::flistxattr(fd, place.cast(), length),
+            _ => libc::listxattr(path, place.cast(), length),
+        }
+    })
+}
+
+/// removexattr(2), or fremovexattr(2) of the descriptor where the path is empty.
+///
+/// # Safety
+/// `path` and `name` are C strings until the call returns.
+#[cfg(target_os = "linux")]
+pub(crate) unsafe fn remove_attribute(
+    fd: RawFd,
+    path: *const libc::c_char,
+    name: *const libc::c_char,
+) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe {
+        match *path {
+            0 if fd >= 0 => libc::fremovexattr(fd, name),
+            _ => libc::removexattr(path, name),
+        }
+    } as isize)
 }
 
 /// Attributes are asked for otherwise here, and not yet by this crate.
@@ -166,7 +211,13 @@ pub(crate) unsafe fn attribute(_: RawFd, _: *const libc::c_char, _: *mut u8, _: 
 /// # Safety
 /// None is needed.
 #[cfg(not(target_os = "linux"))]
-pub(crate) unsafe fn attributes(_: RawFd, _: *mut u8, _: usize) -> i32 {
+pub(crate) unsafe fn set_attribute_at(
+    _: *const libc::c_char,
+    _: *const libc::c_char,
+    _: *const u8,
+    _: usize,
+    _: i32,
+) -> i32 {
     -libc::EOPNOTSUPP
 }
 
@@ -175,6 +226,29 @@ pub(crate) unsafe fn attributes(_: RawFd, _: *mut u8, _: usize) -> i32 {
 /// # Safety
 /// None is needed.
 #[cfg(not(target_os = "linux"))]
-pub(crate) unsafe fn remove_attribute(_: RawFd, _: *const libc::c_char) -> i32 {
+pub(crate) unsafe fn attribute_at(
+    _: *const libc::c_char,
+    _: *const libc::c_char,
+    _: *mut u8,
+    _: usize,
+) -> i32 {
+    -libc::EOPNOTSUPP
+}
+
+/// As above.
+///
+/// # Safety
+/// None is needed.
+#[cfg(not(target_os = "linux"))]
+pub(crate) unsafe fn attributes(_: RawFd, _: *const libc::c_char, _: *mut u8, _: usize) -> i32 {
+    -libc::EOPNOTSUPP
+}
+
+/// As above.
+///
+/// # Safety
+/// None is needed.
+#[cfg(not(target_os = "linux"))]
+pub(crate) unsafe fn remove_attribute(_: RawFd, _: *const libc::c_char, _: *const libc::c_char) -> i32 {
     -libc::EOPNOTSUPP
 }

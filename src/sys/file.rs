@@ -129,6 +129,10 @@ pub struct Stat {
     pub(crate) inode: u64,
     pub(crate) device: u64,
     pub(crate) links: u64,
+    /// Of a device: its number.
+    pub(crate) represents: u64,
+    /// What transfers are best multiples of.
+    pub(crate) block: u32,
     pub(crate) user: u32,
     pub(crate) group: u32,
     pub(crate) accessed: (i64, u32),
@@ -213,6 +217,7 @@ impl Stat {
             raw.stx_dev_major = libc::major(self.device);
             raw.stx_dev_minor = libc::minor(self.device);
             raw.stx_nlink = self.links as u32;
+            raw.stx_blksize = self.block;
             (raw.stx_uid, raw.stx_gid) = (self.user, self.group);
             raw.stx_atime = time(self.accessed);
             raw.stx_mtime = time(self.modified);
@@ -227,6 +232,7 @@ impl Stat {
             raw.st_ino = self.inode as _;
             raw.st_dev = self.device as _;
             raw.st_nlink = self.links as _;
+            raw.st_blksize = self.block as _;
             (raw.st_uid, raw.st_gid) = (self.user, self.group);
             (raw.st_atime, raw.st_atime_nsec) = (self.accessed.0 as _, self.accessed.1 as _);
             (raw.st_mtime, raw.st_mtime_nsec) = (self.modified.0 as _, self.modified.1 as _);
@@ -249,6 +255,8 @@ impl Stat {
             inode: raw.stx_ino,
             device: libc::makedev(raw.stx_dev_major, raw.stx_dev_minor),
             links: u64::from(raw.stx_nlink),
+            represents: libc::makedev(raw.stx_rdev_major, raw.stx_rdev_minor),
+            block: raw.stx_blksize,
             user: raw.stx_uid,
             group: raw.stx_gid,
             accessed: time(&raw.stx_atime),
@@ -276,6 +284,8 @@ impl Stat {
             inode: raw.st_ino as u64,
             device: raw.st_dev as u64,
             links: raw.st_nlink as u64,
+            represents: raw.st_rdev as u64,
+            block: raw.st_blksize as u32,
             user: raw.st_uid,
             group: raw.st_gid,
             accessed: (raw.st_atime as i64, raw.st_atime_nsec as u32),

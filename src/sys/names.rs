@@ -139,8 +139,22 @@ pub(crate) unsafe fn set_mode(fd: RawFd, path: Path, mode: u32) -> i32 {
     // SAFETY: passed on to the caller.
     answer(unsafe {
         match *path {
-            0 => libc::fchmod(fd, mode as libc::mode_t),
+            0 if fd >= 0 => libc::fchmod(fd, mode as libc::mode_t),
             _ => libc::fchmodat(fd, path, mode as libc::mode_t, 0),
+        }
+    } as isize)
+}
+
+/// fchownat(2) of a path, or fchown(2) of the descriptor itself where the path is empty. u32::MAX leaves user or group alone.
+///
+/// # Safety
+/// `path` is a C string until the call returns.
+pub(crate) unsafe fn set_owner(fd: RawFd, path: Path, (user, group): (u32, u32), flags: i32) -> i32 {
+    // SAFETY: passed on to the caller.
+    answer(unsafe {
+        match *path {
+            0 if fd >= 0 => libc::fchown(fd, user, group),
+            _ => libc::fchownat(fd, path, user, group, flags),
         }
     } as isize)
 }
@@ -168,7 +182,7 @@ pub(crate) unsafe fn set_times(fd: RawFd, path: Path, times: [Stamp; 2], flags: 
     // SAFETY: two times on this stack; the path is the caller's promise.
     answer(unsafe {
         match *path {
-            0 => libc::futimens(fd, times.as_ptr()),
+            0 if fd >= 0 => libc::futimens(fd, times.as_ptr()),
             _ => libc::utimensat(fd, path, times.as_ptr(), flags),
         }
     } as isize)

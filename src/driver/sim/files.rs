@@ -176,16 +176,35 @@ impl Kernel<'_> {
         call: impl FnOnce(&mut super::disk::Disk, Target<'_>, u64) -> Answer<()>,
     ) -> i32 {
         let now = self.world.wall();
-        let done = match path.is_empty() {
-            true => self
-                .world
-                .file(self.process, number)
-                .and_then(|(file, disk)| call(disk, Target::Open(file), now)),
-            false => {
-                self.walk((number, path)).and_then(|walk| call(self.disk(), Target::Path(walk, follow), now))
+        in_numbers(self.aimed((number, path), follow, |disk, target| call(disk, target, now)).map(|()| 0))
+    }
+
+    /// A question about an open file, or about what a path leads to.
+    fn about<T>(
+        &mut self,
+        at: At<'_>,
+        ask: impl FnOnce(&mut super::disk::Disk, Target<'_>) -> Answer<T>,
+    ) -> Answer<T> {
+        self.aimed(at, true, ask)
+    }
+
+    fn aimed<T>(
+        &mut self,
+        (number, path): At<'_>,
+        follow: bool,
+        call: impl FnOnce(&mut super::disk::Disk, Target<'_>) -> Answer<T>,
+    ) -> Answer<T> {
+        match path.is_empty() {
+            true if number < 0 => Err(libc::ENOENT),
+            true => {
+                let (file, disk) = self.world.file(self.process, number)?;
+                call(disk, Target::Open(file))
             }
-        };
-        in_numbers(done.map(|()| 0))
+            false => {
+                let walk = self.walk((number, path))?;
+                call(self.disk(), Target::Path(walk, follow))
+            }
+        }
     }
 
     pub(crate) fn set_mode(&mut self, number: i32, path: &CStr, mode: u32) -> i32 {
@@ -200,29 +219,30 @@ impl Kernel<'_> {
         self.on_subject((number, path), follow, |disk, target, now| disk.set_times(target, times, now))
     }
 
-    pub(crate) fn set_attribute(&mut self, number: i32, name: &CStr, flags: i32) -> i32 {
+    pub(crate) fn set_owner(&mut self, number: i32, path: &CStr, owner: [Option<u32>; 2], flags: i32) -> i32 {
+        let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
+        self.on_subject((number, path), follow, |disk, target, now| disk.set_owner(target, owner, now))
+    }
+
+    pub(crate) fn set_attribute(&mut self, at: At<'_>, name: &CStr, flags: i32) -> i32 {
         let value = self.memory.bytes(self.memory.len());
-        self.on_subject((number, c""), true, |disk, target, now| {
+        self.on_subject(at, true, |disk, target, now| {
             disk.set_attribute(target, name.to_bytes(), &value, flags, now)
         })
     }
 
-    pub(crate) fn remove_attribute(&mut self, number: i32, name: &CStr) -> i32 {
-        self.on_subject((number, c""), true, |disk, target, now| {
-            disk.remove_attribute(target, name.to_bytes(), now)
-        })
+    pub(crate) fn remove_attribute(&mut self, at: At<'_>, name: &CStr) -> i32 {
+        self.on_subject(at, true, |disk, target, now| disk.remove_attribute(target, name.to_bytes(), now))
     }
 
-    pub(crate) fn attribute(&mut self, number: i32, name: &CStr) -> i32 {
-        let found = self.world.file(self.process, number);
-        let value = found
-            .and_then(|(file, disk)| disk.attribute(Target::Open(file), name.to_bytes()).map(<[u8]>::to_vec));
+    pub(crate) fn attribute(&mut self, at: At<'_>, name: &CStr) -> i32 {
+        let value =
+            self.about(at, |disk, target| disk.attribute(target, name.to_bytes()).map(<[u8]>::to_vec));
         self.told(value, false)
     }
 
-    pub(crate) fn attributes(&mut self, number: i32) -> i32 {
-        let found = self.world.file(self.process, number);
-        let names = found.and_then(|(file, disk)| disk.attributes(Target::Open(file)));
+    pub(crate) fn attributes(&mut self, at: At<'_>) -> i32 {
+        let names = self.about(at, |disk, target| disk.attributes(target));
         self.told(names, false)
     }
 

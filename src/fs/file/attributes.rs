@@ -1,20 +1,16 @@
 //! What is known of an open file besides what is in it.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::File;
 use crate::fs::FileTimes;
+use crate::fs::xattr::{self, attribute_name};
 use crate::op::path::{At, Subject};
-use crate::op::{Chmod, GetXattr, Link, ListXattr, RemoveXattr, SetXattr, Submitted, Utimens};
-use crate::sys::attributes::NO_ATTRIBUTE;
-
-/// How long a value, or a list of names, is asked for at first.
-const GUESS: usize = 256;
+use crate::op::{Chmod, Chown, GetXattr, Link, ListXattr, RemoveXattr, SetXattr, Submitted, Utimens};
 
 impl File {
     /// Sets who may do what with the file.
@@ -27,6 +23,34 @@ impl File {
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         let subject = Subject::Open(self.file.hold());
         Submitted::new(Chmod::new(subject, permissions.mode())).await
+    }
+
+    /// Sets who owns the file: user and group by their ids; None leaves one as it is. Who is not root may give a file of their own
+    /// to a group of their own.
+    ///
+    /// # Errors
+    /// Those of fchown(2): `PermissionDenied`.
+    ///
+    /// # Cancel safety
+    /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::File;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("note");
+    /// annulus::run(async {
+    ///     let file = File::create(&path).await?;
+    ///     let group = file.metadata().await?.gid();
+    ///     file.chown(None, Some(group)).await
+    /// })?
+    /// # }
+    /// ```
+    pub async fn chown(&self, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+        let subject = Subject::Open(self.file.hold());
+        Submitted::new(Chown::new(subject, user, group, 0)).await
     }
 
     /// Sets when the file was read and changed last.
@@ -98,16 +122,8 @@ impl File {
     /// ```
     pub async fn xattr(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Vec<u8>>> {
         let name = attribute_name(name.as_ref())?;
-        let ask = |room| Submitted::new(GetXattr::new(self.file.hold(), name.clone(), vec![0; room]));
-        let mut room = GUESS;
-        loop {
-            match ask(room).await {
-                Ok(value) => return Ok(Some(value)),
-                Err(error) if error.raw_os_error() == Some(NO_ATTRIBUTE) => return Ok(None),
-                Err(error) if error.raw_os_error() == Some(libc::ERANGE) => room *= 16,
-                Err(error) => return Err(error),
-            }
-        }
+        xattr::value(|room| Submitted::new(GetXattr::new(self.file.hold(), name.clone(), vec![0; room])))
+            .await
     }
 
     /// Sets an extended attribute, xattr(7), to a value of at most 64 KiB; what it was is replaced. Users may name those that
@@ -131,12 +147,8 @@ impl File {
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
     pub async fn remove_xattr(&self, name: impl AsRef<OsStr>) -> io::Result<bool> {
-        let name = attribute_name(name.as_ref())?;
-        match Submitted::new(RemoveXattr::new(self.file.hold(), name)).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.raw_os_error() == Some(NO_ATTRIBUTE) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let subject = Subject::Open(self.file.hold());
+        xattr::removed(Submitted::new(RemoveXattr::new(subject, attribute_name(name.as_ref())?)).await)
     }
 
     /// The names of all extended attributes.
@@ -147,22 +159,7 @@ impl File {
     /// # Cancel safety
     /// Dropping it is harmless.
     pub async fn xattrs(&self) -> io::Result<Vec<OsString>> {
-        let mut room = GUESS;
-        let list = loop {
-            match Submitted::new(ListXattr::new(self.file.hold(), vec![0; room])).await {
-                Ok(list) => break list,
-                Err(error) if error.raw_os_error() == Some(libc::ERANGE) => room *= 16,
-                Err(error) => return Err(error),
-            }
-        };
-        let names = list.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-        Ok(names.map(|name| OsString::from_vec(name.to_vec())).collect())
+        let ask = |room| ListXattr::new(Subject::Open(self.file.hold()), vec![0; room]);
+        xattr::names(|room| Submitted::new(ask(room))).await
     }
-}
-
-fn attribute_name(name: &OsStr) -> io::Result<CString> {
-    CString::new(name.as_bytes()).map_err(|_| {
-        let text = format!("the attribute's name {name:?} has a NUL byte in it, which none can have");
-        io::Error::new(io::ErrorKind::InvalidInput, text)
-    })
 }

@@ -47,6 +47,21 @@ impl Disk {
         Ok(())
     }
 
+    /// chown(2), lchown(2), fchown(2): user and group; None leaves one alone.
+    pub(crate) fn set_owner(&mut self, target: Target<'_>, owner: [Option<u32>; 2], now: u64) -> Answer<()> {
+        let inode = self.aimed_mut(target)?;
+        for (id, new) in inode.owner.iter_mut().zip(owner) {
+            *id = new.unwrap_or(*id);
+        }
+        // What runs as its owner is not to run as the new one.
+        if !inode.is_directory() && owner.iter().any(Option::is_some) {
+            let runs_as_group = if inode.mode & 0o010 != 0 { 0o2000 } else { 0 };
+            inode.mode &= !(0o4000 | runs_as_group);
+        }
+        inode.note_change(now);
+        Ok(())
+    }
+
     /// utimensat(2): when it was read and changed, in nanoseconds since 1970; None leaves a time alone.
     pub(crate) fn set_times(
         &mut self,

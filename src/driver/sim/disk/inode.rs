@@ -36,6 +36,8 @@ pub(super) struct Inode {
     pub(super) kind: Kind,
     /// Permissions, without the kind.
     pub(super) mode: u32,
+    /// User and group.
+    pub(super) owner: [u32; 2],
     /// How many open files there are of it.
     pub(super) opened: u64,
     /// How many names lead to it.
@@ -61,6 +63,7 @@ impl Inode {
         Inode {
             kind,
             mode,
+            owner: [0, 0],
             opened: 0,
             names: 0,
             above: ROOT,
@@ -121,8 +124,10 @@ impl Inode {
             inode: number,
             device: 1,
             links,
-            user: 0,
-            group: 0,
+            represents: 0,
+            block: PAGE as u32,
+            user: self.owner[0],
+            group: self.owner[1],
             accessed: time(self.accessed_ns),
             modified: time(self.modified_ns),
             changed: time(self.changed_ns),

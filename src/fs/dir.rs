@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +11,8 @@ use super::read_dir::open_directory;
 use super::{File, Metadata, OpenOptions, ReadDir, RenameFlags};
 use crate::driver::Descriptor;
 use crate::op::path::{self, At};
-use crate::op::{Fsync, Link, Mkdir, Readlink, Rename, Submitted, Symlink, Unlink};
+use crate::op::{self, Fsync, Link, Mkdir, Readlink, Rename, Submitted, Symlink, Unlink};
+use crate::sys;
 
 /// An open directory. Paths are walked from it, so that nothing is mistaken when somebody moves it, or puts something else
 /// where it was.
@@ -307,10 +309,63 @@ impl Dir {
         stat(At::within(&self.directory, Path::new("."))?, 0).await
     }
 
-    /// A directory in it that is no symbolic link.
-    pub(super) async fn descend(&self, name: &Path) -> io::Result<Dir> {
-        let directory = open_directory(At::within(&self.directory, name)?, libc::O_NOFOLLOW).await?;
-        Ok(Dir { directory, is_confined: false, path: self.path.join(name) })
+    /// Opens a directory in it, confined if this one is, that is no symbolic link itself: so who walks a tree goes through each directory once,
+    /// and nowhere else, whatever somebody puts in the way meanwhile.
+    ///
+    /// # Errors
+    /// As [`open_file`](Self::open_file); `NotADirectory` for a symbolic link.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::Dir;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().to_owned();
+    /// # if cfg!(not(target_os = "linux")) { return Ok(()) }
+    /// annulus::run(async {
+    ///     # annulus::fs::create_dir_all(&path).await?;
+    ///     let top = Dir::open(path).await?;
+    ///     top.create_dir("folder").await?;
+    ///     top.symlink("folder", "link").await?;
+    ///     assert!(top.open_dir("link").await.is_ok());
+    ///     assert!(top.descend("link").await.is_err());
+    ///     top.descend("folder").await.map(drop)
+    /// })?
+    /// # }
+    /// ```
+    pub async fn descend(&self, name: impl AsRef<Path>) -> io::Result<Dir> {
+        let name = name.as_ref();
+        let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+        let directory = self.open_by(OpenOptions::new().read(true).custom_flags(flags), name).await?;
+        Ok(Dir { directory, is_confined: self.is_confined, path: self.path.join(name) })
+    }
+
+    /// Shows the descriptor to `ask`, for a call that this crate does not have.
+    ///
+    /// # Errors
+    /// `Unsupported` in a simulated world, whose directories are not the machine's.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// annulus::run(async {
+    ///     # if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let here = annulus::fs::Dir::open(".").await?;
+    ///     // For a helper thread, say.
+    ///     let duplicate = here.with_fd(|directory| directory.try_clone_to_owned())??;
+    ///     assert!(std::fs::File::from(duplicate).metadata()?.is_dir());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn with_fd<R>(&self, ask: impl FnOnce(BorrowedFd<'_>) -> R) -> io::Result<R> {
+        op::check_real(&self.directory)?;
+        let number = self.directory.port().plain(self.directory.number())?;
+        Ok(sys::with_descriptor(number, ask))
     }
 }
 

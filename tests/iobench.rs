@@ -128,6 +128,7 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
         ("--rate-iops 0", "nothing would ever be done"),
         ("--verify --bs 8", "16 bytes"),
         ("--rwmixread 101", "0..=100"),
+        ("--hipri", "--direct 1"),
     ] {
         let output = iobench(&directory, "auto", arguments);
         let err = String::from_utf8(output.stderr).unwrap();

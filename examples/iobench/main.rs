@@ -76,6 +76,9 @@ pub(crate) struct Arguments {
     /// Files that the ring knows.
     #[arg(long)]
     registerfiles: bool,
+    /// Asks the device whether it is done, instead of being interrupted: with --direct 1, where it has queues for that.
+    #[arg(long)]
+    hipri: bool,
     /// How long it lasts, in seconds. Without: until each block was had once.
     #[arg(long)]
     runtime: Option<f64>,
@@ -182,6 +185,9 @@ fn check(arguments: &Arguments) -> io::Result<()> {
         }
         Arguments { rate_iops: Some(0), .. } => refused("--rate-iops 0: nothing would ever be done"),
         Arguments { bs, size, .. } if bs > size => refused("--bs is more than --size: no block fits in"),
+        Arguments { hipri: true, direct: 0, .. } => {
+            refused("--hipri needs --direct 1: what the page cache answers is asked of no device")
+        }
         Arguments { verify: true, bs, .. } if *bs < pattern::LEAST => {
             refused("--verify needs blocks of 16 bytes at least, for their number and their sum")
         }

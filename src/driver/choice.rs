@@ -106,6 +106,8 @@ pub(crate) struct Settings {
     pub(crate) masked: Vec<u8>,
     /// How many places the ring's own table of descriptors has; 0 for none.
     pub(crate) direct: u32,
+    /// Whether devices are asked, of files past the page cache.
+    pub(crate) iopoll: bool,
     /// How many threads the kernel may have for it: for files, and for what may wait for ever. 0: as many as it likes.
     pub(crate) kernel_workers: [u32; 2],
 }

@@ -119,6 +119,10 @@ impl Faulty {
         self.inner.close(number);
     }
 
+    pub(crate) fn poll_file(&mut self, number: i32, most: u32) {
+        self.inner.poll_file(number, most);
+    }
+
     pub(crate) fn forget(&mut self, number: i32) {
         self.inner.forget(number);
     }

@@ -199,10 +199,34 @@ impl Driver {
     /// A number will be closed by an operation, and nothing else names it any more.
     fn forget(&mut self, number: i32) {
         match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.forget(number),
             #[cfg(annulus_readiness)]
             Driver::Readiness(driver) => driver.forget(number),
             #[cfg(annulus_faults)]
             Driver::Faulty(faulty) => faulty.forget(number),
+            _ => {}
+        }
+    }
+
+    /// Whether it asks devices, of files that are named to it.
+    fn polls_files(&self) -> bool {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.polls_files(),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.inner().polls_files(),
+            _ => false,
+        }
+    }
+
+    /// From now on the device of this file is asked, which takes so many bytes at once.
+    fn poll_file(&mut self, _number: i32, _most: u32) {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.poll_file(_number, _most),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.poll_file(_number, _most),
             _ => {}
         }
     }

@@ -19,6 +19,8 @@ mod file;
 mod metadata;
 mod names;
 mod options;
+#[cfg(target_os = "linux")]
+mod polling;
 mod read_dir;
 mod registered;
 mod rename;

@@ -138,13 +138,19 @@ impl OpenOptions {
     }
 
     pub(super) async fn open_at(&self, at: At) -> io::Result<Descriptor> {
-        let open = Open::new(current_port(), at, self.flags()?, self.mode);
-        Submitted::new(if self.registered { open.into_table() } else { open }).await
+        let (port, flags) = (current_port(), self.flags()?);
+        let is_polled = port.polls_files() && asks_for_no_cache(flags);
+        let open = Open::new(port, at, flags, self.mode);
+        let file =
+            Submitted::new(if self.registered && !is_polled { open.into_table() } else { open }).await?;
+        ready(file, is_polled).await
     }
 
     /// The walk does not leave the directory from which it begins.
     pub(super) async fn open_beneath(&self, at: At) -> io::Result<Descriptor> {
-        Submitted::new(OpenBeneath::new(current_port(), at, self.flags()?, self.mode)).await
+        let (port, flags) = (current_port(), self.flags()?);
+        let is_polled = port.polls_files() && asks_for_no_cache(flags);
+        ready(Submitted::new(OpenBeneath::new(port, at, flags, self.mode)).await?, is_polled).await
     }
 
     fn flags(&self) -> io::Result<i32> {
@@ -180,6 +186,30 @@ impl OpenOptions {
 
 fn refused(why: &str) -> io::Result<i32> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("OpenOptions: {why}")))
+}
+
+#[cfg(target_os = "linux")]
+fn asks_for_no_cache(flags: i32) -> bool {
+    flags & libc::O_DIRECT != 0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn asks_for_no_cache(_: i32) -> bool {
+    false
+}
+
+/// An open file, whose device is asked from now on if it is to be.
+#[cfg(target_os = "linux")]
+async fn ready(file: Descriptor, is_polled: bool) -> io::Result<Descriptor> {
+    if is_polled {
+        super::polling::begin(&file).await?;
+    }
+    Ok(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn ready(file: Descriptor, _: bool) -> io::Result<Descriptor> {
+    Ok(file)
 }
 
 #[cfg(target_os = "linux")]

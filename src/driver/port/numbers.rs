@@ -45,6 +45,16 @@ impl Port {
         self.pair.borrow_mut().driver.leave(number)
     }
 
+    /// Whether devices are asked, of files that are named to it.
+    pub(crate) fn polls_files(&self) -> bool {
+        self.pair.borrow().driver.polls_files()
+    }
+
+    /// From now on the device of this file is asked, which takes so many bytes at once.
+    pub(crate) fn poll_file(&self, number: i32, most: u32) {
+        self.pair.borrow_mut().driver.poll_file(number, most);
+    }
+
     /// Whether its numbers mean nothing to the operating system.
     pub(crate) fn is_simulated(&self) -> bool {
         self.pair.borrow().driver.is_simulated()

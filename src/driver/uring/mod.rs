@@ -12,6 +12,7 @@ mod buffers;
 mod direct;
 mod early;
 mod fallback;
+mod polled;
 mod queues;
 mod reap;
 mod regions;
@@ -39,6 +40,7 @@ use buffers::Buffers;
 use direct::Direct;
 use early::Early;
 use fallback::Waits;
+use polled::Polled;
 use queues::Queues;
 use regions::Regions;
 
@@ -77,8 +79,8 @@ pub(crate) struct Ring {
     name: RingName,
     /// By opcode: whether the ring does it.
     known: [bool; 256],
-    /// The same of operations that are submitted without a second look: none, if the ring is broken or has a table of
-    /// descriptors.
+    /// The same of operations that are submitted without a second look: none, if the ring is broken, has a table of
+    /// descriptors, or one beside it that asks devices.
     plain: [bool; 256],
     bell: Bell,
     waits: Waits,
@@ -88,6 +90,8 @@ pub(crate) struct Ring {
     /// What the kernel picks from, once somebody asks for that.
     buffers: Option<Buffers>,
     direct: Option<Direct>,
+    /// What asks devices. Boxed, for few loops have it.
+    polled: Option<Box<Polled>>,
     regions: Regions,
     early: Early,
     /// Answers that wait for the next reap.
@@ -108,10 +112,14 @@ impl Ring {
         let bell = Bell::new().map_err(setup::refused("eventfd, for wakes from other threads"))?;
         inbox.set_doorbell(Some(bell.doorbell()));
         let direct = Direct::register(&ring, &known, settings.direct);
+        let polled = match settings.iopoll {
+            true => Some(Box::new(Polled::open(settings.entries, settings.completions)?)),
+            false => None,
+        };
         Ok(Ring {
             name: RingName::register(ring.as_raw_fd()),
             queues: Queues::of(ring),
-            plain: if direct.is_some() { [false; 256] } else { known },
+            plain: if direct.is_some() || polled.is_some() { [false; 256] } else { known },
             known,
             bell,
             waits: Waits::default(),
@@ -125,6 +133,7 @@ impl Ring {
             taken: setup::ENTRIES_TRIED,
             broken: None,
             direct,
+            polled,
             regions: Regions::default(),
             early: Early::default(),
             counters: Counters::default(),
@@ -154,11 +163,11 @@ impl Ring {
     /// Lets a disk begin while tasks are still polled. Collects nothing: what comes at once waits for the reap.
     #[inline(never)]
     fn hand_over_if_due(&mut self) {
-        if self.early.is_due(self.queued()) {
-            let (queued, answered) = (self.queued(), self.queues.answered());
+        if self.early.is_due(self.queues.queued()) {
+            let (queued, answered) = (self.queues.queued(), self.queues.answered());
             // A ring that breaks here says so to the next that enters.
             let _ = self.enter(0, false, None);
-            self.early.learn(queued - self.queued(), self.queues.answered() - answered);
+            self.early.learn(queued - self.queues.queued(), self.queues.answered() - answered);
         }
     }
 
@@ -166,6 +175,9 @@ impl Ring {
     #[inline(never)]
     fn push_rarely(&mut self, token: Token, request: Request, begin: Begin) {
         let request = &request;
+        if self.polled.is_some() && self.push_polled(token, request, begin) {
+            return;
+        }
         if self.direct.is_some() && self.push_direct(token, request, begin) {
             return;
         }
@@ -223,6 +235,7 @@ impl Ring {
     }
 
     pub(crate) fn close(&mut self, number: i32) {
+        self.forget(number);
         let entry = match direct::place(number) {
             Some(place) => {
                 self.direct.iter_mut().for_each(|direct| direct.forget(place));
@@ -256,9 +269,9 @@ impl Ring {
     #[cold]
     fn make_room(&mut self) {
         const PATIENCE: u32 = 16;
-        let before = self.queued();
+        let before = self.queues.queued();
         let mut tries = 0;
-        while self.broken.is_none() && self.queued() == before {
+        while self.broken.is_none() && self.queues.queued() == before {
             tries += 1;
             if tries > PATIENCE {
                 // The kernel is out of memory for requests, and only time helps.
@@ -267,7 +280,7 @@ impl Ring {
             if self.enter(0, false, None).is_err() {
                 return;
             }
-            if self.queued() == before {
+            if self.queues.queued() == before {
                 // EBUSY or EAGAIN: the kernel wants its completions collected before it takes more.
                 self.set_aside();
                 if self.enter(0, true, Some(Duration::ZERO)).is_err() {
@@ -278,7 +291,7 @@ impl Ring {
     }
 
     pub(crate) fn queued(&self) -> usize {
-        self.queues.queued()
+        self.queues.queued() + self.polled.as_ref().map_or(0, |polled| polled.queued())
     }
 
     pub(crate) fn has_answers(&mut self) -> bool {
@@ -301,7 +314,10 @@ impl Ring {
     }
 
     pub(crate) fn flush(&mut self, due: bool) -> io::Result<()> {
-        let queued = self.queued();
+        if self.has_to_ask() {
+            self.ask_devices();
+        }
+        let queued = self.queues.queued();
         let (held_back, overflowed) = (self.queues.holds_back(), self.queues.has_overflowed());
         self.counters.overflows += u64::from(overflowed);
         if held_back || overflowed || (due && queued > 0) {
@@ -319,6 +335,9 @@ impl Ring {
             }
         }
         self.counters.overflows += u64::from(self.queues.has_overflowed());
+        if self.has_to_ask() {
+            return self.wait_asking(limit);
+        }
         self.enter(1, true, limit)
     }
 
@@ -362,7 +381,7 @@ impl Ring {
             return -errno;
         }
         self.queues.exchange();
-        let answer = self.name.enter(self.queued() as u32, wait_for, get_events, limit);
+        let answer = self.name.enter(self.queues.queued() as u32, wait_for, get_events, limit);
         self.queues.exchange();
         answer
     }
@@ -374,7 +393,8 @@ impl Ring {
         self.broken = Some(errno);
         self.plain = [false; 256];
         let entries = self.queues.ring().params().sq_entries();
-        let untaken = sys::uring::untaken(self.queues.ring().as_raw_fd(), entries, self.taken, self.queued());
+        let untaken =
+            sys::uring::untaken(self.queues.ring().as_raw_fd(), entries, self.taken, self.queues.queued());
         for entry in untaken {
             let token = Token(entry.user_data & !(0xf << KIND_SHIFT));
             match entry.user_data >> KIND_SHIFT {

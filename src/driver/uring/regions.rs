@@ -5,6 +5,8 @@
 
 use std::io;
 
+use io_uring::IoUring;
+
 use super::Ring;
 
 /// How many regions a ring knows at a time.
@@ -19,9 +21,10 @@ pub(super) struct Regions {
 impl Ring {
     /// Takes a region in. Its pages are held by the kernel from now on, whatever becomes of the addresses.
     pub(crate) fn register(&mut self, memory: *mut u8, length: usize) -> io::Result<u16> {
-        let submitter = self.queues.ring().submitter();
         if self.regions.free.is_none() {
-            submitter.register_buffers_sparse(u32::from(PLACES)).map_err(explained)?;
+            for ring in self.rings() {
+                ring.submitter().register_buffers_sparse(u32::from(PLACES)).map_err(explained)?;
+            }
             self.regions.free = Some((0..PLACES).rev().collect());
         }
         let free = self.regions.free.get_or_insert_default();
@@ -31,22 +34,32 @@ impl Ring {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
         };
         let region = libc::iovec { iov_base: memory.cast(), iov_len: length };
-        // SAFETY: the memory is the caller's, and used by transfers alone that own their part of it.
-        let known = unsafe { submitter.register_buffers_update(u32::from(place), &[region], None) };
-        known.map(|_| place).map_err(|error| {
-            free.push(place);
-            explained(error)
-        })
+        if let Err(error) = self.update(place, region) {
+            self.unregister(place);
+            return Err(explained(error));
+        }
+        Ok(place)
     }
 
     pub(crate) fn unregister(&mut self, place: u16) {
         let nothing = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        let submitter = self.queues.ring().submitter();
-        // SAFETY: no memory is named. What is still in flight, the kernel lets end first.
-        let forgotten = unsafe { submitter.register_buffers_update(u32::from(place), &[nothing], None) };
-        if forgotten.is_ok() {
+        if self.update(place, nothing).is_ok() {
             self.regions.free.iter_mut().for_each(|free| free.push(place));
         }
+    }
+
+    /// The ring that does everything, and the one that asks devices.
+    fn rings(&self) -> impl Iterator<Item = &IoUring> {
+        [Some(self.queues.ring()), self.polled.as_ref().map(|polled| polled.ring())].into_iter().flatten()
+    }
+
+    fn update(&self, place: u16, region: libc::iovec) -> io::Result<()> {
+        // SAFETY: the memory is the caller's, and used by transfers alone that own their part of it; what is still in flight
+        // when a place is emptied, the kernel lets end first.
+        let update = |ring: &IoUring| unsafe {
+            ring.submitter().register_buffers_update(u32::from(place), &[region], None)
+        };
+        self.rings().try_for_each(|ring| update(ring).map(drop))
     }
 }
 

@@ -118,6 +118,24 @@ fn build(
     builder.build(entries)
 }
 
+/// A ring that asks devices. Nobody but its thread does so, and nothing interrupts it; otherwise as strong as it can be.
+pub(super) fn polling(entries: u32, completions: u32) -> io::Result<IoUring> {
+    let entries = entries.clamp(ENTRIES_MIN, ENTRIES_MAX).next_power_of_two();
+    let completions = completions.clamp(entries, 2 * ENTRIES_MAX).next_power_of_two();
+    let build = |is_single: bool| {
+        let mut builder = IoUring::builder();
+        builder.setup_clamp().setup_cqsize(completions).setup_iopoll();
+        if is_single {
+            builder.setup_single_issuer().setup_defer_taskrun().setup_submit_all();
+        }
+        builder.build(entries)
+    };
+    match build(true) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => build(false),
+        made => made,
+    }
+}
+
 /// What the crate's promises rest on.
 fn require(ring: &IoUring) -> Result<(), Refusal> {
     let has = ring.params();

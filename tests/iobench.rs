@@ -111,10 +111,31 @@ fn it_reads_past_the_page_cache_and_draws_what_came_of_it() {
 #[test]
 fn a_rate_is_kept() {
     let directory = directory();
-    let more = "--rw randread --size 1m --runtime 0.5 --rate-iops 100 --output-format json";
+    let more = "--rw randread --size 1m --runtime 0.5 --rate_iops 100 --output-format json";
     let json: serde_json::Value = serde_json::from_str(&ran(&directory, "auto", more)).unwrap();
     let blocks = json["jobs"]["read"]["total_ios"].as_u64().unwrap();
     assert!((1..=52).contains(&blocks), "{blocks}");
+}
+
+#[test]
+fn drivers_are_compared_with_each_other() {
+    let both: Vec<_> = drivers().collect();
+    if both.len() < 2 {
+        return println!("skipped: there is one driver");
+    }
+    let directory = directory();
+    let picture = directory.path().join("plot.svg");
+    let more = format!("--rw randrw --size 1m --runtime 0.3 --plot {}", picture.display());
+    let out = ran(&directory, "uring,readiness", &more);
+    assert!(out.contains("driver uring") && out.contains("driver readiness"), "{out}");
+    for side in ["read ", "write"] {
+        assert!(out.contains(&format!("{side} readiness by uring: ")), "{out}");
+    }
+    let picture = std::fs::read_to_string(picture).unwrap();
+    assert!(picture.contains("read, uring") && picture.contains("write, readiness"));
+    let json = ran(&directory, "uring,readiness", "--size 1m --output-format json");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json[0]["driver"], &json[1]["driver"]), (&"uring".into(), &"readiness".into()));
 }
 
 #[test]
@@ -125,7 +146,7 @@ fn what_makes_no_sense_is_refused_with_the_reason() {
         ("--bs 3x", "no unit"),
         ("--bs 2m --size 1m", "no block fits"),
         ("--iodepth 0", "under way"),
-        ("--rate-iops 0", "nothing would ever be done"),
+        ("--rate_iops 0", "nothing would ever be done"),
         ("--verify --bs 8", "16 bytes"),
         ("--rwmixread 101", "0..=100"),
         ("--hipri", "--direct 1"),

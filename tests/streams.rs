@@ -506,8 +506,10 @@ fn in_bad_worlds_nothing_is_skipped_and_nothing_given_twice() {
             }
             assert_same(&all, &content);
 
-            let mut many =
-                file.read_many((0..40).rev().map(|number| number * 500..number * 500 + 333)).depth(3);
+            let mut many = file
+                .read_many((0..40).rev().map(|number| number * 500..number * 500 + 333))
+                .depth(3)
+                .gap_max(0);
             let mut come = vec![None; 40];
             loop {
                 match many.next().await {

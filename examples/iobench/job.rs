@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use annulus::buf::{Aligned, IoBufMut};
 use annulus::fs::{File, OpenOptions, RegisteredBuffers};
-use annulus::{Runtime, spawn};
+use annulus::{Driver, Runtime, spawn};
 use hdrhistogram::Histogram;
 
 use crate::order::Order;
@@ -20,6 +20,7 @@ use crate::{Arguments, Rw, pattern};
 
 pub struct Job {
     pub arguments: Arguments,
+    pub driver: Driver,
     pub rw: Rw,
     pub files: Vec<PathBuf>,
     pub number: usize,
@@ -109,7 +110,7 @@ impl Job {
     pub fn run(self) -> io::Result<Outcome> {
         let places = if self.arguments.registerfiles { self.files.len() as u32 } else { 0 };
         let runtime = Runtime::builder()
-            .driver(self.arguments.driver)
+            .driver(self.driver)
             .direct_descriptors(places)
             .iopoll(self.arguments.hipri)
             .build()?;

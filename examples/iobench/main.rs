@@ -5,6 +5,7 @@
 //! cargo run --release --example iobench -- --filename /tmp/blocks --size 1g --rw randrw --direct 1 --iodepth 128 --numjobs 2
 //! cargo run --release --example iobench -- --filename /tmp/blocks --size 64m --rw write --verify        # and reads it back
 //! cargo run --release --example iobench -- --filename /tmp/blocks --size 64m --rw read --verify          # finds a wrong byte
+//! cargo run --release --example iobench -- --filename /tmp/blocks --size 256m --driver uring,readiness --runtime 5 --plot /tmp/plot.svg
 //! cargo run --release --example iobench -- ... --output-format json --plot /tmp/plot.svg
 //! ```
 //! The options are named as fio names them, and mean the same. **What it writes to is overwritten.**
@@ -83,20 +84,20 @@ pub(crate) struct Arguments {
     #[arg(long)]
     runtime: Option<f64>,
     /// At most so many a second, for each job.
-    #[arg(long)]
+    #[arg(long = "rate_iops")]
     rate_iops: Option<u64>,
     /// Writes blocks that tell their place, and checks each block that is read. What was only written is read back.
     #[arg(long)]
     verify: bool,
     /// Brings all that was written to the disk before it ends: fsync(2).
-    #[arg(long)]
+    #[arg(long = "end_fsync")]
     end_fsync: bool,
     /// The seed of the order.
     #[arg(long, default_value_t = 1)]
     randseed: u64,
-    /// auto, uring or readiness.
-    #[arg(long, default_value = "auto")]
-    driver: Driver,
+    /// auto, uring or readiness; several, with commas between them, are compared: each does the work in its turn.
+    #[arg(long, default_value = "auto", value_delimiter = ',')]
+    driver: Vec<Driver>,
     /// How the figures are told.
     #[arg(long, value_enum, default_value_t = Format::Normal)]
     output_format: Format,
@@ -156,23 +157,33 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> io::Result<bool> {
     check(arguments)?;
     let files = prepare(arguments)?;
-    let mut report = Report::new(arguments, work(arguments, arguments.rw, &files)?);
-    if arguments.verify && !arguments.rw.reads() {
-        // What was only written is read back, once.
-        let again = Arguments { runtime: None, ..arguments.clone() };
-        report.verified = Some(work(&again, Rw::Read, &files)?);
-    }
+    let reports = arguments
+        .driver
+        .iter()
+        .map(|driver| report(arguments, *driver, &files))
+        .collect::<io::Result<Vec<_>>>()?;
     match arguments.output_format {
-        Format::Normal => println!("{report}"),
-        Format::Json => println!("{}", report.to_json()),
+        Format::Normal => println!("{}", report::told(&reports)),
+        Format::Json => println!("{}", report::json(&reports)),
     }
     if let Some(path) = &arguments.plot {
-        std::fs::write(path, plot::svg(&report).map_err(io::Error::other)?)?;
+        std::fs::write(path, plot::svg(&reports).map_err(io::Error::other)?)?;
     }
     if arguments.unlink {
         files.iter().try_for_each(std::fs::remove_file)?;
     }
-    Ok(report.wrong_blocks() == 0)
+    Ok(reports.iter().all(|report| report.wrong_blocks() == 0))
+}
+
+/// All of the work on one driver.
+fn report(arguments: &Arguments, driver: Driver, files: &[PathBuf]) -> io::Result<Report> {
+    let mut report = Report::new(arguments, work(arguments, driver, arguments.rw, files)?);
+    if arguments.verify && !arguments.rw.reads() {
+        // What was only written is read back, once.
+        let again = Arguments { runtime: None, ..arguments.clone() };
+        report.verified = Some(work(&again, driver, Rw::Read, files)?);
+    }
+    Ok(report)
 }
 
 fn check(arguments: &Arguments) -> io::Result<()> {
@@ -183,7 +194,7 @@ fn check(arguments: &Arguments) -> io::Result<()> {
         Arguments { numjobs: 0, .. } | Arguments { nrfiles: 0, .. } => {
             refused("there is to be one job and one file at least")
         }
-        Arguments { rate_iops: Some(0), .. } => refused("--rate-iops 0: nothing would ever be done"),
+        Arguments { rate_iops: Some(0), .. } => refused("--rate_iops 0: nothing would ever be done"),
         Arguments { bs, size, .. } if bs > size => refused("--bs is more than --size: no block fits in"),
         Arguments { hipri: true, direct: 0, .. } => {
             refused("--hipri needs --direct 1: what the page cache answers is asked of no device")
@@ -213,7 +224,7 @@ fn prepare(arguments: &Arguments) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn work(arguments: &Arguments, rw: Rw, files: &[PathBuf]) -> io::Result<Outcome> {
+fn work(arguments: &Arguments, driver: Driver, rw: Rw, files: &[PathBuf]) -> io::Result<Outcome> {
     let progress = Arc::new(Progress::default());
     let blocks = arguments.size / arguments.bs * arguments.nrfiles as u64;
     let total = blocks * arguments.numjobs as u64;
@@ -224,6 +235,7 @@ fn work(arguments: &Arguments, rw: Rw, files: &[PathBuf]) -> io::Result<Outcome>
         .map(|(number, files)| {
             let job = Job {
                 arguments: arguments.clone(),
+                driver,
                 rw,
                 files: files.to_vec(),
                 number,

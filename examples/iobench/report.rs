@@ -42,7 +42,7 @@ impl Report {
         (self.outcome.user.as_nanos() as f64 / blocks, self.outcome.system.as_nanos() as f64 / blocks)
     }
 
-    pub fn to_json(&self) -> String {
+    fn to_json(&self) -> Value {
         let (user, system) = self.processor_time();
         let sides: serde_json::Map<_, _> = self
             .sides()
@@ -62,16 +62,42 @@ impl Report {
                 (name.to_owned(), figures)
             })
             .collect();
-        let json = json!({
+        json!({
             "driver": self.outcome.driver,
             "runtime_seconds": self.outcome.elapsed.as_secs_f64(),
             "cpu_ns_each": { "user": user, "system": system },
             "wrong_blocks": self.wrong_blocks(),
             "iops_over_time": self.outcome.series,
             "jobs": Value::Object(sides),
-        });
-        serde_json::to_string_pretty(&json).expect("numbers and texts")
+        })
     }
+}
+
+/// For people: one below the other, and each beside the first.
+pub fn told(reports: &[Report]) -> String {
+    let mut told: Vec<_> = reports.iter().map(Report::to_string).collect();
+    let Some((first, others)) = reports.split_first() else { return String::new() };
+    for other in others {
+        for ((name, side), (_, before)) in other.sides().zip(first.sides()) {
+            let iops = other.each_second(side) / first.each_second(before);
+            let [time, before] =
+                [other, first].map(|report| report.processor_time()).map(|time| time.0 + time.1);
+            told.push(format!(
+                "{name:5} {} by {}: {iops:.2} of the IOPS, {:.2} of the processor time",
+                other.outcome.driver,
+                first.outcome.driver,
+                time / before.max(1e-9)
+            ));
+        }
+    }
+    told.join("\n")
+}
+
+/// One object; of several drivers a list of them.
+pub fn json(reports: &[Report]) -> String {
+    let mut all: Vec<_> = reports.iter().map(Report::to_json).collect();
+    let json = if all.len() == 1 { all.remove(0) } else { Value::Array(all) };
+    serde_json::to_string_pretty(&json).expect("numbers and texts")
 }
 
 impl fmt::Display for Report {

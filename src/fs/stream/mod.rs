@@ -2,9 +2,10 @@
 //! and never out of order for who looks.
 //!
 //! [`line`] holds what is under way; [`fetch`] is a block on its way here, to its end or the file's; [`facts`] says what the
-//! file is. Where a file is past
+//! file is, [`blocks`] what is transferred at a time. Where a file is past
 //! the page cache (O_DIRECT), offsets and lengths are kept at multiples of its unit, whatever was asked for.
 
+mod blocks;
 mod facts;
 mod fetch;
 mod line;
@@ -18,5 +19,3 @@ pub use write_behind::WriteBehind;
 
 /// How long a block is, in bytes, unless asked for otherwise.
 const BLOCK: usize = 128 * 1024;
-/// How many are under way, unless asked for otherwise.
-const DEPTH: usize = 4;

@@ -6,10 +6,10 @@ use std::io;
 use std::ops::Range;
 use std::task::{Context, Poll, ready};
 
+use super::blocks::Blocks;
 use super::facts::{Facts, Question};
 use super::fetch::Fetch;
 use super::line::Line;
-use super::{BLOCK, DEPTH};
 use crate::buf::{IoBuf, IoBufMut, Registered, Slice};
 use crate::fs::{File, RegisteredBuffers};
 use crate::io::AsyncRead;
@@ -42,9 +42,7 @@ use crate::io::AsyncRead;
 /// ```
 pub struct ReadAhead {
     file: File,
-    block: usize,
-    depth: usize,
-    pool: Option<RegisteredBuffers>,
+    blocks: Blocks,
     question: Question,
     /// None before the file was asked.
     facts: Option<Facts>,
@@ -65,9 +63,7 @@ impl ReadAhead {
     pub fn new(file: File) -> ReadAhead {
         ReadAhead {
             file,
-            block: BLOCK,
-            depth: DEPTH,
-            pool: None,
+            blocks: Blocks::default(),
             question: Question::default(),
             facts: None,
             line: Line::default(),
@@ -84,9 +80,8 @@ impl ReadAhead {
     /// # Panics
     /// If it is zero, or reading has begun.
     pub fn block(mut self, bytes: usize) -> ReadAhead {
-        assert!(bytes > 0, "a block has at least one byte");
         self.assert_not_begun();
-        self.block = bytes;
+        self.blocks.set_bytes(bytes);
         self
     }
 
@@ -95,8 +90,7 @@ impl ReadAhead {
     /// # Panics
     /// If it is zero.
     pub fn depth(mut self, blocks: usize) -> ReadAhead {
-        assert!(blocks > 0, "at least one block has to be under way");
-        self.depth = blocks;
+        self.blocks.set_depth(blocks);
         self
     }
 
@@ -117,8 +111,7 @@ impl ReadAhead {
     /// If reading has begun.
     pub fn buffers(mut self, pool: RegisteredBuffers) -> ReadAhead {
         self.assert_not_begun();
-        self.block = pool.bytes();
-        self.pool = Some(pool);
+        self.blocks.set_pool(pool);
         self
     }
 
@@ -160,17 +153,7 @@ impl ReadAhead {
         }
         let facts = self.question.of(&self.file).await?;
         let unit = facts.unit;
-        if self.pool.is_none() {
-            self.block = self.block.checked_next_multiple_of(unit as usize).unwrap_or(self.block);
-            // One is the reader's while the others are under way.
-            let count = self.depth.saturating_add(1).min((facts.length / self.block as u64) as usize + 2);
-            self.pool = Some(RegisteredBuffers::ordinary(count, self.block)?);
-        }
-        if self.block as u64 % unit != 0 {
-            let text =
-                format!("buffers of {} bytes: O_DIRECT wants multiples of {unit} of this file", self.block);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
+        self.blocks.make(unit, facts.length / self.blocks.bytes as u64 + 2)?;
         self.ahead = self.position - self.position % unit;
         Ok(*self.facts.insert(facts))
     }
@@ -178,16 +161,15 @@ impl ReadAhead {
     /// Lets as many reads begin as may be under way: up to the length that the file had, and then one at a time.
     fn go_ahead(&mut self, facts: Facts, cx: &mut Context<'_>) -> io::Result<()> {
         while self.ahead < self.end
-            && self.line.len() < self.depth
+            && self.line.len() < self.blocks.depth
             && (self.line.is_empty() || self.ahead < facts.length)
         {
-            let pool = self.pool.as_ref().expect("made before");
-            let buffer = match pool.try_get() {
-                Some(buffer) => buffer,
-                None if self.line.is_empty() => {
-                    RegisteredBuffers::ordinary(1, self.block)?.try_get().expect("it is new")
-                }
-                None => break,
+            let buffer = match self.line.is_empty() {
+                true => self.blocks.take()?,
+                false => match self.blocks.try_take() {
+                    Some(buffer) => buffer,
+                    None => break,
+                },
             };
             let length = self.length_at(self.ahead, facts.unit);
             self.line.push(Fetch::new(&self.file, buffer, self.ahead, length, facts.unit));
@@ -233,7 +215,7 @@ impl ReadAhead {
 
     /// How long a fetch from there is.
     fn length_at(&self, offset: u64, unit: u64) -> usize {
-        (self.end - offset).min(self.block as u64).next_multiple_of(unit) as usize
+        (self.end - offset).min(self.blocks.bytes as u64).next_multiple_of(unit) as usize
     }
 
     /// Gives up what was read ahead.

@@ -5,10 +5,10 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use super::blocks::{Blocks, check_multiple};
 use super::facts::Question;
 use super::fetch::Fetch;
 use super::line::Line;
-use super::{BLOCK, DEPTH};
 use crate::buf::{Aligned, IoBuf, Registered, Slice};
 use crate::fs::{File, RegisteredBuffers};
 use crate::io::AsyncWrite;
@@ -49,9 +49,7 @@ use crate::op::{Submitted, Whole, Write};
 /// ```
 pub struct WriteBehind {
     file: File,
-    block: usize,
-    depth: usize,
-    pool: Option<RegisteredBuffers>,
+    blocks: Blocks,
     question: Question,
     /// What offsets and lengths have to be multiples of, once the file was asked.
     unit: Option<u64>,
@@ -74,9 +72,7 @@ impl WriteBehind {
     pub fn new(file: File) -> WriteBehind {
         WriteBehind {
             file,
-            block: BLOCK,
-            depth: DEPTH,
-            pool: None,
+            blocks: Blocks::default(),
             question: Question::default(),
             unit: None,
             line: Line::default(),
@@ -93,9 +89,8 @@ impl WriteBehind {
     /// # Panics
     /// If it is zero, or writing has begun.
     pub fn block(mut self, bytes: usize) -> WriteBehind {
-        assert!(bytes > 0, "a block has at least one byte");
         self.assert_not_begun();
-        self.block = bytes;
+        self.blocks.set_bytes(bytes);
         self
     }
 
@@ -104,8 +99,7 @@ impl WriteBehind {
     /// # Panics
     /// If it is zero.
     pub fn depth(mut self, blocks: usize) -> WriteBehind {
-        assert!(blocks > 0, "at least one block has to be under way");
-        self.depth = blocks;
+        self.blocks.set_depth(blocks);
         self
     }
 
@@ -126,8 +120,7 @@ impl WriteBehind {
     /// If writing has begun.
     pub fn buffers(mut self, pool: RegisteredBuffers) -> WriteBehind {
         self.assert_not_begun();
-        self.block = pool.bytes();
-        self.pool = Some(pool);
+        self.blocks.set_pool(pool);
         self
     }
 
@@ -163,20 +156,8 @@ impl WriteBehind {
             return Ok(unit);
         }
         let unit = self.question.unit_of(&self.file).await?;
-        let refused = |what: &str, bytes: u64| {
-            let text = format!("{what} {bytes}: O_DIRECT wants multiples of {unit} of this file");
-            Err(io::Error::new(io::ErrorKind::InvalidInput, text))
-        };
-        if self.at % unit != 0 {
-            return refused("writing from byte", self.at);
-        }
-        if self.pool.is_none() {
-            self.block = self.block.checked_next_multiple_of(unit as usize).unwrap_or(self.block);
-            self.pool = Some(RegisteredBuffers::ordinary(self.depth.saturating_add(1), self.block)?);
-        }
-        if self.block as u64 % unit != 0 {
-            return refused("buffers of", self.block as u64);
-        }
+        check_multiple("writing from byte", self.at, unit)?;
+        self.blocks.make(unit, u64::MAX)?;
         Ok(*self.unit.insert(unit))
     }
 
@@ -212,18 +193,12 @@ impl WriteBehind {
     /// Waits until a byte more can be gathered.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Registered>> {
         ready!(self.poll_line(usize::MAX, cx))?;
-        if self.gathered.as_ref().is_some_and(|gathered| gathered.len() == self.block) {
-            ready!(self.poll_line(self.depth - 1, cx))?;
-            self.hand_over(self.block, cx);
+        if self.gathered.as_ref().is_some_and(|gathered| gathered.len() == self.blocks.bytes) {
+            ready!(self.poll_line(self.blocks.depth - 1, cx))?;
+            self.hand_over(self.blocks.bytes, cx);
         }
         if self.gathered.is_none() {
-            // Of a pool that is shared, others may have all.
-            let buffer = self.pool.as_ref().expect("made before").try_get();
-            let buffer = match buffer {
-                Some(buffer) => buffer,
-                None => RegisteredBuffers::ordinary(1, self.block)?.try_get().expect("it is new"),
-            };
-            self.gathered = Some(buffer);
+            self.gathered = Some(self.blocks.take()?);
         }
         Poll::Ready(Ok(self.gathered.as_mut().expect("there is one now")))
     }
@@ -254,7 +229,7 @@ impl WriteBehind {
         }
         let Some(block) = &mut self.gathered else { return Ok(()) };
         // The end is gathered once more, for it is written again with what follows.
-        let mut end = RegisteredBuffers::ordinary(1, self.block)?.try_get().expect("it is new");
+        let mut end = self.blocks.take()?;
         end.set_len(gathered - whole);
         end.copy_from_slice(&block[whole..]);
         block.set_len(whole + unit);
@@ -301,7 +276,7 @@ impl AsyncWrite for WriteBehind {
         if let Err(error) = self.begin().await {
             return (Err(error), buffer);
         }
-        let block = self.block;
+        let block = self.blocks.bytes;
         let taken = poll_fn(|cx| {
             let gathered = ready!(self.poll_room(cx))?;
             let from = gathered.len();
@@ -309,7 +284,7 @@ impl AsyncWrite for WriteBehind {
             gathered.set_len(from + count);
             gathered[from..].copy_from_slice(&bytes[..count]);
             // A full block waits for nothing, if there is room for it in the line.
-            if from + count == block && self.line.len() < self.depth {
+            if from + count == block && self.line.len() < self.blocks.depth {
                 self.hand_over(block, cx);
             }
             Poll::Ready(Ok(count))

@@ -44,7 +44,7 @@
 //! not synced. docs/testing.md has an example.
 //!
 //! # What is not there yet
-//! Signals, processes, and more than one core. The changelog says what came when.
+//! More than one core, and adapters for other crates' traits. The changelog says what came when.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

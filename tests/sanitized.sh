@@ -24,5 +24,5 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitized"
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="${RUSTFLAGS:-} -Zsanitizer=address" ASAN_OPTIONS=detect_leaks=1
 exec cargo test --target "$target" --lib --test lossless --test faults --test panics --test stop --test tcp --test time \
     --test cancel --test fs --test task --test queues --test handles --test shutdown --test fallback --test programs \
-    --test worlds --test pipe --test leases --test incoming --test direct \
+    --test worlds --test pipe --test leases --test incoming --test direct --test streams --test registered \
     -- "${on_purpose[@]}" "${measures[@]}"

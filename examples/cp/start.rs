@@ -36,9 +36,9 @@ async fn put(walk: &Walk, source: &Path, target: &Path, into: bool) -> Result<()
     };
     let at_source = |error| Failure::new(source, error);
     let at_target = |error| Failure::new(target, error);
-    let above = Dir::open(from).await.map_err(at_source)?;
+    let above = open(from).await.map_err(at_source)?;
     let metadata = above.symlink_metadata(name).await.map_err(at_source)?;
-    let below = Dir::open(target_path).await.map_err(at_target)?;
+    let below = open(target_path).await.map_err(at_target)?;
     if metadata.is_dir() && is_within(&below, to, &metadata).await.map_err(at_target)? {
         let text = format!("it is not copied into itself: {target:?} is in it");
         return Err(at_source(io::Error::new(io::ErrorKind::InvalidInput, text)));
@@ -60,16 +60,16 @@ async fn put(walk: &Walk, source: &Path, target: &Path, into: bool) -> Result<()
     Ok(())
 }
 
-/// The directory, and the name in it; of what has none, like `..`, itself.
+/// The directory, which is the current one if it is empty, and the name in it; of what has none, like `..`, itself.
 fn split(path: &Path) -> (&Path, &Path) {
-    let here = Path::new(".");
     match path.file_name() {
-        None => (path, here),
-        Some(name) => {
-            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-            (above.unwrap_or(here), Path::new(name))
-        }
+        None => (path, Path::new(".")),
+        Some(name) => (path.parent().unwrap_or(Path::new("")), Path::new(name)),
     }
+}
+
+async fn open(path: &Path) -> io::Result<Dir> {
+    Dir::open(if path.as_os_str().is_empty() { Path::new(".") } else { path }).await
 }
 
 /// Whether `to` in this directory is the tree, or is below it. Goes up from where it will be, since links and other names of a

@@ -80,10 +80,10 @@ impl<P: Fn(u64)> Content<'_, P> {
             self.buffer = buffer;
             return Ok(0);
         }
-        let count = buffer.len() as u64;
-        let (result, buffer) = self.to.write_all_at(buffer, at).await;
+        // What was not taken is read again: so the count is right when a disk is full.
+        let (result, buffer) = self.to.write_at(buffer, at).await;
         self.buffer = buffer;
-        result.map(|()| count)
+        result.map(|count| count as u64)
     }
 }
 

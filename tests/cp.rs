@@ -184,7 +184,14 @@ fn names_of_a_file_stay_names_of_one_file() {
                 fs::hard_link(from.join(name), from.join(format!("folder {number}/{name}"))).unwrap();
             }
         }
+        // And again over what is there then, of which one is a file for itself.
         copies(driver, inside, &["--jobs", "8", "from", "to"]);
+        fs::remove_file(inside.join("to/folder 1/small")).unwrap();
+        fs::write(inside.join("to/folder 1/small"), "another").unwrap();
+        fs::create_dir(inside.join("into")).unwrap();
+        fs::rename(inside.join("to"), inside.join("into/from")).unwrap();
+        copies(driver, inside, &["from", "into"]);
+        fs::rename(inside.join("into/from"), inside.join("to")).unwrap();
         for name in ["small", "large"] {
             let file = fs::metadata(inside.join("to").join(name)).unwrap();
             assert_eq!(file.nlink(), 4);
@@ -330,6 +337,8 @@ fn what_is_there_is_overwritten_and_what_is_the_same_file_is_left_alone() {
         }
         let text = fails(driver, inside, &["short", "same", "nowhere"]);
         assert!(text.contains("\"nowhere\": several are copied into a directory"), "{text}");
+        let text = fails(driver, inside, &["short", "from", "to/short", "to"]);
+        assert!(text.contains("\"to/short\": another one of that name"), "{text}");
         let text = fails(driver, inside, &["nothing", "short", "to"]);
         assert!(text.contains("\"nothing\": No such file"), "{text}");
     });

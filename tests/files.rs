@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{ErrorKind, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, UNIX_EPOCH};
@@ -68,6 +68,7 @@ on_real_drivers! {
         copy_goes_from_one_file_system_to_another,
         files_of_proc_are_copied;
     because "a file of std is the machine's":
+        a_directory_is_shown_to_who_wants_its_descriptor,
         a_file_leaves_with_its_cursor_where_awaited_reads_left_it,
         what_cannot_be_read_again_leaves_beside_the_pipe,
         a_file_with_other_handles_leaves_as_a_duplicate;
@@ -758,10 +759,27 @@ async fn a_confined_directory_is_not_left() {
         crosses(dir.rename("file", &dir, path, RenameFlags::Replace).await.unwrap_err());
     }
     assert_eq!(dir.metadata("within").await.unwrap().len(), 4, "as long as it is not left");
+    let sub = dir.descend("sub").await.unwrap();
+    assert_eq!(
+        sub.open_file("../file").await.unwrap_err().raw_os_error(),
+        Some(libc::EXDEV),
+        "neither is one below"
+    );
+    assert_eq!(dir.descend("..").await.unwrap_err().raw_os_error(), Some(libc::EXDEV));
+    assert_eq!(kind(dir.descend("above").await), ErrorKind::NotADirectory, "a link is not followed");
     dir.create("sub/new").await.unwrap();
     dir.remove_file("sub/new").await.unwrap();
     assert!(kind(dir.open_dir("sub").await.unwrap().open_file("../file").await) != ErrorKind::NotFound);
     assert_eq!(text(&outside).await, "secret");
+}
+
+async fn a_directory_is_shown_to_who_wants_its_descriptor() {
+    let at = directory().await;
+    let dir = Dir::open(at.path()).await.unwrap();
+    let duplicate = dir.with_fd(|directory| directory.try_clone_to_owned()).unwrap().unwrap();
+    drop(dir);
+    let there = std::fs::File::from(duplicate).metadata().unwrap();
+    assert_eq!(there.ino(), std::fs::metadata(at.path()).unwrap().ino());
 }
 
 async fn an_open_directory_may_be_closed_while_names_in_it_are_used() {

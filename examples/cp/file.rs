@@ -1,5 +1,6 @@
 //! One regular file, opened and made. On a helper thread.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -28,10 +29,10 @@ impl Source {
         let stat = fstat(&file).map_err(failed)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(Source { file, stat }),
-            _ => Err(ends.at_source(
-                &entry.name,
-                std::io::Error::other("it was replaced by something else meanwhile"),
-            )),
+            _ => {
+                Err(ends
+                    .at_source(&entry.name, io::Error::other("it was replaced by something else meanwhile")))
+            }
         }
     }
 
@@ -48,7 +49,7 @@ impl Source {
         let failed = |error| ends.at_target(&entry.to, error);
         let place = links.place(&self.stat);
         if let Some(place) = &place {
-            if place.link(&ends.target, &entry.to).map_err(|error| ends.at_target(&entry.to, error))? {
+            if place.link(&ends.target, &entry.to).map_err(failed)? {
                 return Ok(None);
             }
         }
@@ -68,11 +69,7 @@ impl Source {
         let failed = |error| ends.at_target(to, error);
         let target = openat(&ends.target, to, OPEN | OFlags::WRONLY, Mode::empty()).map_err(failed)?;
         let there = fstat(&target).map_err(failed)?;
-        if (there.st_dev, there.st_ino) == (self.stat.st_dev, self.stat.st_ino) {
-            return Err(
-                ends.at_target(to, std::io::Error::other("it is the same file as what is to be copied"))
-            );
-        }
+        differs(&self.stat, &there).map_err(|error| ends.at_target(to, error))?;
         if FileType::from_raw_mode(there.st_mode) == FileType::RegularFile {
             ftruncate(&target, 0).and_then(|()| fchmod(&target, permissions(&self.stat))).map_err(failed)?;
         }
@@ -84,7 +81,7 @@ impl Source {
         &self,
         to: &OwnedFd,
         buffer: &mut [u8],
-        failed: impl Fn(std::io::Error) -> Failure,
+        failed: impl Fn(io::Error) -> Failure,
     ) -> Result<u64, Failure> {
         let mut copied = 0;
         loop {
@@ -110,9 +107,17 @@ impl Source {
     }
 }
 
+/// Whether these are two files: otherwise what is to be copied would be lost.
+pub fn differs(source: &Stat, target: &Stat) -> io::Result<()> {
+    match (source.st_dev, source.st_ino) == (target.st_dev, target.st_ino) {
+        true => Err(io::Error::other("it is the same file as what is to be copied")),
+        false => Ok(()),
+    }
+}
+
 /// With what a disk that is full has got of it.
-pub fn written(error: std::io::Error, copied: u64, length: u64) -> std::io::Error {
-    std::io::Error::new(error.kind(), format!("{error}; {copied} of {length} bytes were written"))
+pub fn written(error: io::Error, copied: u64, length: u64) -> io::Error {
+    io::Error::new(error.kind(), format!("{error}; {copied} of {length} bytes were written"))
 }
 
 fn again(mut call: impl FnMut() -> rustix::io::Result<usize>) -> rustix::io::Result<usize> {

@@ -10,9 +10,10 @@
 //! stay hard links. Owners are not kept, and therefore neither the bits that lend their rights (set-user-ID and
 //! set-group-ID), nor are extended attributes. A file that is there is overwritten.
 //!
-//! **What it teaches: a hand-over costs more than a small file.** Making a file always takes another thread, the
-//! kernel's or one of ours, and so do its times. Each of these calls alone, awaited one after the other, would be five
-//! hand-overs a file. So a helper thread is given sixty files at a time; directories, and what is large, go over the loop.
+//! **What it teaches: a hand-over costs more than a small file.** To make a file always takes another thread, the kernel's
+//! or one of ours, and so does each further call that the ring does not know. Awaited one after the other, as by `fs::copy`
+//! and `fs::set_times`, these calls took two and a half times as much of the processors as all of the copying here. So a
+//! helper thread is given a directory's files, some hundreds at a time; directories and large files go over the loop.
 //!
 //! - `main`: arguments, start and end
 //! - `start`: what goes where, and what is refused: a tree into itself

@@ -1,5 +1,6 @@
 //! What goes where. A tree is not copied into itself: that would not end.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -20,11 +21,16 @@ pub async fn begin(walk: &Rc<Walk>, sources: &[PathBuf], target: &Path) {
             io::Error::new(io::ErrorKind::NotADirectory, "several are copied into a directory that is there");
         return walk.tally.fail(Failure::new(target, error));
     }
+    let mut taken = HashSet::new();
     for source in sources {
-        match put(walk, source, target, into).await {
-            Ok(()) => {}
-            Err(failure) => walk.tally.fail(failure),
-        }
+        let result = match taken.insert(split(source).1) {
+            true => put(walk, source, target, into).await,
+            false => Err(Failure::new(
+                source,
+                io::Error::other("another one of that name is copied there already"),
+            )),
+        };
+        result.unwrap_or_else(|failure| walk.tally.fail(failure));
     }
 }
 

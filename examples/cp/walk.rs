@@ -67,9 +67,7 @@ impl Walk {
                     (folder, result)
                 }
             };
-            if let Err(failure) = result {
-                self.tally.fail(failure);
-            }
+            result.unwrap_or_else(|failure| self.tally.fail(failure));
             self.leave(folder).await;
             self.queue.done();
         }
@@ -82,8 +80,7 @@ impl Walk {
         let descriptor = source.with_fd(|directory| directory.try_clone_to_owned());
         let descriptor = descriptor.and_then(|duplicate| duplicate).map_err(failed)?;
         let (ends, name, to) = (Arc::clone(&above.ends), name.to_owned(), to.to_owned());
-        let made = spawn_blocking(move || ends.below(descriptor, &name, &to)).await;
-        let (ends, stat) = made.expect("a panic ends all")?;
+        let (ends, stat) = aside(move || ends.below(descriptor, &name, &to)).await?;
         let folder =
             Folder { source, ends: Arc::new(ends), finish: Some(stat), above: Some(Rc::clone(above)) };
         self.queue.put(Work::Names(Rc::new(folder), names));
@@ -122,8 +119,7 @@ impl Walk {
             return;
         }
         let (ends, links) = (Arc::clone(&folder.ends), Arc::clone(&self.links));
-        let done = spawn_blocking(move || batch::copy(&ends, entries, &links)).await;
-        let done = done.expect("a panic ends all");
+        let done = aside(move || batch::copy(&ends, entries, &links)).await;
         self.tally.add(done.files, done.bytes);
         done.failures.into_iter().for_each(|failure| self.tally.fail(failure));
         done.large.into_iter().for_each(|entry| self.queue.put(Work::Large(Rc::clone(folder), entry)));
@@ -132,12 +128,12 @@ impl Walk {
     async fn copy_large(&self, folder: &Rc<Folder>, entry: Entry) -> Result<(), Failure> {
         let (ends, links) = (Arc::clone(&folder.ends), Arc::clone(&self.links));
         let to = ends.target_path.join(&entry.to);
-        let opened = spawn_blocking(move || {
+        let opened = aside(move || {
             let source = Source::open(&ends, &entry)?;
             let target = source.make(&ends, &entry, &links)?;
             Ok(target.map(|target| (source.file, target)))
         });
-        if let Some((from, target)) = opened.await.expect("a panic ends all")? {
+        if let Some((from, target)) = opened.await? {
             let (from, target) = (File::from_std(from), File::from_std(target));
             let copied = content::copy(&from, &target, |bytes| self.tally.add(0, bytes)).await;
             // What a disk that is not here could not keep, some say at the end only.
@@ -151,13 +147,16 @@ impl Walk {
     async fn leave(&self, mut folder: Rc<Folder>) {
         while let Ok(mut last) = Rc::try_unwrap(folder) {
             if let Some(stat) = mem::take(&mut last.finish) {
-                let finished = spawn_blocking(move || last.ends.finish(&stat)).await;
-                if let Err(failure) = finished.expect("a panic ends all") {
-                    self.tally.fail(failure);
-                }
+                let finished = aside(move || last.ends.finish(&stat)).await;
+                finished.unwrap_or_else(|failure| self.tally.fail(failure));
             }
             let Some(above) = last.above else { break };
             folder = above;
         }
     }
+}
+
+/// On a helper thread, for the loop waits for no disk.
+async fn aside<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> T {
+    spawn_blocking(job).await.expect("it is not cancelled, and if it panics all ends")
 }

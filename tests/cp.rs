@@ -15,12 +15,14 @@ use std::process::{Command, Output};
 use std::time::{Duration, UNIX_EPOCH};
 
 use support::example::example;
+use support::watchdog::Watchdog;
 use tempfile::TempDir;
 
 const DRIVERS: [&str; 2] = ["uring", "readiness"];
 
 /// A directory with a tree `from` in it, which each driver copies to `to`.
 fn on_each_driver(body: impl Fn(&str, &Path)) {
+    let _watchdog = Watchdog::over("a copy");
     for driver in DRIVERS {
         if let Err(error) = annulus::Runtime::builder().driver(driver.parse().unwrap()).build() {
             println!("skipped: {driver}: {error}");

@@ -50,8 +50,8 @@ mod tests {
     use std::rc::Rc;
 
     #[test]
-    fn everybody_goes_home_when_the_last_piece_has_brought_no_more() {
-        let pieces = annulus::run(async {
+    fn nobody_goes_home_before_the_last_piece_has_brought_no_more() {
+        let shares = annulus::run(async {
             let queue = Rc::new(Queue::new());
             queue.put(5);
             let workers: Vec<_> = (0..3)
@@ -69,13 +69,15 @@ mod tests {
                     })
                 })
                 .collect();
-            let mut pieces = 0;
+            let mut shares = Vec::new();
             for worker in workers {
-                pieces += worker.await.unwrap();
+                shares.push(worker.await.unwrap());
             }
-            pieces
+            shares
         });
+        let shares = shares.unwrap();
         // 5 of them bring 4 each, and so on: 1 + 5 + 20 + 60 + 120 + 120.
-        assert_eq!(pieces.unwrap(), 326);
+        assert_eq!(shares.iter().sum::<i32>(), 326);
+        assert!(shares.iter().all(|share| *share > 0), "nobody went home early: {shares:?}");
     }
 }

@@ -50,9 +50,13 @@ impl Watch {
         }
     }
 
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// Ctrl-C, and the rest of what it says.
     fn end(mut self) -> String {
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+        self.signal(Signal::INT);
         let mut rest = String::new();
         self.says.read_to_string(&mut rest).unwrap();
         assert!(self.child.wait().unwrap().success());
@@ -97,10 +101,12 @@ fn what_happens_is_told_as_it_happens(builder: Builder) {
 
 fn much_at_once_is_told_in_order(builder: Builder) {
     let mut watch = Watch::start(builder);
-    // More than it reads at once.
+    // It stands still meanwhile, so that there is more than it reads at once, and more than one event in each read.
+    watch.signal(Signal::STOP);
     for number in 0..2000 {
         fs::create_dir(watch.directory.path().join(number.to_string())).unwrap();
     }
+    watch.signal(Signal::CONT);
     for number in 0..2000 {
         watch.says(&[&format!("made \"{number}\"/")]);
     }

@@ -15,6 +15,10 @@
 //! and `fs::set_times`, these calls took two and a half times as much of the processors as all of the copying here. So a
 //! helper thread is given a directory's files, some hundreds at a time; directories and large files go over the loop.
 //!
+//! So 20,000 files of 1 to 8 KiB in 200 directories, on ext4 and two busy cores, took 0.62 of the time of `cp -r`, which keeps no
+//! times (9 interleaved rounds: 0.44 to 0.95). Who measures copies to a new place each time: for some minutes ext4 looks at
+//! each number of a removed file and passes it by, which makes any copy ten times as slow.
+//!
 //! - `main`: arguments, start and end
 //! - `start`: what goes where, and what is refused: a tree into itself
 //! - `walk`: what is to be done, and the tasks that do it

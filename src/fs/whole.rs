@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::{Dir, File, OpenOptions, remove_file, rename};
 use crate::buf::IoBuf;
 use crate::executor::JoinError;
+use crate::io::cut_off;
 use crate::runtime::{random, spawn};
 
 /// Reads a whole file.
@@ -112,7 +113,7 @@ const CHUNK: usize = 256 << 10;
 ///
 /// # Errors
 /// Those of open(2), copy_file_range(2), read(2) and write(2); `InvalidInput` if it is no regular file. The target then has
-/// what was copied before.
+/// what was copied before, and [`Incomplete`](crate::io::Incomplete) says how much that is.
 ///
 /// # Cancel safety
 /// After dropping it, the target may have a part of the content.
@@ -135,19 +136,21 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
     }
     let mode = metadata.mode() & 0o7777;
     let to = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(to).await?;
-    let copied = copy_content(&from, &to).await?;
+    let mut copied = 0;
+    if let Err(error) = copy_content(&from, &to, &mut copied).await {
+        return Err(cut_off(copied, error));
+    }
     to.set_permissions(metadata.permissions()).await?;
     Ok(copied)
 }
 
-async fn copy_content(from: &File, to: &File) -> io::Result<u64> {
-    let mut copied = 0;
+async fn copy_content(from: &File, to: &File, copied: &mut u64) -> io::Result<()> {
     loop {
-        match from.copy_range(copied, to, copied, PIECE).await {
+        match from.copy_range(*copied, to, *copied, PIECE).await {
             // Of files of /proc, Linux 5.3 to 5.18 says so.
-            Ok(0) if copied == 0 => return copy_by_hand(from, to, 0).await,
-            Ok(0) => return Ok(copied),
-            Ok(count) => copied += count as u64,
+            Ok(0) if *copied == 0 => return copy_by_hand(from, to, copied).await,
+            Ok(0) => return Ok(()),
+            Ok(count) => *copied += count as u64,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if is_not_for_the_system(&error) => return copy_by_hand(from, to, copied).await,
             Err(error) => return Err(error),
@@ -163,22 +166,22 @@ fn is_not_for_the_system(error: &io::Error) -> bool {
         .is_some_and(|errno| [EBADF, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, EXDEV].contains(&errno))
 }
 
-async fn copy_by_hand(from: &File, to: &File, mut copied: u64) -> io::Result<u64> {
+async fn copy_by_hand(from: &File, to: &File, copied: &mut u64) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(CHUNK);
     loop {
-        let (result, filled) = from.read_at(buffer, copied).await;
+        let (result, filled) = from.read_at(buffer, *copied).await;
         buffer = filled;
         match result {
-            Ok(0) => return Ok(copied),
+            Ok(0) => return Ok(()),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         }
         let count = buffer.len() as u64;
-        let (result, written) = to.write_all_at(buffer, copied).await;
+        let (result, written) = to.write_all_at(buffer, *copied).await;
         result?;
         buffer = written;
-        copied += count;
+        *copied += count;
     }
 }
 

@@ -66,7 +66,7 @@ pub use buf_reader::BufReader;
 pub use buf_writer::BufWriter;
 pub use chain::Chain;
 pub use copy::copy;
-pub(crate) use copy::copy_at_most;
+pub(crate) use copy::{copy_at_most, cut_off};
 pub use copy_buf::copy_buf;
 pub use duplex::{DuplexStream, duplex};
 pub use empty::{Empty, empty};

@@ -163,8 +163,9 @@ impl Incomplete {
     }
 }
 
-/// An error that says how far the transfer came.
+/// An error that says how far the transfer came. Of one that said it of a part, what ended that.
 pub(crate) fn incomplete(done: usize, wanted: Option<usize>, error: io::Error) -> io::Error {
+    let error = error.downcast::<Incomplete>().map_or_else(|error| error, |part| part.error);
     let by_itself = error.raw_os_error().is_none();
     match done {
         0 if !by_itself => error,

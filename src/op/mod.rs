@@ -6,6 +6,7 @@ mod arrival;
 mod cancel_when;
 mod closing;
 mod conduit;
+mod cursor;
 mod direct_io;
 mod envelopes;
 mod exchange;

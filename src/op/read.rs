@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::cursor::Cursor;
 use super::rest::Rest;
 use super::{Transfer, direct_io, orphan};
 use crate::buf::IoBufMut;
@@ -14,6 +15,7 @@ pub struct Read<B> {
     hold: Hold,
     rest: Rest<B>,
     offset: u64,
+    cursor: Cursor,
     form: &'static Form,
 }
 
@@ -40,7 +42,7 @@ const PIPE: &Form = &FILE.waiting(Wait::Readable);
 
 impl<B: IoBufMut> Read<B> {
     pub(crate) fn new(hold: Hold, buffer: B, offset: u64) -> Self {
-        Read { hold, rest: Rest::of(buffer), offset, form: FORM }
+        Read { hold, rest: Rest::of(buffer), offset, cursor: Cursor::NOT_WATCHED, form: FORM }
     }
 
     /// Reads from a pipe that does not block.
@@ -63,6 +65,9 @@ impl<B: IoBufMut> Operation for Read<B> {
 
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.fill();
+        if self.form.wait == Wait::Helper {
+            self.cursor = Cursor::before(&self.hold, self.offset, length);
+        }
         let offset = self.rest.offset(self.offset);
         Request { pointer, length, offset, flags: self.rest.known_as(&self.hold), ..Request::on(self.form, &self.hold) }
     }
@@ -90,12 +95,14 @@ impl<B: IoBufMut> Operation for Read<B> {
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
+        self.cursor.settle(answer.result.max(0) as usize);
         // SAFETY: the kernel has written that many bytes to where the rest began.
         let (result, buffer) = unsafe { self.rest.filled(answer) };
         (result.map_err(|error| direct_io::explained(error, &self.hold)), buffer)
     }
 
     fn salvage(self, answer: Completion) {
+        self.cursor.settle(answer.result.max(0) as usize);
         if self.offset == CURSOR {
             orphan::leave_bytes(&self.hold, Way::Read, answer, self.rest);
         }
@@ -112,6 +119,7 @@ impl<B: IoBufMut> Transfer for Read<B> {
     }
 
     fn advance(&mut self, count: usize) {
+        self.cursor.settle(count);
         self.rest.advance(count);
     }
 }

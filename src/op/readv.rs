@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::cursor::Cursor;
 use super::vectors::Vectors;
 use super::{direct_io, orphan};
 use crate::buf::IoBufMut;
@@ -15,6 +16,7 @@ pub struct Readv<B> {
     buffers: Vec<B>,
     vectors: Vectors,
     offset: u64,
+    cursor: Cursor,
     form: &'static Form,
 }
 
@@ -36,7 +38,7 @@ const PIPE: &Form = &FILE.waiting(Wait::Readable);
 impl<B: IoBufMut> Readv<B> {
     pub(crate) fn new(hold: Hold, mut buffers: Vec<B>, offset: u64) -> Self {
         let vectors = Vectors::to_fill(&mut buffers);
-        Readv { hold, buffers, vectors, offset, form: FORM }
+        Readv { hold, buffers, vectors, offset, cursor: Cursor::NOT_WATCHED, form: FORM }
     }
 
     /// Reads from a pipe that does not block.
@@ -58,6 +60,10 @@ impl<B: IoBufMut> Operation for Readv<B> {
     }
 
     fn request(&mut self) -> Request {
+        if self.form.wait == Wait::Helper {
+            let wanted = u32::try_from(self.vectors.bytes()).unwrap_or(u32::MAX);
+            self.cursor = Cursor::before(&self.hold, self.offset, wanted);
+        }
         Request {
             other_pointer: self.vectors.pointer().cast(),
             length: self.vectors.count(),
@@ -83,6 +89,7 @@ impl<B: IoBufMut> Operation for Readv<B> {
     }
 
     fn complete(mut self, answer: Completion) -> Self::Output {
+        self.cursor.settle(answer.result.max(0) as usize);
         let result = answer.checked().map(|count| count as usize);
         if let Ok(count) = result {
             // SAFETY: the kernel has written that many bytes, filling one buffer after the other.
@@ -92,6 +99,7 @@ impl<B: IoBufMut> Operation for Readv<B> {
     }
 
     fn salvage(self, answer: Completion) {
+        self.cursor.settle(answer.result.max(0) as usize);
         if self.offset != CURSOR {
             return;
         }

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::cursor::Cursor;
 use super::rest::Rest;
 use super::{Transfer, direct_io, orphan};
 use crate::buf::IoBuf;
@@ -14,6 +15,7 @@ pub struct Write<B> {
     hold: Hold,
     rest: Rest<B>,
     offset: u64,
+    cursor: Cursor,
     form: &'static Form,
 }
 
@@ -36,7 +38,7 @@ const PIPE: &Form = &FILE.waiting(Wait::Writable);
 
 impl<B: IoBuf> Write<B> {
     pub(crate) fn new(hold: Hold, buffer: B, offset: u64) -> Self {
-        Write { hold, rest: Rest::of(buffer), offset, form: FORM }
+        Write { hold, rest: Rest::of(buffer), offset, cursor: Cursor::NOT_WATCHED, form: FORM }
     }
 
     /// Writes to a pipe that does not block.
@@ -59,6 +61,9 @@ impl<B: IoBuf> Operation for Write<B> {
 
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.send();
+        if self.form.wait == Wait::Helper {
+            self.cursor = Cursor::before(&self.hold, self.offset, length);
+        }
         let offset = self.rest.offset(self.offset);
         Request { pointer, length, offset, flags: self.rest.known_as(&self.hold), ..Request::on(self.form, &self.hold) }
     }
@@ -81,11 +86,13 @@ impl<B: IoBuf> Operation for Write<B> {
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
+        self.cursor.settle(answer.result.max(0) as usize);
         let (result, buffer) = self.rest.sent(answer);
         (result.map_err(|error| direct_io::explained(error, &self.hold)), buffer)
     }
 
     fn salvage(self, answer: Completion) {
+        self.cursor.settle(answer.result.max(0) as usize);
         orphan::leave_outcome(&self.hold, self.rest.done(), answer);
     }
 }
@@ -100,6 +107,7 @@ impl<B: IoBuf> Transfer for Write<B> {
     }
 
     fn advance(&mut self, count: usize) {
+        self.cursor.settle(count);
         self.rest.advance(count);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use super::cursor::Cursor;
 use super::vectors::Vectors;
 use super::{direct_io, orphan};
 use crate::buf::IoBuf;
@@ -15,6 +16,7 @@ pub struct Writev<B> {
     buffers: Vec<B>,
     vectors: Vectors,
     offset: u64,
+    cursor: Cursor,
     form: &'static Form,
 }
 
@@ -36,7 +38,7 @@ const PIPE: &Form = &FILE.waiting(Wait::Writable);
 impl<B: IoBuf> Writev<B> {
     pub(crate) fn new(hold: Hold, buffers: Vec<B>, offset: u64) -> Self {
         let vectors = Vectors::to_send(&buffers);
-        Writev { hold, buffers, vectors, offset, form: FORM }
+        Writev { hold, buffers, vectors, offset, cursor: Cursor::NOT_WATCHED, form: FORM }
     }
 
     /// Writes to a pipe that does not block.
@@ -58,6 +60,10 @@ impl<B: IoBuf> Operation for Writev<B> {
     }
 
     fn request(&mut self) -> Request {
+        if self.form.wait == Wait::Helper {
+            let wanted = u32::try_from(self.vectors.bytes()).unwrap_or(u32::MAX);
+            self.cursor = Cursor::before(&self.hold, self.offset, wanted);
+        }
         Request {
             other_pointer: self.vectors.pointer().cast(),
             length: self.vectors.count(),
@@ -84,11 +90,13 @@ impl<B: IoBuf> Operation for Writev<B> {
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
+        self.cursor.settle(answer.result.max(0) as usize);
         let result = answer.checked().map(|count| count as usize);
         (result.map_err(|error| direct_io::explained(error, &self.hold)), self.buffers)
     }
 
     fn salvage(self, answer: Completion) {
+        self.cursor.settle(answer.result.max(0) as usize);
         orphan::leave_outcome(&self.hold, 0, answer);
     }
 }

@@ -47,6 +47,12 @@ pub(crate) unsafe fn read_at_once(_: RawFd, _: *mut u8, _: usize, _: u64) -> i32
     -libc::EAGAIN
 }
 
+/// Whether what is written goes to the end, wherever the cursor is. O_APPEND, open(2)
+pub(crate) fn appends(fd: RawFd) -> bool {
+    // SAFETY: no memory is passed.
+    unsafe { libc::fcntl(fd, libc::F_GETFL) & libc::O_APPEND != 0 }
+}
+
 /// Whether a file is read and written past the page cache. O_DIRECT, open(2)
 pub(crate) fn is_direct(fd: RawFd) -> bool {
     #[cfg(target_os = "linux")]

@@ -60,6 +60,11 @@ impl Port {
         self.pair.borrow().driver.is_simulated()
     }
 
+    /// Whether a ring of the kernel's does the transfers.
+    pub(crate) fn is_ring(&self) -> bool {
+        self.pair.borrow().driver.name() == "uring"
+    }
+
     /// A call on a descriptor that answers at once.
     pub(crate) fn control(&self, number: i32, control: Control<'_>) -> io::Result<Reply> {
         self.pair.borrow_mut().driver.control(number, control)

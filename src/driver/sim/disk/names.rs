@@ -4,6 +4,7 @@
 //! at once for everybody who looks, and as a whole again after a crash (`journal`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::inode::{Inode, Kind};
 use super::journal::{Changed, Step};
@@ -230,12 +231,18 @@ impl Disk {
     ) -> Answer<()> {
         self.opened_mut(file)?.note_access(now);
         let directory = self.directory(file.inode)?;
-        for (name, inode) in directory.names.iter().skip(file.cursor as usize) {
+        // Behind the name that was read last, whatever became of that: no other is missed if it was removed.
+        let from = match file.cursor {
+            0 => Bound::Unbounded,
+            _ => Bound::Excluded(file.last_name.clone()),
+        };
+        for (name, inode) in directory.names.range((from, Bound::Unbounded)) {
             let kind = self.inode(*inode)?.stat(*inode, 0).mode & !0o7777;
             if !takes(name, *inode, kind) {
                 break;
             }
             file.cursor += 1;
+            file.last_name = name.clone();
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ pub(crate) struct OpenFile {
     pub(super) inode: u64,
     flags: i32,
     pub(super) cursor: u64,
+    /// Of a directory: the name that was read last, if the cursor is not at the beginning.
+    pub(super) last_name: Vec<u8>,
     /// What tells it from all others, for locks.
     pub(super) identity: u64,
     /// How many crashes there had been when it was opened.
@@ -122,7 +124,14 @@ impl Disk {
 
     fn new_file(&mut self, inode: u64, flags: i32) -> OpenFile {
         self.opens += 1;
-        OpenFile { inode, flags, cursor: 0, identity: self.opens, crashes: self.crashes }
+        OpenFile {
+            inode,
+            flags,
+            cursor: 0,
+            last_name: Vec::new(),
+            identity: self.opens,
+            crashes: self.crashes,
+        }
     }
 
     /// close(2). An inode to which no name leads goes with the last open file of it.

@@ -96,7 +96,11 @@ impl Disk {
             return Err(libc::EXDEV);
         }
         let mut ancestors = match from.filter(|_| !is_absolute) {
-            Some(directory) => self.ancestors_of(directory)?,
+            Some(directory) => match self.ancestors_of(directory) {
+                // Of one that was removed, and is open, there is itself.
+                Err(libc::ENOENT) if steps(path).all(|step| step == b".") => vec![directory],
+                found => found?,
+            },
             None => vec![ROOT],
         };
         // How far up it may go.

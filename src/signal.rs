@@ -89,6 +89,12 @@ impl SignalKind {
     }
 }
 
+impl From<SignalKind> for i32 {
+    fn from(kind: SignalKind) -> i32 {
+        kind.0
+    }
+}
+
 /// Listens for a kind of signal from now on.
 ///
 /// # Errors

@@ -3,10 +3,12 @@
 mod support;
 
 use std::ffi::{OsStr, OsString};
+use std::fs::Permissions;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use annulus::fs::{self, File};
 use support::limits::is_root;
@@ -19,11 +21,13 @@ on_every_driver! {
     an_attribute_s_name_and_value_have_a_longest,
     names_of_attributes_are_any_bytes,
     owners_are_set_by_path_by_link_and_by_file,
+    a_change_of_what_is_known_is_noted,
 }
 
 on_real_drivers! {
     because "std's own metadata are the measure":
-        numbers_of_metadata_are_those_of_std;
+        numbers_of_metadata_are_those_of_std,
+        kinds_of_files_are_those_of_std;
 }
 
 fn kind<T: std::fmt::Debug>(result: std::io::Result<T>) -> ErrorKind {
@@ -173,8 +177,7 @@ async fn owners_are_set_by_path_by_link_and_by_file() {
     file.chown(Some(1003), Some(1004)).await.unwrap();
     assert_eq!(owner(&path).await, (1003, 1004));
     // What runs as its owner is not to run as the new one.
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o6755);
-    fs::set_permissions(&path, permissions).await.unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o6755)).await.unwrap();
     fs::chown(&path, Some(1005), None).await.unwrap();
     assert_eq!(fs::metadata(&path).await.unwrap().mode() & 0o7777, 0o755);
 }
@@ -189,4 +192,49 @@ async fn numbers_of_metadata_are_those_of_std() {
         fs::metadata("/dev/null").await.unwrap().rdev(),
         fs::metadata("/dev/zero").await.unwrap().rdev()
     );
+}
+
+async fn a_change_of_what_is_known_is_noted() {
+    let at = directory().await;
+    let path = at.path().join("file");
+    fs::write(&path, "text").await.0.unwrap();
+    let before = fs::metadata(&path).await.unwrap();
+    annulus::time::sleep(Duration::from_millis(20)).await;
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).await.unwrap();
+    let after = fs::metadata(&path).await.unwrap();
+    assert!(after.changed() > before.changed());
+    assert_eq!(after.modified(), before.modified(), "what is in it is as it was");
+    assert!(
+        before
+            .direct_io()
+            .is_none_or(|wanted| wanted.memory.is_power_of_two() && wanted.offset.is_power_of_two())
+    );
+}
+
+async fn kinds_of_files_are_those_of_std() {
+    use std::os::unix::fs::FileTypeExt;
+    let at = tempfile::tempdir().unwrap();
+    let path = |name: &str| at.path().join(name);
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(path("fifo")).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    std::fs::write(path("file"), "").unwrap();
+    let devices = std::fs::read_dir("/dev").unwrap().map(|entry| entry.unwrap().path());
+    let paths = ["socket", "fifo", "file", ""].map(path).into_iter().chain(devices);
+    let mut seen = std::collections::BTreeSet::new();
+    for path in paths {
+        let (Ok(ours), Ok(of_std)) = (fs::symlink_metadata(&path).await, std::fs::symlink_metadata(&path))
+        else {
+            continue;
+        };
+        let (ours, of_std) = (ours.file_type(), of_std.file_type());
+        let said = [ours.is_file(), ours.is_dir(), ours.is_symlink(), ours.is_fifo(), ours.is_socket()];
+        let of_a_device = [ours.is_block_device(), ours.is_char_device()];
+        let wanted =
+            [of_std.is_file(), of_std.is_dir(), of_std.is_symlink(), of_std.is_fifo(), of_std.is_socket()];
+        assert_eq!(said, wanted, "{}", path.display());
+        assert_eq!(of_a_device, [of_std.is_block_device(), of_std.is_char_device()], "{}", path.display());
+        seen.insert((said, of_a_device));
+    }
+    assert!(seen.len() >= 5, "{seen:?}");
 }

@@ -1,4 +1,5 @@
 //! Child processes, signals, and the standard streams.
+#![allow(unsafe_code)]
 
 mod support;
 
@@ -7,10 +8,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use annulus::io::AsyncRead;
 use annulus::process::Command;
 use annulus::signal::{SignalKind, signal};
 use annulus::time::{sleep, timeout};
 use annulus::{Builder, Driver, Runtime, spawn};
+use support::child::alone;
+use support::limits::is_root;
 use support::on_real_drivers;
 
 on_real_drivers! {
@@ -21,7 +25,10 @@ on_real_drivers! {
         waiting_closes_what_the_child_reads,
         a_program_that_is_not_there_is_an_error,
         a_child_runs_where_and_as_it_is_told,
+        a_child_has_the_name_the_user_and_the_groups_that_it_is_given,
         a_child_that_is_killed_says_by_what,
+        a_child_that_dies_is_told_to_who_writes_to_it_and_who_reads,
+        a_child_is_sent_signals_until_it_has_ended,
         a_child_that_is_dropped_runs_on_and_is_reaped,
         a_child_that_is_to_be_killed_when_dropped_is,
         many_children_are_waited_for_at_once,
@@ -33,6 +40,8 @@ on_real_drivers! {
         a_storm_of_signals_is_survived,
         listeners_that_are_gone_leave_no_descriptors,
         what_cannot_be_listened_for_is_refused,
+        every_kind_that_has_a_name_is_heard,
+        ctrl_c_is_heard_by_who_waits_for_it,
         signals_of_several_loops_reach_each_of_them,
         standard_streams_are_read_and_written;
 }
@@ -147,6 +156,86 @@ async fn a_child_that_is_killed_says_by_what() {
     child.kill().await.unwrap();
     assert_eq!(child.wait().await.unwrap().signal(), Some(9));
     child.start_kill().unwrap();
+}
+
+async fn a_child_has_the_name_the_user_and_the_groups_that_it_is_given() {
+    if !Path::new("/proc/self/stat").exists() {
+        return support::skipped("what a child has", "there is no /proc that says it");
+    }
+    let mut command = shell(
+        "tr '\\0' ' ' </proc/$$/cmdline; echo; id -u; id -g; cut -d' ' -f5 /proc/$$/stat; echo $$ $TOLD",
+    );
+    // Where nobody may be as well.
+    command.arg0("called").process_group(0).current_dir("/");
+    command.as_std_mut().env("TOLD", "by std");
+    assert_eq!(command.as_std().get_program(), "sh");
+    let [user, group] = match is_root() {
+        true => [65_534, 65_533],
+        // SAFETY: no memory is passed, and they cannot fail.
+        false => unsafe { [libc::geteuid(), libc::getegid()] },
+    };
+    if is_root() {
+        command.uid(user).gid(group);
+    }
+    let output = command.output().await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines[0].starts_with("called -c "), "{said}");
+    assert_eq!(lines[1..3], [user.to_string(), group.to_string()], "{said}");
+    assert_eq!(lines[4], format!("{} by std", lines[3]), "it leads a group of its own");
+}
+
+/// Of a child that dies with its pipes full and its work half done.
+async fn a_child_that_dies_is_told_to_who_writes_to_it_and_who_reads() {
+    use std::os::unix::process::ExitStatusExt;
+    let mut child = shell("head -c 10; kill -KILL $$");
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let (result, back) = stdin.write_all(vec![b'x'; 1 << 20]).await;
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(back.len(), 1 << 20, "the buffer comes back");
+    assert_eq!(stdin.write("more").await.0.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    let (result, said) = stdout.read_to_end(Vec::new()).await;
+    result.unwrap();
+    assert_eq!(said, b"xxxxxxxxxx", "what it had said before");
+    assert_eq!(child.wait().await.unwrap().signal(), Some(libc::SIGKILL));
+
+    let output = shell("echo half; echo why >&2; kill -SEGV $$; echo whole").output().await.unwrap();
+    assert_eq!(
+        (output.stdout.as_slice(), output.stderr.as_slice()),
+        (b"half\n".as_slice(), b"why\n".as_slice())
+    );
+    assert_eq!((output.status.signal(), output.status.code()), (Some(libc::SIGSEGV), None));
+
+    // Somebody else ends it while it is waited for.
+    let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+    let number = child.id().unwrap();
+    let waiting = spawn(async move { child.wait().await });
+    sleep(Duration::from_millis(20)).await;
+    assert!(Command::new("kill").arg("-9").arg(number.to_string()).status().await.unwrap().success());
+    let status = timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap().unwrap();
+    assert_eq!(status.signal(), Some(libc::SIGKILL));
+    assert!(!is_there(number), "reaped");
+}
+
+async fn a_child_is_sent_signals_until_it_has_ended() {
+    use std::os::unix::process::ExitStatusExt;
+    let mut asked = shell("trap 'echo asked; exit 5' TERM; echo ready; while :; do sleep 0.05; done");
+    let mut child = asked.stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    assert_eq!(stdout.read_exact(Vec::with_capacity(6)).await.1, b"ready\n");
+    child.send_signal(0).unwrap();
+    child.send_signal(SignalKind::terminate()).unwrap();
+    let (result, said) = stdout.read_to_end(Vec::new()).await;
+    result.unwrap();
+    assert_eq!(said, b"asked\n");
+    assert_eq!(child.wait().await.unwrap().code(), Some(5));
+    child.send_signal(SignalKind::terminate()).unwrap();
+    child.send_signal(libc::SIGKILL).unwrap();
+    let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+    assert_eq!(child.send_signal(9999).unwrap_err().kind(), ErrorKind::InvalidInput);
+    child.send_signal(libc::SIGINT).unwrap();
+    assert_eq!(child.wait().await.unwrap().signal(), Some(libc::SIGINT));
 }
 
 async fn a_child_that_is_dropped_runs_on_and_is_reaped() {
@@ -283,6 +372,54 @@ async fn what_cannot_be_listened_for_is_refused() {
     assert!(signal(SignalKind::from_raw(9999)).is_err());
 }
 
+/// In a process of its own, for these are not of this test alone.
+fn every_kind_that_has_a_name_is_heard(builder: Builder) {
+    let kinds = [
+        (SignalKind::alarm(), libc::SIGALRM),
+        (SignalKind::child(), libc::SIGCHLD),
+        (SignalKind::hangup(), libc::SIGHUP),
+        (SignalKind::interrupt(), libc::SIGINT),
+        (SignalKind::pipe(), libc::SIGPIPE),
+        (SignalKind::quit(), libc::SIGQUIT),
+        (SignalKind::terminate(), libc::SIGTERM),
+        (SignalKind::user_defined1(), libc::SIGUSR1),
+        (SignalKind::user_defined2(), libc::SIGUSR2),
+        (SignalKind::window_change(), libc::SIGWINCH),
+    ];
+    alone(|| {
+        builder
+            .build()
+            .unwrap()
+            .run(async {
+                for (kind, number) in kinds {
+                    assert_eq!((kind.as_raw(), kind), (number, SignalKind::from_raw(number)));
+                    let mut listener = signal(kind).unwrap();
+                    send(kind).await;
+                    heard(&mut listener).await;
+                }
+            })
+            .unwrap();
+    });
+}
+
+fn ctrl_c_is_heard_by_who_waits_for_it(builder: Builder) {
+    alone(|| {
+        builder
+            .build()
+            .unwrap()
+            .run(async {
+                for _ in 0..3 {
+                    let waiting = spawn(annulus::signal::ctrl_c());
+                    annulus::yield_now().await;
+                    assert!(!waiting.is_finished());
+                    send(SignalKind::interrupt()).await;
+                    timeout(Duration::from_secs(20), waiting).await.expect("it was sent").unwrap().unwrap();
+                }
+            })
+            .unwrap();
+    });
+}
+
 fn signals_of_several_loops_reach_each_of_them(builder: Builder) {
     let runtime = builder.build().unwrap();
     let (ready, is_ready) = std::sync::mpsc::channel();
@@ -345,7 +482,10 @@ fn what_a_child_does() {
             }
             let text = format!("[{}]\n", String::from_utf8(all.clone()).unwrap());
             annulus::io::stdout().unwrap().write_all(text).await.0.unwrap();
-            annulus::io::stderr().unwrap().write_all(format!("[{} bytes]\n", all.len())).await.0.unwrap();
+            let stderr = annulus::io::stderr().unwrap();
+            let (result, text) = stderr.write(format!("[{} bytes]\n", all.len())).await;
+            assert_eq!(result.unwrap(), text.len());
+            assert!(!stderr.is_terminal() && !annulus::io::stdout().unwrap().is_terminal());
         })
         .unwrap();
 }

@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Output};
 use super::exit::Exit;
 use crate::io::{AsyncRead, PipeReader, PipeWriter};
 use crate::runtime::{Runtime, spawn};
+use crate::sys;
 
 /// A process that this one started. Made by [`Command::spawn`](super::Command::spawn).
 ///
@@ -114,6 +115,34 @@ impl Child {
     /// Those of kill(2).
     pub fn start_kill(&mut self) -> io::Result<()> {
         self.process().kill()
+    }
+
+    /// Sends it a signal: SIGTERM, for example, asks it to end in an orderly way. A
+    /// [`SignalKind`](crate::signal::SignalKind), or a number of signal(7). It is no error if it has ended.
+    ///
+    /// # Errors
+    /// Those of kill(2): `InvalidInput` if there is no such signal, `PermissionDenied` of a child that runs as somebody else.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::process::Command;
+    /// use annulus::signal::SignalKind;
+    ///
+    /// annulus::run(async {
+    ///     let mut child = Command::new("sleep").arg("100").spawn()?;
+    ///     child.send_signal(SignalKind::terminate())?;
+    ///     assert!(!child.wait().await?.success());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn send_signal(&mut self, signal: impl Into<i32>) -> io::Result<()> {
+        // Once it is reaped its number may be another process's.
+        match self.try_wait()? {
+            Some(_) => Ok(()),
+            None => sys::process::send_signal(self.process().id(), signal.into()),
+        }
     }
 
     /// Ends it at once, and waits for that.

@@ -18,6 +18,13 @@ pub(crate) fn watch(_: u32) -> io::Result<OwnedFd> {
     Err(io::Error::from_raw_os_error(libc::ENOSYS))
 }
 
+/// Sends a signal to a process. kill(2)
+pub(crate) fn send_signal(process: u32, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    let answer = unsafe { libc::kill(process as libc::pid_t, signal) };
+    super::checked(super::answer(answer as isize)).map(drop)
+}
+
 /// Waits for the end of a child, and leaves it to be reaped. waitid(2)
 pub(crate) fn wait_for_end(process: u32) -> io::Result<()> {
     loop {

@@ -18,6 +18,7 @@ use support::outside::{self, directory, is_there};
 use support::{on_every_driver, on_real_drivers};
 
 on_every_driver! {
+    a_new_file_is_made_once_and_replaces_nothing,
     what_is_written_at_an_offset_is_read_there,
     what_is_written_beyond_four_gibibytes_is_read_there,
     large_files_compare_equal,
@@ -146,6 +147,20 @@ async fn a_file_is_made_with_the_mode_that_was_asked_for() {
     std::fs::File::create(directory.path().join("of std")).unwrap();
     let mode_of = |name: &str| std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
     assert_eq!(mode_of("default"), mode_of("of std"));
+}
+
+async fn a_new_file_is_made_once_and_replaces_nothing() {
+    let directory = directory().await;
+    let (path, link) = (directory.path().join("file"), directory.path().join("link"));
+    let file = File::create_new(&path).await.unwrap();
+    file.write_all("text").await.0.unwrap();
+    assert_eq!(file.read_at(Vec::with_capacity(9), 0).await.1, b"text");
+    let there = File::create_new(&path).await.unwrap_err();
+    assert_eq!(there.kind(), ErrorKind::AlreadyExists);
+    // Nor is it made where a link points to.
+    fs::symlink("nothing", &link).await.unwrap();
+    assert_eq!(File::create_new(&link).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(outside::read(&path).await, b"text");
 }
 
 async fn custom_flags_are_passed_on() {

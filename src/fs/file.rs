@@ -91,6 +91,33 @@ impl File {
         OpenOptions::new().write(true).create(true).truncate(true).open(path).await
     }
 
+    /// Makes a file, for reading and writing; an error if there is anything of that name.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and `AlreadyExists`.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes what was opened; the file may have been made.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::File;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("note");
+    /// annulus::run(async {
+    ///     File::create_new(&path).await?.write_all("first").await.0?;
+    ///     let error = File::create_new(&path).await.unwrap_err();
+    ///     assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub async fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path).await
+    }
+
     /// How to open a file otherwise.
     pub fn options() -> OpenOptions {
         OpenOptions::new()

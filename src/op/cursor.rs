@@ -24,6 +24,7 @@ impl Cursor {
     pub(super) const NOT_WATCHED: Cursor = Cursor { number: -1, wanted: 0, before: 0 };
 
     /// Looks where it is, if the transfer is at the cursor of a file that has one.
+    #[inline]
     pub(super) fn before(hold: &Hold, offset: u64, wanted: u32) -> Cursor {
         match offset == CURSOR && wanted > 1 && hold.port().is_ring() {
             true => Cursor::watched(hold, wanted),
@@ -31,6 +32,7 @@ impl Cursor {
         }
     }
 
+    #[inline(never)]
     fn watched(hold: &Hold, wanted: u32) -> Cursor {
         let Ok(number) = hold.port().plain(hold.number()) else { return Cursor::NOT_WATCHED };
         match sought(number, 0, libc::SEEK_CUR) {

@@ -29,4 +29,6 @@ for seed in "${@:-1}"; do
     printf '\nfaults: short as well; seed %s\n' "$seed"
     ANNULUS_FAULTS="short,late=1,again,enter,seed=$seed" cargo test --test cancel --test tcp --test fs --test queues -- \
         "${timely[@]}" ten_thousand transfers read_exact copying interleave whole echo large
+    printf '\nerrors of disks; seed %s\n' "$seed"
+    ANNULUS_SEED="$seed" cargo test --test fault_layer
 done

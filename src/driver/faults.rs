@@ -2,7 +2,8 @@
 //!
 //! What it does a kernel may do, at any time: move fewer bytes than asked for, answer late and in any order, say that
 //! a descriptor is not ready after all, and refuse an enter for want of something. So every test is to pass with it, but
-//! for those that state when an answer comes, or how much one transfer moves: `tests/faulty.sh` names them.
+//! for those that state when an answer comes, or how much one transfer moves: `tests/faulty.sh` names them. What a disk may say,
+//! EIO and ENOSPC, a program is told: `tests/fault_layer.rs` asks for it.
 //!
 //! `ANNULUS_FAULTS` says which faults, and the seed: `short,late,again,enter,seed=7`. Without it there are none.
 
@@ -75,6 +76,9 @@ impl Faulty {
         if may_wait && begin == Begin::Now && self.plan.happens(|faults| faults.again) {
             return self.hold(token, Completion::of(-libc::EAGAIN));
         }
+        if let Some(error) = self.disk_error(request) {
+            return self.hold(token, Completion::of(-error));
+        }
         let mut request = *request;
         let lends_bytes = matches!(request.form.lends, Lends::ToFill | Lends::ToSend);
         if lends_bytes && request.length > 1 && self.plan.happens(|faults| faults.short) {
@@ -82,6 +86,21 @@ impl Faulty {
             request.length = 1 + self.plan.dice.below(at_most) as u32;
         }
         self.inner.push(token, &request, begin);
+    }
+
+    /// What a disk says to a transfer or a sync of a file, if it is to fail: of what has readiness there is no disk.
+    fn disk_error(&mut self, request: &Request) -> Option<i32> {
+        const READS: [&str; 3] = ["read", "read_lease", "readv"];
+        const WRITES: [&str; 2] = ["write", "writev"];
+        let (name, writes) = (request.form.name, WRITES.contains(&request.form.name));
+        let is_asked = writes || READS.contains(&name) || name == "fsync";
+        if request.form.wait != Wait::Helper || !is_asked {
+            return None;
+        }
+        if self.plan.happens(|faults| faults.disk_error) {
+            return Some(libc::EIO);
+        }
+        (writes && self.plan.happens(|faults| faults.disk_full)).then_some(libc::ENOSPC)
     }
 
     fn hold(&mut self, token: Token, answer: Completion) {

@@ -65,7 +65,7 @@ impl<B: IoBufMut> Operation for Read<B> {
 
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.fill();
-        if self.form.wait == Wait::Helper {
+        if self.offset == CURSOR && self.form.wait == Wait::Helper {
             self.cursor = Cursor::before(&self.hold, self.offset, length);
         }
         let offset = self.rest.offset(self.offset);
@@ -95,14 +95,18 @@ impl<B: IoBufMut> Operation for Read<B> {
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
-        self.cursor.settle(answer.result.max(0) as usize);
+        if self.offset == CURSOR {
+            self.cursor.settle(answer.result.max(0) as usize);
+        }
         // SAFETY: the kernel has written that many bytes to where the rest began.
         let (result, buffer) = unsafe { self.rest.filled(answer) };
         (result.map_err(|error| direct_io::explained(error, &self.hold)), buffer)
     }
 
     fn salvage(self, answer: Completion) {
-        self.cursor.settle(answer.result.max(0) as usize);
+        if self.offset == CURSOR {
+            self.cursor.settle(answer.result.max(0) as usize);
+        }
         if self.offset == CURSOR {
             orphan::leave_bytes(&self.hold, Way::Read, answer, self.rest);
         }
@@ -119,7 +123,9 @@ impl<B: IoBufMut> Transfer for Read<B> {
     }
 
     fn advance(&mut self, count: usize) {
-        self.cursor.settle(count);
+        if self.offset == CURSOR {
+            self.cursor.settle(count);
+        }
         self.rest.advance(count);
     }
 }

@@ -61,7 +61,7 @@ impl<B: IoBuf> Operation for Write<B> {
 
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.send();
-        if self.form.wait == Wait::Helper {
+        if self.offset == CURSOR && self.form.wait == Wait::Helper {
             self.cursor = Cursor::before(&self.hold, self.offset, length);
         }
         let offset = self.rest.offset(self.offset);
@@ -86,13 +86,17 @@ impl<B: IoBuf> Operation for Write<B> {
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
-        self.cursor.settle(answer.result.max(0) as usize);
+        if self.offset == CURSOR {
+            self.cursor.settle(answer.result.max(0) as usize);
+        }
         let (result, buffer) = self.rest.sent(answer);
         (result.map_err(|error| direct_io::explained(error, &self.hold)), buffer)
     }
 
     fn salvage(self, answer: Completion) {
-        self.cursor.settle(answer.result.max(0) as usize);
+        if self.offset == CURSOR {
+            self.cursor.settle(answer.result.max(0) as usize);
+        }
         orphan::leave_outcome(&self.hold, self.rest.done(), answer);
     }
 }
@@ -107,7 +111,9 @@ impl<B: IoBuf> Transfer for Write<B> {
     }
 
     fn advance(&mut self, count: usize) {
-        self.cursor.settle(count);
+        if self.offset == CURSOR {
+            self.cursor.settle(count);
+        }
         self.rest.advance(count);
     }
 }

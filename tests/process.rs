@@ -22,6 +22,7 @@ on_real_drivers! {
         a_child_says_how_it_ended,
         output_is_gathered_from_both_pipes,
         a_child_is_talked_to_by_its_pipes,
+        a_childs_output_is_anothers_input,
         waiting_closes_what_the_child_reads,
         a_program_that_is_not_there_is_an_error,
         a_child_runs_where_and_as_it_is_told,
@@ -117,6 +118,32 @@ async fn a_child_is_talked_to_by_its_pipes() {
     drop(stdin);
     assert_eq!(stdout.read(answer).await.0.unwrap(), 0);
     assert!(cat.wait().await.unwrap().success());
+}
+
+async fn a_childs_output_is_anothers_input() {
+    let mut one = shell("echo first; echo second").stdout(Stdio::piped()).spawn().unwrap();
+    one.wait().await.unwrap();
+    let output = one.stdout.take().unwrap();
+    // What is read for nobody comes along, and belongs before the rest.
+    {
+        let mut read = output.read(Vec::with_capacity(6));
+        let polled = std::future::poll_fn(|cx| {
+            use std::future::Future;
+            std::task::Poll::Ready(std::pin::Pin::new(&mut read).poll(cx).is_ready())
+        });
+        assert!(!polled.await, "it is dropped before it is told of what it read");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let (output, rest) = output.into_std().await.unwrap();
+    let other = Command::new("cat").stdin(output).output().await.unwrap();
+    assert_eq!([rest, other.stdout].concat(), b"first\nsecond\n");
+
+    let (reader, writer) = annulus::io::pipe().await.unwrap();
+    writer.write_all("begun, ").await.0.unwrap();
+    let mut child = shell("echo ended").stdout(writer.into_std().await.unwrap()).spawn().unwrap();
+    child.wait().await.unwrap();
+    // The command still has the end that it gave the child: what is there is read, and no end is waited for.
+    assert_eq!(reader.read_exact(Vec::with_capacity(13)).await.1, b"begun, ended\n");
 }
 
 async fn waiting_closes_what_the_child_reads() {

@@ -37,6 +37,7 @@ pub struct Port {
     pool_size: PoolSize,
     kernel_picks: Cell<bool>,
     accepts_directly: bool,
+    is_ring: bool,
     /// Calls may be made past the driver: its numbers are the system's.
     may_attempt: bool,
     /// Other people's code that completions ask for, run when nothing is borrowed.
@@ -101,6 +102,7 @@ impl Port {
             pool_size,
             kernel_picks: Cell::new(false),
             accepts_directly: driver.accepts_directly(),
+            is_ring: driver.name() == "uring",
             may_attempt: driver.may_attempt(),
             pair: RefCell::new(Pair { driver, slots: Slots::default() }),
             later: RefCell::default(),

@@ -12,7 +12,7 @@ use super::pipe::{PipeReader, PipeWriter};
 use crate::driver::Descriptor;
 use crate::engine::current_port;
 use crate::op::path::At;
-use crate::op::{Open, Statx, Submitted};
+use crate::op::{Bounds, Open, Statx, Submitted, hand_over};
 
 impl PipeReader {
     /// Opens a FIFO, which mkfifo(3) made, to read from it. It does not wait for somebody who writes: see fifo(7).
@@ -86,6 +86,39 @@ impl PipeReader {
     pub fn from_std(end: impl Into<OwnedFd>) -> io::Result<PipeReader> {
         adopt(end.into()).map(PipeReader::of)
     }
+
+    /// Ends what is in flight, waits for it, and gives the end to who takes descriptors: std, or another child as its standard
+    /// input. It is in blocking mode then, and so are its duplicates. What dropped reads had read comes beside it, and belongs
+    /// before what is read from it.
+    ///
+    /// # Errors
+    /// `Unsupported` in a simulated world, whose pipes are not the machine's; those of fcntl(2). It is then closed.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes the end.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::process::Stdio;
+    /// use annulus::process::Command;
+    ///
+    /// annulus::run(async {
+    ///     # if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let mut one = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    ///     let (output, rest) = one.stdout.take().expect("it is piped").into_std().await?;
+    ///     assert!(rest.is_empty(), "nothing was read here");
+    ///     let other = Command::new("tr").args(["a-z", "A-Z"]).stdin(output).output().await?;
+    ///     assert_eq!(other.stdout, b"HELLO\n");
+    ///     one.wait().await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub async fn into_std(self) -> io::Result<(OwnedFd, Vec<u8>)> {
+        let (end, luggage) = hand_over(self.end, Bounds::None).await.map_err(|(error, _)| error)?;
+        Ok((end, luggage.bytes))
+    }
 }
 
 impl PipeWriter {
@@ -137,6 +170,35 @@ impl PipeWriter {
     /// Outside of a running loop.
     pub fn from_std(end: impl Into<OwnedFd>) -> io::Result<PipeWriter> {
         adopt(end.into()).map(PipeWriter::of)
+    }
+
+    /// Ends what is in flight, waits for it, and gives the end to who takes descriptors: std, or another child as its standard
+    /// output. It is in blocking mode then, and so are its duplicates.
+    ///
+    /// # Errors
+    /// That of a dropped write, which would be told to nobody. Otherwise as [`PipeReader::into_std`].
+    ///
+    /// # Cancel safety
+    /// Dropping it closes the end.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::process::Command;
+    ///
+    /// annulus::run(async {
+    ///     # if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let (reader, writer) = annulus::io::pipe().await?;
+    ///     let mut child = Command::new("echo").arg("hello").stdout(writer.into_std().await?).spawn()?;
+    ///     assert_eq!(reader.read(Vec::with_capacity(64)).await.1, b"hello\n");
+    ///     child.wait().await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub async fn into_std(self) -> io::Result<OwnedFd> {
+        let (end, _) = hand_over(self.end, Bounds::None).await.map_err(|(error, _)| error)?;
+        Ok(end)
     }
 }
 

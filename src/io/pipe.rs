@@ -42,13 +42,13 @@ pub async fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
 /// The end of a [`pipe`] to read from.
 #[derive(Debug)]
 pub struct PipeReader {
-    end: Descriptor,
+    pub(super) end: Descriptor,
 }
 
 /// The end of a [`pipe`] to write to.
 #[derive(Debug)]
 pub struct PipeWriter {
-    end: Descriptor,
+    pub(super) end: Descriptor,
 }
 
 impl PipeReader {

@@ -106,8 +106,6 @@ impl<B: IoBufMut> Operation for Read<B> {
     fn salvage(self, answer: Completion) {
         if self.offset == CURSOR {
             self.cursor.settle(answer.result.max(0) as usize);
-        }
-        if self.offset == CURSOR {
             orphan::leave_bytes(&self.hold, Way::Read, answer, self.rest);
         }
     }

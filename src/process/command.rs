@@ -28,13 +28,15 @@ use crate::engine::current_port;
 pub struct Command {
     inner: std::process::Command,
     kill_on_drop: bool,
+    /// Nobody has said what it reads from.
+    stdin_is_open: bool,
 }
 
 impl Command {
     /// This program, which is looked for in PATH, without arguments, with this process's environment, directory and
     /// standard streams.
     pub fn new(program: impl AsRef<OsStr>) -> Command {
-        Command::from(std::process::Command::new(program))
+        Command { stdin_is_open: true, ..Command::from(std::process::Command::new(program)) }
     }
 
     /// One more argument.
@@ -90,6 +92,7 @@ impl Command {
 
     /// What it reads: of this process by default, of nothing in [`output`](Self::output).
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Command {
+        self.stdin_is_open = false;
         self.inner.stdin(stdin);
         self
     }
@@ -137,6 +140,8 @@ impl Command {
 
     /// As the standard library has it: for what is unsafe, `pre_exec`.
     pub fn as_std_mut(&mut self) -> &mut std::process::Command {
+        // What is said there is not seen here.
+        self.stdin_is_open = false;
         &mut self.inner
     }
 
@@ -169,7 +174,8 @@ impl Command {
         child.wait().await
     }
 
-    /// Runs it to its end, and gives what it wrote.
+    /// Runs it to its end, and gives what it wrote. It reads from what [`stdin`](Self::stdin) says; if nobody has said that, from
+    /// nothing.
     ///
     /// # Errors
     /// As [`status`](Self::status), and those of read(2).
@@ -177,13 +183,16 @@ impl Command {
     /// # Cancel safety
     /// As [`status`](Self::status).
     pub async fn output(&mut self) -> io::Result<Output> {
-        self.inner.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if self.stdin_is_open {
+            self.inner.stdin(Stdio::null());
+        }
+        self.inner.stdout(Stdio::piped()).stderr(Stdio::piped());
         self.spawn()?.wait_with_output().await
     }
 }
 
 impl From<std::process::Command> for Command {
     fn from(inner: std::process::Command) -> Command {
-        Command { inner, kill_on_drop: false }
+        Command { inner, kill_on_drop: false, stdin_is_open: false }
     }
 }

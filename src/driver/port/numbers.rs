@@ -62,7 +62,7 @@ impl Port {
 
     /// Whether a ring of the kernel's does the transfers.
     pub(crate) fn is_ring(&self) -> bool {
-        self.pair.borrow().driver.name() == "uring"
+        self.is_ring
     }
 
     /// A call on a descriptor that answers at once.

@@ -43,7 +43,10 @@ on_real_drivers! {
         past_the_page_cache_any_length_is_written,
         past_the_page_cache_what_stands_behind_the_end_stays,
         past_the_page_cache_what_cannot_be_is_refused_and_told,
+        past_the_page_cache_what_others_write_behind_the_end_stays,
         past_the_page_cache_any_ranges_come;
+    because "a file that appends has no places to write to, which only the machine's descriptors tell":
+        a_file_that_appends_is_refused;
     because "a descriptor that cannot be written is the machine's":
         an_error_is_told_until_the_block_is_written;
 }
@@ -445,6 +448,35 @@ async fn past_the_page_cache_what_stands_behind_the_end_stays() {
     clear(path);
 }
 
+async fn past_the_page_cache_what_others_write_behind_the_end_stays() {
+    let options = &mut OpenOptions::new();
+    let Some((path, file)) = direct(b"", options.read(true).write(true)).await else { return };
+    let mut low = WriteBehind::new(file.try_clone().unwrap());
+    low.write_all(bytes(1, 100)).await.0.unwrap();
+    let high = async {
+        let mut high = WriteBehind::new(file).block(1 << 20).starting_at(1 << 20);
+        high.write_all(bytes(2, 1 << 20)).await.0.unwrap();
+        high.flush().await.unwrap();
+    };
+    let (flushed, ()) = futures_util::join!(low.flush(), high);
+    flushed.unwrap();
+    let all = std::fs::read(&path).unwrap();
+    assert_same(&all[..100], &bytes(1, 100));
+    assert!(all[100..1 << 20].iter().all(|byte| *byte == 0));
+    assert_same(&all[1 << 20..], &bytes(2, 1 << 20));
+    clear(path);
+}
+
+async fn a_file_that_appends_is_refused() {
+    let (place, _) = file_of(b"as it was").await;
+    let file = OpenOptions::new().append(true).open(&place).await.unwrap();
+    let mut writer = WriteBehind::new(file);
+    let error = writer.write_all("more").await.0.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("opened to append"), "{error}");
+    assert_eq!(fs::read(place).await.unwrap(), b"as it was");
+}
+
 async fn past_the_page_cache_what_cannot_be_is_refused_and_told() {
     let options = &mut OpenOptions::new();
     let Some((path, file)) = direct(&bytes(1, 50_000), options.write(true)).await else { return };
@@ -459,10 +491,6 @@ async fn past_the_page_cache_what_cannot_be_is_refused_and_told() {
     told(crooked.write_all("x").await.0, ["buffers of 100", "multiples of"]);
     let mut crooked = ReadAhead::new(file.try_clone().unwrap()).buffers(pool);
     told(crooked.next_block().await.map(drop), ["buffers of 100", "multiples of"]);
-    // What stands behind the end cannot be kept where it cannot be read.
-    let mut blind = WriteBehind::new(file);
-    blind.write_all("x").await.0.unwrap();
-    told(blind.flush().await, ["behind byte 1", "opened for reading as well"]);
     assert_same(&std::fs::read(&path).unwrap(), &bytes(1, 50_000));
     clear(path);
 }

@@ -89,16 +89,27 @@ impl Walk {
 
     /// Reads as many names as are copied at once. Whoever comes next reads on, meanwhile.
     async fn read(&self, folder: &Rc<Folder>, mut names: ReadDir) -> Result<(), Failure> {
-        let failed = |error| Failure::new(&folder.ends.source_path, error);
         let (mut entries, mut below) = (Vec::new(), Vec::new());
         let mut is_over = false;
         while entries.len() < batch::NAMES && below.len() < batch::NAMES {
-            let Some(entry) = names.next_entry().await.map_err(failed)? else {
-                is_over = true;
-                break;
+            let entry = match names.next_entry().await {
+                Ok(Some(entry)) => entry,
+                over => {
+                    // What was read of it is copied all the same.
+                    let failure = over.err().map(|error| Failure::new(&folder.ends.source_path, error));
+                    failure.into_iter().for_each(|failure| self.tally.fail(failure));
+                    is_over = true;
+                    break;
+                }
             };
             let name = PathBuf::from(entry.file_name());
-            let kind = entry.file_type().await.map_err(|error| folder.ends.at_source(&name, error))?;
+            let kind = match entry.file_type().await {
+                Ok(kind) => kind,
+                Err(error) => {
+                    self.tally.fail(folder.ends.at_source(&name, error));
+                    continue;
+                }
+            };
             match kind.is_dir() {
                 true => below.push(name),
                 false => entries.push(Entry { to: name.clone(), name, kind }),

@@ -30,6 +30,19 @@ pub enum Way {
     Write,
 }
 
+/// Who moves a file's cursor after a transfer there. See `op/cursor.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mover {
+    /// Nobody has looked.
+    Unknown,
+    /// It has none.
+    Nobody,
+    /// The first whole transfer will tell.
+    Learning,
+    System,
+    Ours,
+}
+
 struct Shared {
     number: i32,
     port: Rc<Port>,
@@ -52,6 +65,7 @@ struct Shared {
     peer: OnceCell<Box<SockAddr>>,
     zero_copy: Policy,
     attempts: Attempts,
+    mover: Cell<Mover>,
     /// Who waits until nothing is in flight any more.
     closer: Cell<Option<Waiter>>,
 }
@@ -82,6 +96,7 @@ impl Descriptor {
             peer: OnceCell::new(),
             zero_copy: Policy::default(),
             attempts: Attempts::default(),
+            mover: Cell::new(Mover::Unknown),
             closer: Cell::new(None),
         }))
     }
@@ -221,6 +236,18 @@ impl Hold {
     #[inline]
     pub(crate) fn is_closing(&self) -> bool {
         self.0.closing.get()
+    }
+
+    /// Whether the number is not ours any more, or is being closed.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.get()
+    }
+
+    /// Who moves the cursor, if it is a file.
+    #[inline]
+    pub(crate) fn mover(&self) -> &Cell<Mover> {
+        &self.0.mover
     }
 
     /// Whether nobody will ever have what an operation leaves.

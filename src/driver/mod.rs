@@ -47,7 +47,7 @@ pub use choice::{Choice, Refusal, UnknownDriver};
 pub use completion::Completion;
 pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
-pub(crate) use descriptor::{Departure, Descriptor, Hold, Way};
+pub(crate) use descriptor::{Departure, Descriptor, Hold, Mover, Way};
 pub(crate) use direction::{Direction, LeftMessage, Leftover, Ticket};
 #[cfg(any(target_os = "linux", feature = "sim"))]
 pub(crate) use number::NameOption;

@@ -23,7 +23,7 @@ use crate::io::{FromOffset, SendFile};
 use crate::op::{
     self, Fsync, Ftruncate, Read, ReadLease, Readv, Settle, Statx, Submitted, Whole, Write, Writev,
 };
-use crate::sys::file::{CURSOR, is_direct};
+use crate::sys::file::CURSOR;
 
 /// An open file.
 ///
@@ -62,11 +62,6 @@ impl File {
     /// Another handle of the same.
     pub(super) fn another(&self) -> File {
         File { file: self.file.clone() }
-    }
-
-    /// Whether it is read and written past the page cache: O_DIRECT.
-    pub(super) fn is_direct(&self) -> bool {
-        !self.file.port().is_simulated() && is_direct(self.file.plain_number())
     }
 
     /// Opens a file for reading.

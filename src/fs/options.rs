@@ -113,8 +113,8 @@ impl OpenOptions {
     /// [`Builder::direct_descriptors`](crate::Builder::direct_descriptors); without one, without room in it, and below a
     /// confined [`Dir`](crate::fs::Dir) the file is opened as usual.
     ///
-    /// Nothing else changes. What the ring does not do (metadata, locks) has a descriptor of the process made for it, once;
-    /// and what is cached is read through the ring as well, so it pays for many transfers at a time.
+    /// Nothing else changes. What the ring does not do (metadata, locks, keeping the cursor) has a descriptor of the process made for
+    /// it, once; and what is cached is read through the ring as well, so it pays for many transfers at a time.
     pub fn registered(&mut self, yes: bool) -> &mut OpenOptions {
         self.registered = yes;
         self
@@ -139,18 +139,22 @@ impl OpenOptions {
 
     pub(super) async fn open_at(&self, at: At) -> io::Result<Descriptor> {
         let (port, flags) = (current_port(), self.flags()?);
-        let is_polled = port.polls_files() && asks_for_no_cache(flags);
+        if port.polls_files() && asks_for_no_cache(flags) {
+            let open = Open::new(port, at, flags & !libc::O_TRUNC, self.mode);
+            return asked(Submitted::new(open).await?, flags).await;
+        }
         let open = Open::new(port, at, flags, self.mode);
-        let file =
-            Submitted::new(if self.registered && !is_polled { open.into_table() } else { open }).await?;
-        ready(file, is_polled).await
+        Submitted::new(if self.registered { open.into_table() } else { open }).await
     }
 
     /// The walk does not leave the directory from which it begins.
     pub(super) async fn open_beneath(&self, at: At) -> io::Result<Descriptor> {
         let (port, flags) = (current_port(), self.flags()?);
-        let is_polled = port.polls_files() && asks_for_no_cache(flags);
-        ready(Submitted::new(OpenBeneath::new(port, at, flags, self.mode)).await?, is_polled).await
+        if port.polls_files() && asks_for_no_cache(flags) {
+            let open = OpenBeneath::new(port, at, flags & !libc::O_TRUNC, self.mode);
+            return asked(Submitted::new(open).await?, flags).await;
+        }
+        Submitted::new(OpenBeneath::new(port, at, flags, self.mode)).await
     }
 
     fn flags(&self) -> io::Result<i32> {
@@ -198,17 +202,18 @@ fn asks_for_no_cache(_: i32) -> bool {
     false
 }
 
-/// An open file, whose device is asked from now on if it is to be.
+/// An open file whose device is asked from now on, or that is refused: so it is emptied only after that.
 #[cfg(target_os = "linux")]
-async fn ready(file: Descriptor, is_polled: bool) -> io::Result<Descriptor> {
-    if is_polled {
-        super::polling::begin(&file).await?;
+async fn asked(file: Descriptor, flags: i32) -> io::Result<Descriptor> {
+    super::polling::begin(&file).await?;
+    if flags & libc::O_TRUNC != 0 {
+        Submitted::new(crate::op::Ftruncate::new(file.hold(), 0)).await?;
     }
     Ok(file)
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn ready(file: Descriptor, _: bool) -> io::Result<Descriptor> {
+async fn asked(file: Descriptor, _: i32) -> io::Result<Descriptor> {
     Ok(file)
 }
 

@@ -1,7 +1,7 @@
 //! Files whose device is asked instead of interrupting: whether it can be.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Metadata;
 use crate::driver::Descriptor;
@@ -32,8 +32,11 @@ fn check(sys: &Path, device: u64) -> io::Result<u32> {
         let told = ["queue", "../queue"].map(|queue| std::fs::read_to_string(place.join(queue).join(name)));
         told.into_iter().find_map(|told| told.ok()?.trim().parse::<u32>().ok())
     };
-    let name = std::fs::canonicalize(&place).unwrap_or_else(|_| PathBuf::from(format!("{major}:{minor}")));
-    let name = Path::new(name.file_name().unwrap_or_default()).display();
+    let name = || {
+        let named = std::fs::canonicalize(&place).ok();
+        let name = named.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        name.unwrap_or_else(|| format!("{major}:{minor}"))
+    };
     match queue("io_poll") {
         Some(1) => {
             let kibibytes = queue("max_sectors_kb").unwrap_or(PAGE / 1024);
@@ -42,10 +45,11 @@ fn check(sys: &Path, device: u64) -> io::Result<u32> {
             Ok((kibibytes.saturating_mul(1024) / PAGE).clamp(1, pages) * PAGE)
         }
         Some(_) => refused(format!(
-            "the device {name} has no queues for it (its queue/io_poll is not 1): give it some, by nvme.poll_queues=2 or \
-             virtio_blk.poll_queues=2 on the kernel's command line"
+            "the device {} has no queues for it (its queue/io_poll is not 1): give it some, by nvme.poll_queues=2 or \
+             virtio_blk.poll_queues=2 on the kernel's command line",
+            name()
         )),
-        None => refused(format!("its file system is on no single block device ({name})")),
+        None => refused(format!("its file system is on no single block device ({})", name())),
     }
 }
 

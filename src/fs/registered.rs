@@ -152,7 +152,7 @@ fn region(count: usize, bytes: usize) -> io::Result<Rc<Region>> {
     }
     let region = u32::try_from(count).ok().and_then(|count| Region::new(count, bytes, REGION_MAX));
     region.ok_or_else(|| {
-        refused("more than 1 GiB, in whole pages, is not registered as one: make several pools")
+        refused("more than 1 GiB of buffers, in whole pages, is not made as one: make several pools, or fewer and shorter blocks")
     })
 }
 

@@ -1,16 +1,16 @@
-//! The cursor of a file after a part of a transfer: the ring forgets to move it.
+//! The cursor of a file after a transfer: the ring does not always move it.
 //!
-//! What a file takes or gives only in part, the kernel's ring tries again for the rest. If that fails, on a disk that is full
-//! for example, it answers with the part and leaves the cursor where it was (io_uring/rw.c, `kiocb_done`: the position is
-//! kept of answers that are no error, and those that had been a part count as one; seen on 6.18). The next write at the
-//! cursor would go over what was just written, and a whole one would never meet the error.
+//! The kernel moves it when a transfer is answered in the call that began it (io_uring/rw.c, `kiocb_done`). What a device
+//! answers later, past the page cache, leaves it where it was; so does a part after which trying for the rest failed, on a disk
+//! that is full for example. Seen on 6.18. The next transfer at the cursor would be at the same place: a file that is read for ever,
+//! and writes that go over each other. So one looks where it is before, and moves it after where that stands.
 #![allow(unsafe_code)]
 
-use crate::driver::Hold;
+use crate::driver::{Hold, Mover};
 use crate::sys::attributes::seek;
-use crate::sys::file::{self, CURSOR, EMPTY_PATH, NO_PATH, Stat};
+use crate::sys::file::{self, EMPTY_PATH, NO_PATH, Stat};
 
-/// Where the cursor stood when a transfer was asked for, if the ring is to move it.
+/// Where the cursor stood when a transfer there was asked for, if it may have to be moved.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor {
     /// By which the process knows the file, or -1 if nothing is watched.
@@ -23,42 +23,55 @@ pub(super) struct Cursor {
 impl Cursor {
     pub(super) const NOT_WATCHED: Cursor = Cursor { number: -1, wanted: 0, before: 0 };
 
-    /// Looks where it is, if the transfer is at the cursor of a file that has one.
-    #[inline]
-    pub(super) fn before(hold: &Hold, offset: u64, wanted: u32) -> Cursor {
-        match offset == CURSOR && wanted > 1 && hold.port().is_ring() {
-            true => Cursor::watched(hold, wanted),
-            false => Cursor::NOT_WATCHED,
+    /// Looks where it is, on a ring: of a transfer at the cursor that is to be submitted.
+    pub(super) fn before(hold: &Hold, wanted: u32) -> Cursor {
+        if !hold.port().is_ring() || hold.mover().get() == Mover::Nobody {
+            return Cursor::NOT_WATCHED;
         }
-    }
-
-    #[inline(never)]
-    fn watched(hold: &Hold, wanted: u32) -> Cursor {
         let Ok(number) = hold.port().plain(hold.number()) else { return Cursor::NOT_WATCHED };
+        if hold.mover().get() == Mover::Unknown {
+            hold.mover().set(mover_of(number));
+        }
         match sought(number, 0, libc::SEEK_CUR) {
-            Some(before) => Cursor { number, wanted, before },
-            // A pipe, a terminal: there is no cursor.
-            None => Cursor::NOT_WATCHED,
+            Some(before) if hold.mover().get() != Mover::Nobody => Cursor { number, wanted, before },
+            _ => Cursor::NOT_WATCHED,
         }
     }
 
-    /// Moves it by so many bytes, which were transferred, if nobody has.
+    /// So many bytes were transferred.
     #[inline]
-    pub(super) fn settle(&self, count: usize) {
-        if self.number >= 0 && count > 0 && count < self.wanted as usize {
-            self.settle_part(count as u64);
+    pub(super) fn settle(&self, hold: &Hold, count: usize) {
+        if self.number < 0 || count == 0 {
+            return;
+        }
+        let is_moved = count >= self.wanted as usize && hold.mover().get() == Mover::System;
+        // A file whose operation nobody looked at may be closed, and its number another's.
+        if !is_moved && !hold.is_closed() {
+            self.settle_now(hold, count);
         }
     }
 
     #[cold]
-    fn settle_part(&self, count: u64) {
-        if sought(self.number, 0, libc::SEEK_CUR) != Some(self.before) || !is_of_a_disk(self.number) {
-            return;
+    fn settle_now(&self, hold: &Hold, count: usize) {
+        let stands = sought(self.number, 0, libc::SEEK_CUR) == Some(self.before);
+        if hold.mover().get() == Mover::Learning && count >= self.wanted as usize {
+            hold.mover().set(if stands { Mover::Ours } else { Mover::System });
         }
-        match file::appends(self.number) {
-            true => sought(self.number, 0, libc::SEEK_END),
-            false => sought(self.number, (self.before + count) as i64, libc::SEEK_SET),
-        };
+        if stands {
+            match file::appends(self.number) {
+                true => sought(self.number, 0, libc::SEEK_END),
+                false => sought(self.number, (self.before + count as u64) as i64, libc::SEEK_SET),
+            };
+        }
+    }
+}
+
+/// Who will move the cursor: known of what is past the page cache, and of what has none.
+fn mover_of(number: i32) -> Mover {
+    match is_of_a_disk(number) {
+        true if file::is_direct(number) => Mover::Ours,
+        true => Mover::Learning,
+        false => Mover::Nobody,
     }
 }
 
@@ -68,7 +81,7 @@ fn sought(number: i32, offset: i64, whence: i32) -> Option<u64> {
     (unsafe { seek(number, offset, whence, &mut at) } == 0).then_some(at)
 }
 
-/// Of what the ring goes on with after a part: files and block devices. Others may have reasons not to move.
+/// Files and block devices have a cursor. Others have none, or may have reasons not to move it.
 #[allow(clippy::unnecessary_cast, reason = "the width differs from one system to the next")]
 fn is_of_a_disk(number: i32) -> bool {
     let mut place = Stat::place();

@@ -9,8 +9,19 @@ use crate::sys::file::{self, EMPTY_PATH, NO_PATH, Stat};
 /// EINVAL of a file that is read past the page cache says nothing; this says what it wants.
 #[cold]
 pub(super) fn explained(error: io::Error, hold: &Hold) -> io::Error {
-    if error.raw_os_error() != Some(libc::EINVAL) || hold.port().is_simulated() {
+    if hold.port().is_simulated() {
         return error;
+    }
+    match error.raw_os_error() {
+        Some(libc::EINVAL) => {}
+        Some(libc::EOPNOTSUPP) if hold.port().polls_files() => {
+            let text = format!(
+                "{error}; this loop asks devices whether they are done (Builder::iopoll), and this file system does not \
+                 know how: do without it, or without O_DIRECT"
+            );
+            return io::Error::new(error.kind(), text);
+        }
+        _ => return error,
     }
     let Some(number) = hold.port().plain(hold.number()).ok().filter(|number| file::is_direct(*number)) else {
         return error;

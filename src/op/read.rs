@@ -66,7 +66,7 @@ impl<B: IoBufMut> Operation for Read<B> {
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.fill();
         if self.offset == CURSOR && self.form.wait == Wait::Helper {
-            self.cursor = Cursor::before(&self.hold, self.offset, length);
+            self.cursor = Cursor::before(&self.hold, length);
         }
         let offset = self.rest.offset(self.offset);
         Request { pointer, length, offset, flags: self.rest.known_as(&self.hold), ..Request::on(self.form, &self.hold) }
@@ -96,7 +96,7 @@ impl<B: IoBufMut> Operation for Read<B> {
 
     fn complete(self, answer: Completion) -> Self::Output {
         if self.offset == CURSOR {
-            self.cursor.settle(answer.result.max(0) as usize);
+            self.cursor.settle(&self.hold, answer.result.max(0) as usize);
         }
         // SAFETY: the kernel has written that many bytes to where the rest began.
         let (result, buffer) = unsafe { self.rest.filled(answer) };
@@ -105,7 +105,7 @@ impl<B: IoBufMut> Operation for Read<B> {
 
     fn salvage(self, answer: Completion) {
         if self.offset == CURSOR {
-            self.cursor.settle(answer.result.max(0) as usize);
+            self.cursor.settle(&self.hold, answer.result.max(0) as usize);
             orphan::leave_bytes(&self.hold, Way::Read, answer, self.rest);
         }
     }
@@ -122,7 +122,7 @@ impl<B: IoBufMut> Transfer for Read<B> {
 
     fn advance(&mut self, count: usize) {
         if self.offset == CURSOR {
-            self.cursor.settle(count);
+            self.cursor.settle(&self.hold, count);
         }
         self.rest.advance(count);
     }

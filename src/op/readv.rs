@@ -60,9 +60,9 @@ impl<B: IoBufMut> Operation for Readv<B> {
     }
 
     fn request(&mut self) -> Request {
-        if self.form.wait == Wait::Helper {
+        if self.offset == CURSOR && self.form.wait == Wait::Helper {
             let wanted = u32::try_from(self.vectors.bytes()).unwrap_or(u32::MAX);
-            self.cursor = Cursor::before(&self.hold, self.offset, wanted);
+            self.cursor = Cursor::before(&self.hold, wanted);
         }
         Request {
             other_pointer: self.vectors.pointer().cast(),
@@ -89,7 +89,7 @@ impl<B: IoBufMut> Operation for Readv<B> {
     }
 
     fn complete(mut self, answer: Completion) -> Self::Output {
-        self.cursor.settle(answer.result.max(0) as usize);
+        self.cursor.settle(&self.hold, answer.result.max(0) as usize);
         let result = answer.checked().map(|count| count as usize);
         if let Ok(count) = result {
             // SAFETY: the kernel has written that many bytes, filling one buffer after the other.
@@ -99,7 +99,7 @@ impl<B: IoBufMut> Operation for Readv<B> {
     }
 
     fn salvage(self, answer: Completion) {
-        self.cursor.settle(answer.result.max(0) as usize);
+        self.cursor.settle(&self.hold, answer.result.max(0) as usize);
         if self.offset != CURSOR {
             return;
         }

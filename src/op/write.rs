@@ -62,7 +62,7 @@ impl<B: IoBuf> Operation for Write<B> {
     fn request(&mut self) -> Request {
         let (pointer, length) = self.rest.send();
         if self.offset == CURSOR && self.form.wait == Wait::Helper {
-            self.cursor = Cursor::before(&self.hold, self.offset, length);
+            self.cursor = Cursor::before(&self.hold, length);
         }
         let offset = self.rest.offset(self.offset);
         Request { pointer, length, offset, flags: self.rest.known_as(&self.hold), ..Request::on(self.form, &self.hold) }
@@ -87,7 +87,7 @@ impl<B: IoBuf> Operation for Write<B> {
 
     fn complete(self, answer: Completion) -> Self::Output {
         if self.offset == CURSOR {
-            self.cursor.settle(answer.result.max(0) as usize);
+            self.cursor.settle(&self.hold, answer.result.max(0) as usize);
         }
         let (result, buffer) = self.rest.sent(answer);
         (result.map_err(|error| direct_io::explained(error, &self.hold)), buffer)
@@ -95,7 +95,7 @@ impl<B: IoBuf> Operation for Write<B> {
 
     fn salvage(self, answer: Completion) {
         if self.offset == CURSOR {
-            self.cursor.settle(answer.result.max(0) as usize);
+            self.cursor.settle(&self.hold, answer.result.max(0) as usize);
         }
         orphan::leave_outcome(&self.hold, self.rest.done(), answer);
     }
@@ -112,7 +112,7 @@ impl<B: IoBuf> Transfer for Write<B> {
 
     fn advance(&mut self, count: usize) {
         if self.offset == CURSOR {
-            self.cursor.settle(count);
+            self.cursor.settle(&self.hold, count);
         }
         self.rest.advance(count);
     }

@@ -60,9 +60,9 @@ impl<B: IoBuf> Operation for Writev<B> {
     }
 
     fn request(&mut self) -> Request {
-        if self.form.wait == Wait::Helper {
+        if self.offset == CURSOR && self.form.wait == Wait::Helper {
             let wanted = u32::try_from(self.vectors.bytes()).unwrap_or(u32::MAX);
-            self.cursor = Cursor::before(&self.hold, self.offset, wanted);
+            self.cursor = Cursor::before(&self.hold, wanted);
         }
         Request {
             other_pointer: self.vectors.pointer().cast(),
@@ -90,13 +90,13 @@ impl<B: IoBuf> Operation for Writev<B> {
     }
 
     fn complete(self, answer: Completion) -> Self::Output {
-        self.cursor.settle(answer.result.max(0) as usize);
+        self.cursor.settle(&self.hold, answer.result.max(0) as usize);
         let result = answer.checked().map(|count| count as usize);
         (result.map_err(|error| direct_io::explained(error, &self.hold)), self.buffers)
     }
 
     fn salvage(self, answer: Completion) {
-        self.cursor.settle(answer.result.max(0) as usize);
+        self.cursor.settle(&self.hold, answer.result.max(0) as usize);
         orphan::leave_outcome(&self.hold, 0, answer);
     }
 }

@@ -175,7 +175,7 @@ impl Command {
     }
 
     /// Runs it to its end, and gives what it wrote. It reads from what [`stdin`](Self::stdin) says; if nobody has said that, from
-    /// nothing.
+    /// nothing; made from a command of std's, or changed [there](Self::as_std_mut), from what that says.
     ///
     /// # Errors
     /// As [`status`](Self::status), and those of read(2).

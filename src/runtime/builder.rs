@@ -165,7 +165,7 @@ impl Builder {
     /// ring of their own. By default off.
     ///
     /// It saves the interrupt and the way through it, some microseconds, where the device answers within few more: fast NVMe. The
-    /// price is a processor: while a transfer of such a file is under way the loop does not sleep, and a transfer that is under way
+    /// price is that each pool of registered buffers counts twice as locked memory, and a processor: while a transfer of such a file is under way the loop does not sleep, and a transfer that is under way
     /// cannot be stopped. What is not a transfer, and every other file, goes its usual way.
     ///
     /// A device has to have queues for it: `nvme.poll_queues=2` or `virtio_blk.poll_queues=2` on the kernel's command line, and

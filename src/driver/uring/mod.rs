@@ -113,7 +113,7 @@ impl Ring {
         inbox.set_doorbell(Some(bell.doorbell()));
         let direct = Direct::register(&ring, &known, settings.direct);
         let polled = match settings.iopoll {
-            true => Some(Box::new(Polled::open(settings.entries, settings.completions)?)),
+            true => Some(Box::new(Polled::open(settings)?)),
             false => None,
         };
         Ok(Ring {
@@ -390,7 +390,12 @@ impl Ring {
     /// back; what it has taken is its own for ever (I3, I6).
     #[cold]
     fn give_up(&mut self, errno: i32) {
-        self.broken = Some(errno);
+        if self.broken.replace(errno).is_some() {
+            return;
+        }
+        if let Some(polled) = &mut self.polled {
+            self.answers.extend(polled.give_up().map(|token| (token, Completion::of(-errno))));
+        }
         self.plain = [false; 256];
         let entries = self.queues.ring().params().sq_entries();
         let untaken =

@@ -7,7 +7,7 @@
 //! <https://man7.org/linux/man-pages/man2/io_uring_setup.2.html>
 #![allow(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -16,12 +16,12 @@ use io_uring::{IoUring, opcode};
 
 use super::queues::Queues;
 use super::{Ring, setup};
-use crate::driver::Refusal;
 use crate::driver::completion::Completion;
 use crate::driver::helpers::Helpers;
 use crate::driver::operation::{Begin, Request};
 use crate::driver::slots::Token;
-use crate::sys::uring::RingName;
+use crate::driver::{Refusal, Settings};
+use crate::sys::{self, uring::RingName};
 
 /// So many transfers are handed over together at most, while tasks are still polled. See `early`.
 const TOGETHER: usize = 4;
@@ -33,18 +33,19 @@ pub(super) struct Polled {
     files: HashMap<i32, u32>,
     /// How many transfers are not answered.
     under_way: usize,
+    /// How many entries the kernel has taken since the ring was made; comes round.
+    taken: u32,
 }
 
 impl Polled {
-    pub(super) fn open(entries: u32, completions: u32) -> Result<Polled, Refusal> {
-        let made = setup::polling(entries, completions);
-        let ring =
-            made.map_err(setup::refused("io_uring_setup, of a ring that asks devices: Builder::iopoll"))?;
+    pub(super) fn open(settings: &Settings) -> Result<Polled, Refusal> {
+        let ring = setup::open_asking(settings)?;
         Ok(Polled {
             name: RingName::register(ring.as_raw_fd()),
             queues: Queues::of(ring),
             files: HashMap::new(),
             under_way: 0,
+            taken: 0,
         })
     }
 
@@ -53,9 +54,10 @@ impl Polled {
     /// No more than the device takes: Linux 6.1 tries what would have to be split again and again, in a thread of its own, and
     /// never ends.
     fn takes(&self, request: &Request) -> Option<u32> {
-        let most = *self.files.get(&request.fd)?;
-        let is_transfer = [opcode::Read::CODE, opcode::Write::CODE].map(Some).contains(&request.form.code());
-        is_transfer.then(|| request.length.min(most))
+        let code = request.form.code()?;
+        let is_transfer = [opcode::Read::CODE, opcode::Write::CODE].contains(&code);
+        let most = *self.files.get(&request.fd).filter(|_| is_transfer)?;
+        Some(request.length.min(most))
     }
 
     pub(super) fn ring(&self) -> &IoUring {
@@ -66,23 +68,40 @@ impl Polled {
         self.queues.queued()
     }
 
-    /// Hands over what is queued, and asks the devices once. Its answers; or an error after which nothing will be taken.
-    fn ask(&mut self) -> Result<Vec<(Token, Completion)>, i32> {
-        self.queues.exchange();
-        let answer = self.name.enter(self.queued() as u32, 0, true, None);
-        self.queues.exchange();
-        match -answer {
-            taken if taken <= 0 => {}
+    /// Hands over what is queued, asks the devices once, and adds their answers. An error is one after which nothing will be
+    /// taken.
+    fn ask(&mut self, answers: &mut VecDeque<(Token, Completion)>) -> Result<(), i32> {
+        match -self.enter() {
+            taken if taken <= 0 => self.taken = self.taken.wrapping_add(taken.unsigned_abs()),
             libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY | libc::ENOMEM => {}
             errno => return Err(errno),
         }
-        let mut answers = Vec::new();
+        let before = answers.len();
         self.queues.drain(|entry| {
             let answer = Completion { result: entry.result(), flags: entry.flags() };
-            answers.push((Token(entry.user_data()), answer));
+            answers.push_back((Token(entry.user_data()), answer));
         });
-        self.under_way -= answers.len();
-        Ok(answers)
+        self.under_way -= answers.len() - before;
+        Ok(())
+    }
+
+    fn enter(&mut self) -> i32 {
+        #[cfg(annulus_faults)]
+        if let Some(errno) = crate::driver::faults::refuses_enter() {
+            return -errno;
+        }
+        self.queues.exchange();
+        let answer = self.name.enter(self.queued() as u32, 0, true, None);
+        self.queues.exchange();
+        answer
+    }
+
+    /// What the kernel has not taken, and never will: a ring has broken.
+    pub(super) fn give_up(&mut self) -> impl Iterator<Item = Token> {
+        let entries = self.ring().params().sq_entries();
+        let untaken = sys::uring::untaken(self.ring().as_raw_fd(), entries, self.taken, self.queued());
+        self.under_way -= untaken.len();
+        untaken.into_iter().map(|entry| Token(entry.user_data))
     }
 }
 
@@ -141,10 +160,11 @@ impl Ring {
     /// Hands transfers over and collects what the devices have done. A ring that breaks here says so to the next who enters.
     pub(super) fn ask_devices(&mut self) {
         let Some(polled) = self.polled.as_mut().filter(|polled| polled.under_way > 0) else { return };
-        self.counters.enters += 1;
-        match polled.ask() {
-            Ok(answers) => self.answers.extend(answers),
-            Err(errno) => self.give_up(errno),
+        if self.broken.is_none() {
+            self.counters.enters += 1;
+            if let Err(errno) = polled.ask(&mut self.answers) {
+                self.give_up(errno);
+            }
         }
     }
 
@@ -156,7 +176,9 @@ impl Ring {
     /// As the wait of a ring that is woken: until an answer is there, of a device or of anything else, or the time is over.
     pub(super) fn wait_asking(&mut self, limit: Option<Duration>) -> io::Result<()> {
         let end = limit.map(|limit| Instant::now() + limit);
-        self.enter(0, false, None)?;
+        if self.queues.queued() > 0 {
+            self.enter(0, false, None)?;
+        }
         while self.has_to_ask() {
             self.ask_devices();
             if let Some(errno) = self.broken {

@@ -22,8 +22,11 @@ impl Ring {
     /// Takes a region in. Its pages are held by the kernel from now on, whatever becomes of the addresses.
     pub(crate) fn register(&mut self, memory: *mut u8, length: usize) -> io::Result<u16> {
         if self.regions.free.is_none() {
-            for ring in self.rings() {
-                ring.submitter().register_buffers_sparse(u32::from(PLACES)).map_err(explained)?;
+            let known = |ring: &IoUring| ring.submitter().register_buffers_sparse(u32::from(PLACES));
+            if let Err(error) = self.rings().try_for_each(known) {
+                // Both or none; those that have no table say so, which changes nothing.
+                self.rings().for_each(|ring| drop(ring.submitter().unregister_buffers()));
+                return Err(explained(error));
             }
             self.regions.free = Some((0..PLACES).rev().collect());
         }

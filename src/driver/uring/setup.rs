@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_micros(100);
 
 /// Makes a ring and finds out what it knows.
 pub(super) fn open(settings: &Settings) -> Result<(IoUring, [bool; 256]), Refusal> {
-    let ring = create(settings)?;
+    let ring = create(settings, strongest)?;
     require(&ring)?;
     try_out(&ring)?;
     if settings.kernel_workers != [0; 2] {
@@ -48,23 +48,26 @@ pub(super) fn open(settings: &Settings) -> Result<(IoUring, [bool; 256]), Refusa
 
 /// The memory of a ring that was just closed, by this process or another of its user, counts towards the limit until
 /// the kernel has cleared it away, some milliseconds later. So what does not fit now may fit then.
-fn create(settings: &Settings) -> Result<IoUring, Refusal> {
+fn create(settings: &Settings, make: Make) -> Result<IoUring, Refusal> {
     const PATIENCE: u32 = 10;
     const PAUSE: Duration = Duration::from_millis(10);
     for _ in 0..PATIENCE {
-        match create_now(settings) {
+        match create_now(settings, make) {
             Err(refusal) if refusal.error.raw_os_error() == Some(libc::ENOMEM) => std::thread::sleep(PAUSE),
             answer => return answer,
         }
     }
-    create_now(settings)
+    create_now(settings, make)
 }
 
-fn create_now(settings: &Settings) -> Result<IoUring, Refusal> {
+/// Makes one with so many entries, and room for so many completions.
+type Make = fn(u32, u32) -> io::Result<IoUring>;
+
+fn create_now(settings: &Settings, make: Make) -> Result<IoUring, Refusal> {
     let mut entries = settings.entries.clamp(ENTRIES_MIN, ENTRIES_MAX).next_power_of_two();
     let mut completions = settings.completions.clamp(entries, 2 * ENTRIES_MAX).next_power_of_two();
     loop {
-        match strongest(entries, completions) {
+        match make(entries, completions) {
             Ok(ring) => return Ok(ring),
             // The locked-memory limit, on kernels where rings count towards it: a smaller ring will do.
             Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && entries > ENTRIES_MIN => {
@@ -118,10 +121,13 @@ fn build(
     builder.build(entries)
 }
 
-/// A ring that asks devices. Nobody but its thread does so, and nothing interrupts it; otherwise as strong as it can be.
-pub(super) fn polling(entries: u32, completions: u32) -> io::Result<IoUring> {
-    let entries = entries.clamp(ENTRIES_MIN, ENTRIES_MAX).next_power_of_two();
-    let completions = completions.clamp(entries, 2 * ENTRIES_MAX).next_power_of_two();
+/// A ring that asks devices.
+pub(super) fn open_asking(settings: &Settings) -> Result<IoUring, Refusal> {
+    create(settings, asking)
+}
+
+/// Nobody but its thread asks, and nothing interrupts it; otherwise as strong as it can be.
+fn asking(entries: u32, completions: u32) -> io::Result<IoUring> {
     let build = |is_single: bool| {
         let mut builder = IoUring::builder();
         builder.setup_clamp().setup_cqsize(completions).setup_iopoll();

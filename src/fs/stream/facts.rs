@@ -5,8 +5,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Poll, ready};
 
-use crate::fs::{File, Metadata};
+use crate::fs::{File, Metadata, OpenOptions};
 use crate::op::{Statx, Submitted};
+use crate::sys::file;
 
 /// What is wanted where the system does not say: more than that no device has asked for so far.
 const PAGE: u64 = 4096;
@@ -45,5 +46,30 @@ impl Question {
     /// The unit alone, for which most files need not be asked.
     pub(super) async fn unit_of(&mut self, file: &File) -> io::Result<u64> {
         if file.is_direct() { Ok(self.of(file).await?.unit) } else { Ok(1) }
+    }
+}
+
+impl File {
+    /// Whether what is written goes to its end: O_APPEND. Not asked of simulated files.
+    pub(super) fn appends(&self) -> bool {
+        !self.file.port().is_simulated() && file::appends(self.file.plain_number())
+    }
+
+    /// The same file once more, opened to be written by way of the page cache.
+    pub(super) async fn by_the_page_cache(&self) -> io::Result<File> {
+        let path = format!("/proc/self/fd/{}", self.file.plain_number());
+        let opened = OpenOptions::new().write(true).open(&path).await;
+        opened.map_err(|error| {
+            let text = format!(
+                "{error}; an end between two units of what O_DIRECT writes goes by way of the page cache, for which the file is \
+                 opened once more as {path}: is /proc mounted, and may the file be opened to write?"
+            );
+            io::Error::new(error.kind(), text)
+        })
+    }
+
+    /// Whether it is read and written past the page cache: O_DIRECT.
+    pub(super) fn is_direct(&self) -> bool {
+        !self.file.port().is_simulated() && file::is_direct(self.file.plain_number())
     }
 }

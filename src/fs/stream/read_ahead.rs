@@ -138,7 +138,7 @@ impl ReadAhead {
     ///
     /// # Errors
     /// Those of pread(2), at the place where they belong; the next call reads that place again. `InvalidInput` if the pool's
-    /// buffers are no multiple of what O_DIRECT wants.
+    /// buffers are no multiple of what O_DIRECT wants, or the blocks are more than 1 GiB together.
     pub async fn next_block(&mut self) -> io::Result<Option<Slice<Registered>>> {
         if let Some(rest) = self.rest.take() {
             return Ok(Some(rest));
@@ -173,7 +173,7 @@ impl ReadAhead {
             };
             let length = self.length_at(self.ahead, facts.unit);
             self.line.push(Fetch::new(&self.file, buffer, self.ahead, length, facts.unit));
-            self.ahead += length as u64;
+            self.ahead = self.ahead.saturating_add(length as u64);
         }
         self.line.begin(cx);
         Ok(())
@@ -229,6 +229,9 @@ impl ReadAhead {
 impl AsyncRead for ReadAhead {
     /// # Cancel safety
     /// Nothing is lost by dropping it.
+    ///
+    /// # Errors
+    /// As [`next_block`](ReadAhead::next_block).
     async fn read<B: IoBufMut>(&mut self, mut buffer: B) -> (io::Result<usize>, B) {
         if buffer.bytes_total() == 0 {
             return (Ok(0), buffer);

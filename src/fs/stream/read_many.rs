@@ -63,7 +63,7 @@ impl File {
 ///
 /// Reads go out in the order of the file, a bounded number at a time, and their ranges come in that order from
 /// [`next`](Self::next). [`all`](Self::all) gives them in the order in which they were asked for.
-#[must_use = "nothing is read before it is awaited"]
+#[must_use = "nothing is read before `next` or `all` is awaited"]
 pub struct ReadMany {
     file: File,
     ranges: Vec<Range<u64>>,
@@ -91,6 +91,9 @@ struct Group {
 
 impl ReadMany {
     /// How far two ranges may be apart and are still read as one, in bytes. By default 4,096; with 0, those that touch.
+    ///
+    /// # Panics
+    /// If reading has begun.
     pub fn gap_max(mut self, bytes: u64) -> ReadMany {
         self.assert_not_begun();
         self.gap_max = bytes;
@@ -98,6 +101,9 @@ impl ReadMany {
     }
 
     /// How long a read may become by merging, in bytes. By default 128 KiB. A range that is longer is read by itself.
+    ///
+    /// # Panics
+    /// If reading has begun.
     pub fn merged_max(mut self, bytes: u64) -> ReadMany {
         self.assert_not_begun();
         self.merged_max = bytes.min(LONGEST);

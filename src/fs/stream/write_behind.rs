@@ -7,9 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use super::blocks::{Blocks, check_multiple};
 use super::facts::Question;
-use super::fetch::Fetch;
 use super::line::Line;
-use crate::buf::{Aligned, IoBuf, Registered, Slice};
+use crate::buf::{IoBuf, Registered, Slice};
 use crate::fs::{File, RegisteredBuffers};
 use crate::io::AsyncWrite;
 use crate::op::{Submitted, Whole, Write};
@@ -19,7 +18,7 @@ use crate::op::{Submitted, Whole, Write};
 ///
 /// It writes at offsets of its own, from 0 on or from where [`starting_at`](Self::starting_at) says, and leaves the file's cursor
 /// and what is behind its last byte alone. A file that was opened with O_DIRECT is written in whole units of what its device
-/// wants; an end between them is filled up, with what the file has there, and the file's length set afterwards.
+/// wants; an end between two of them goes by way of the page cache.
 ///
 /// **Say [`finish`](Self::finish) or [`flush`](AsyncWrite::flush) at the end**: dropping it cannot wait, so that drops what was not
 /// written.
@@ -61,8 +60,10 @@ pub struct WriteBehind {
     at: u64,
     /// So much of it is written already, and is written again with what follows.
     again: usize,
-    /// The last block that is under way was filled up; behind it the file is to be that long.
-    filled_up: Option<u64>,
+    /// The same file by way of the page cache, once an end between two units was written.
+    plain: Option<File>,
+    /// Such a write was begun, and it is not known that it has ended.
+    is_ending: bool,
 }
 
 type Put = Submitted<Whole<Write<Slice<Registered>>>>;
@@ -80,7 +81,8 @@ impl WriteBehind {
             gathered: None,
             at: 0,
             again: 0,
-            filled_up: None,
+            plain: None,
+            is_ending: false,
         }
     }
 
@@ -134,7 +136,8 @@ impl WriteBehind {
         self.at + self.gathered.as_ref().map_or(0, |gathered| gathered.len() as u64)
     }
 
-    /// Up to which byte of the file all is known to be written. Not that it is on the disk: [`File::sync_data`].
+    /// Up to which byte of the file all is known to be written. Not that it is on the disk: [`File::sync_data`]. Past the page cache
+    /// it goes back by less than a unit when the end that was flushed between two units is written once more.
     pub fn written(&self) -> u64 {
         self.written + if self.line.is_empty() { self.again as u64 } else { 0 }
     }
@@ -145,7 +148,7 @@ impl WriteBehind {
     /// Dropping it drops what was not written. To be able to go on, [`flush`](AsyncWrite::flush) first.
     ///
     /// # Errors
-    /// Those of pwrite(2).
+    /// As [`flush`](AsyncWrite::flush).
     pub async fn finish(mut self) -> io::Result<File> {
         self.flush().await?;
         Ok(self.file)
@@ -154,6 +157,10 @@ impl WriteBehind {
     async fn begin(&mut self) -> io::Result<u64> {
         if let Some(unit) = self.unit {
             return Ok(unit);
+        }
+        if self.file.appends() {
+            let text = "the file was opened to append, so that blocks would go to its end in any order: open it to write";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let unit = self.question.unit_of(&self.file).await?;
         check_multiple("writing from byte", self.at, unit)?;
@@ -203,60 +210,43 @@ impl WriteBehind {
         Poll::Ready(Ok(self.gathered.as_mut().expect("there is one now")))
     }
 
-    /// What was filled up must be written, and its filling cut off, before what follows.
-    async fn cut_off(&mut self) -> io::Result<()> {
-        let Some(length) = self.filled_up else { return Ok(()) };
-        poll_fn(|cx| self.poll_line(0, cx)).await?;
-        if self.file.metadata().await?.len() > length {
-            self.file.set_len(length).await?;
+    /// An end that somebody began to write and did not wait for is written, or will never be, before what follows: that may
+    /// be in the same unit.
+    async fn settle_end(&mut self) -> io::Result<()> {
+        if self.is_ending {
+            if let Some(plain) = &self.plain {
+                plain.settle_writes().await?;
+            }
+            self.is_ending = false;
         }
-        self.written = self.at;
-        self.again = self.gathered.as_ref().map_or(0, |gathered| gathered.len());
-        self.filled_up = None;
         Ok(())
     }
 
-    /// Writes an end between two units: with what the file has behind it, if it has anything.
-    async fn write_filled_up(&mut self, unit: usize) -> io::Result<()> {
-        let gathered = self.gathered.as_ref().map_or(0, |gathered| gathered.len());
-        let (whole, length) = (gathered - gathered % unit, self.file.metadata().await?.len());
-        let behind = self.at + whole as u64;
-        let mut there = Aligned::with_capacity(unit, unit);
-        if length > self.at + gathered as u64 {
-            let (got, filled) = Fetch::new(&self.file, there, behind, unit, unit as u64).await;
-            got.map_err(|error| not_known(error, self.at + gathered as u64))?;
-            there = filled;
+    /// Writes what was gathered up to an end between two units: whole units as always, the rest by way of the page cache, which
+    /// touches nothing behind it. The rest stays gathered, for it is written again with what follows.
+    async fn write_end(&mut self, unit: usize) -> io::Result<()> {
+        if self.plain.is_none() {
+            self.plain = Some(self.file.by_the_page_cache().await?);
         }
-        let Some(block) = &mut self.gathered else { return Ok(()) };
-        // The end is gathered once more, for it is written again with what follows.
-        let mut end = self.blocks.take()?;
-        end.set_len(gathered - whole);
-        end.copy_from_slice(&block[whole..]);
-        block.set_len(whole + unit);
-        block[gathered..].fill(0);
-        let more = there.get(gathered - whole..).unwrap_or_default();
-        block[gathered..gathered + more.len()].copy_from_slice(more);
-        self.filled_up = Some(length.max(behind + end.len() as u64));
-        poll_fn(|cx| {
-            self.hand_over(whole + unit, cx);
-            Poll::Ready(())
-        })
-        .await;
-        (self.at, self.gathered) = (behind, Some(end));
+        let Some(gathered) = &self.gathered else { return Ok(()) };
+        let whole = gathered.len() - gathered.len() % unit;
+        if whole > 0 {
+            let mut end = self.blocks.take()?;
+            end.set_len(gathered.len() - whole);
+            end.copy_from_slice(&gathered[whole..]);
+            poll_fn(|cx| {
+                self.hand_over(whole, cx);
+                Poll::Ready(())
+            })
+            .await;
+            self.gathered = Some(end);
+        }
+        let (Some(plain), Some(end)) = (&self.plain, &self.gathered) else { return Ok(()) };
+        self.is_ending = true;
+        plain.write_all_at(end.to_vec(), self.at).await.0?;
+        (self.is_ending, self.again) = (false, end.len());
         Ok(())
     }
-}
-
-/// What stands behind the end could not be read.
-fn not_known(error: io::Error, end: u64) -> io::Error {
-    if error.raw_os_error() != Some(libc::EBADF) {
-        return error;
-    }
-    let text = format!(
-        "{error}; the file goes on behind byte {end}, which is between two units of what O_DIRECT writes: to keep what stands \
-         there it has to be opened for reading as well"
-    );
-    io::Error::new(error.kind(), text)
 }
 
 impl AsyncWrite for WriteBehind {
@@ -264,13 +254,13 @@ impl AsyncWrite for WriteBehind {
     /// Dropped while it waits, it has taken nothing.
     ///
     /// # Errors
-    /// Those of blocks that were written before.
+    /// Those of blocks that were written before; `InvalidInput` as of [`flush`](Self::flush).
     async fn write<B: IoBuf>(&mut self, buffer: B) -> (io::Result<usize>, B) {
         let bytes = buffer.as_init();
         if bytes.is_empty() {
             return (Ok(0), buffer);
         }
-        if let Err(error) = self.cut_off().await {
+        if let Err(error) = self.settle_end().await {
             return (Err(error), buffer);
         }
         if let Err(error) = self.begin().await {
@@ -295,15 +285,19 @@ impl AsyncWrite for WriteBehind {
 
     /// # Cancel safety
     /// Nothing is lost by dropping it: the next call takes it up.
+    ///
+    /// # Errors
+    /// Those of pwrite(2). `InvalidInput`: the file was opened to append; past the page cache, where it begins or the length of the
+    /// pool's buffers is no multiple of what the device wants; or the blocks are more than 1 GiB together.
     async fn flush(&mut self) -> io::Result<()> {
-        self.cut_off().await?;
+        self.settle_end().await?;
         let unit = self.begin().await? as usize;
         let gathered = self.gathered.as_ref().map_or(0, |gathered| gathered.len());
         if gathered % unit != 0 {
-            // The end is written once more after this, so nothing else may be under way there.
-            poll_fn(|cx| self.poll_line(0, cx)).await?;
-            self.write_filled_up(unit).await?;
-            return self.cut_off().await;
+            if self.again < gathered {
+                self.write_end(unit).await?;
+            }
+            return poll_fn(|cx| self.poll_line(0, cx)).await;
         }
         poll_fn(|cx| {
             if gathered > 0 {

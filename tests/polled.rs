@@ -64,7 +64,9 @@ fn a_device_that_cannot_be_asked_is_refused_and_told(builder: Builder) {
         let path = directory.path().join("file");
         // By way of the page cache nobody is asked.
         fs::write(&path, "content").await.0.unwrap();
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(&path).await;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).custom_flags(libc::O_DIRECT);
+        let opened = options.open(&path).await;
         let is_ring = Runtime::try_current().unwrap().driver() == "uring";
         match opened {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => println!("skipped: no O_DIRECT here"),

@@ -221,6 +221,7 @@ impl Driver {
     }
 
     /// From now on the device of this file is asked, which takes so many bytes at once.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux names files to it"))]
     fn poll_file(&mut self, _number: i32, _most: u32) {
         match self {
             #[cfg(annulus_uring)]

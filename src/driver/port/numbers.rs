@@ -51,6 +51,7 @@ impl Port {
     }
 
     /// From now on the device of this file is asked, which takes so many bytes at once.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux names files to it"))]
     pub(crate) fn poll_file(&self, number: i32, most: u32) {
         self.pair.borrow_mut().driver.poll_file(number, most);
     }

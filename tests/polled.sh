@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Devices that are asked instead of interrupting (Builder::iopoll): tests/polled.sh
 # Few machines have one. So Debian's kernel is started in QEMU, by software, with an NVMe disk that has queues for it, and
-# the test program runs there. Takes about a minute; as root, for mkfs needs no rights but apt-get does.
+# the test program runs there. Takes about a minute; what is missing is installed where that may be.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 skip() { echo "skipped: devices that are asked: $*"; exit 0; }
+[ "$(uname -sm)" = "Linux x86_64" ] || skip "not on $(uname -sm)"
+command -v apt-get >/dev/null || skip "there is no apt-get, for the kernel"
+kernel=${ANNULUS_KERNEL:-target/kernel/vmlinuz}
+command -v qemu-system-x86_64 >/dev/null && [ -f "$kernel" ] || apt-get update -qq || skip "there are no packages"
 for tool in qemu-system-x86_64:qemu-system-x86 cpio:cpio busybox:busybox-static mkfs.ext4:e2fsprogs; do
     command -v "${tool%%:*}" >/dev/null ||
         apt-get install -y -qq --no-install-recommends "${tool#*:}" >/dev/null 2>&1 || skip "there is no ${tool#*:}"
@@ -13,9 +17,8 @@ done
 
 box=$(mktemp -d)
 trap 'rm -rf "$box"' EXIT
-kernel=${ANNULUS_KERNEL:-target/kernel/vmlinuz}
 if [ ! -f "$kernel" ]; then
-    name=$(apt-cache search '^linux-image-6\.[0-9a-z.+-]*-cloud-amd64$' | cut -d' ' -f1 | sort -V | head -n 1)
+    name=$(apt-cache search '^linux-image-6\.[0-9a-z.+-]*-cloud-amd64$' | cut -d' ' -f1 | sort -V | sed -n 1p)
     (cd "$box" && apt-get download "$name" >/dev/null 2>&1 && dpkg -x linux-image-*.deb x) || skip "no kernel could be had"
     mkdir -p "$(dirname "$kernel")"
     cp "$box"/x/boot/vmlinuz-* "$kernel"

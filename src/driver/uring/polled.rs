@@ -175,7 +175,7 @@ impl Ring {
 
     /// As the wait of a ring that is woken: until an answer is there, of a device or of anything else, or the time is over.
     pub(super) fn wait_asking(&mut self, limit: Option<Duration>) -> io::Result<()> {
-        let end = limit.map(|limit| Instant::now() + limit);
+        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
         if self.queues.queued() > 0 {
             self.enter(0, false, None)?;
         }

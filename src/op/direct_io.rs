@@ -9,7 +9,8 @@ use crate::sys::file::{self, EMPTY_PATH, NO_PATH, Stat};
 /// EINVAL of a file that is read past the page cache says nothing; this says what it wants.
 #[cold]
 pub(super) fn explained(error: io::Error, hold: &Hold) -> io::Error {
-    if hold.port().is_simulated() {
+    // Closed, its number may be another file's.
+    if hold.port().is_simulated() || hold.is_closed() {
         return error;
     }
     match error.raw_os_error() {
@@ -27,7 +28,7 @@ pub(super) fn explained(error: io::Error, hold: &Hold) -> io::Error {
         return error;
     };
     let mut place = Stat::place();
-    // SAFETY: the empty path is static, the place is here, the descriptor is open: it was just read or written.
+    // SAFETY: the empty path is static, the place is here, the descriptor is open: not closed, as was asked above.
     let answer = unsafe { file::stat(number, NO_PATH.as_ptr(), EMPTY_PATH, place.as_mut_ptr()) };
     let (memory, offset) = match Stat::from_place(&place).direct_io.filter(|_| answer == 0) {
         Some((memory, offset)) => (memory.to_string(), offset.to_string()),

@@ -113,12 +113,13 @@ fn say(members: &Members, from: &str, line: &str) {
 
 async fn serve(path: &Path) -> io::Result<()> {
     let listener = UnixListener::bind(path).await?;
-    eprintln!("chatting at {}", path.display());
     let (stop, members) = (CancelToken::new(), Members::default());
     // The signal's thread rings, and the loop waits for the bell as for any other descriptor.
     let (bell, mut handle) = StdStream::pair()?;
     ctrlc::set_handler(move || drop(handle.write(b"!"))).map_err(io::Error::other)?;
     let bell = AsyncFd::new(bell)?;
+    // Not before: whoever reads this may say at once that it is the end.
+    eprintln!("chatting at {}", path.display());
     drop(spawn({
         let stop = stop.clone();
         async move {

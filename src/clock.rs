@@ -59,6 +59,15 @@ impl Clock {
         }
     }
 
+    /// What it shows, without the look that in a world takes time.
+    pub(crate) fn shown(&self) -> Instant {
+        #[cfg(feature = "sim")]
+        if let Some(world) = &self.world {
+            return world.glance();
+        }
+        self.now()
+    }
+
     /// Whether time is a world's, which the world moves.
     pub(crate) fn is_simulated(&self) -> bool {
         #[cfg(feature = "sim")]
@@ -207,11 +216,6 @@ mod world {
     impl Clock {
         pub(crate) fn of_a_world(world: Rc<WorldClock>) -> Clock {
             Clock { world: Some(world), ..Clock::default() }
-        }
-
-        /// What it shows, for whoever is not of the world.
-        pub(crate) fn shown(&self) -> Instant {
-            self.world.as_ref().map_or_else(Instant::now, |world| world.glance())
         }
     }
 

@@ -7,17 +7,21 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::buf::PoolSize;
 use crate::clock::Clock;
 use crate::dice::Dice;
-use crate::driver::{Driver, Port};
+use crate::driver::{Driver, Port, Stamp};
 use crate::executor::{self, Executor, Waiter};
+use crate::histogram::Histogram;
+use crate::sys;
 use crate::wheel::{Key, Wheel};
 
 /// How many operations of a task may be answered at hand, without a trip through the driver, in one poll.
 const BUDGET: u32 = 128;
+/// Of so many operations one is timed: it takes two looks at the clock.
+const OPERATIONS_PER_TIMED: u32 = 64;
 
 pub(crate) struct Engine {
     pub(crate) executor: Executor,
@@ -31,7 +35,12 @@ pub(crate) struct Engine {
     dice: RefCell<Dice>,
     /// The executor's count of polls when the driver last had its turn.
     polls_at_flush: Cell<u64>,
+    /// How many submissions until the next that is timed.
+    until_timed: Cell<u32>,
     pub(crate) turns: Cell<u64>,
+    pub(crate) parks: Cell<u64>,
+    pub(crate) batches: RefCell<Histogram>,
+    pub(crate) depths: RefCell<Histogram>,
     pub(crate) timers_fired: Cell<u64>,
 }
 
@@ -119,6 +128,9 @@ pub(crate) fn give_way<T>(cx: &mut Context<'_>) -> Poll<T> {
 impl Engine {
     pub(crate) fn new(executor: Executor, driver: Driver, pool: PoolSize) -> Engine {
         let (clock, seed) = (driver.clock(), driver.seed());
+        if clock.is_simulated() {
+            executor.times_nothing();
+        }
         Engine {
             port: Port::new(executor.id(), executor.inbox(), driver, pool),
             executor,
@@ -129,7 +141,11 @@ impl Engine {
             batch: Cell::new(0),
             dice: RefCell::new(Dice::new(seed)),
             polls_at_flush: Cell::new(0),
+            until_timed: Cell::new(OPERATIONS_PER_TIMED),
             turns: Cell::new(0),
+            parks: Cell::new(0),
+            batches: RefCell::default(),
+            depths: RefCell::default(),
             timers_fired: Cell::new(0),
         }
     }
@@ -158,6 +174,43 @@ impl Engine {
     /// A number by chance, or in a simulated world by its seed.
     pub(crate) fn random(&self) -> u64 {
         self.dice.borrow_mut().next()
+    }
+
+    /// What is noted of an operation that is submitted now.
+    #[inline]
+    pub(crate) fn stamp(&self) -> Stamp {
+        let task = self.executor.current_id();
+        let left = self.until_timed.get() - 1;
+        self.until_timed.set(left);
+        if left == 0 { self.exact_stamp(task) } else { Stamp::lately(task, self.executor.time.get()) }
+    }
+
+    #[cold]
+    fn exact_stamp(&self, task: u64) -> Stamp {
+        // Not a divisor of what people do in rounds.
+        self.until_timed.set(OPERATIONS_PER_TIMED - 3);
+        match self.clock.is_simulated() {
+            true => Stamp::lately(task, self.executor.time.get()),
+            false => Stamp::exactly(task, sys::clock::now()),
+        }
+    }
+
+    /// Notes what time it is, for ages: after each sleep, or once in a while.
+    #[inline]
+    pub(crate) fn note_time(&self) {
+        let now = match self.clock.is_simulated() {
+            true => self.nanoseconds(self.clock.shown()),
+            false => sys::clock::lately(),
+        };
+        self.executor.time.set(now);
+    }
+
+    /// What a turn in 64 does besides: a picture of the loop, and the time for those who are never asleep.
+    #[cold]
+    pub(crate) fn note_turn(&self) {
+        self.note_time();
+        self.batches.borrow_mut().note(self.executor.ready() as u64);
+        self.depths.borrow_mut().note(self.port.in_flight() as u64);
     }
 
     // Budget.
@@ -247,11 +300,18 @@ impl Engine {
         self.wheel.borrow().len()
     }
 
+    /// For whom timers are armed, by the tasks' numbers, and for when.
+    pub(crate) fn timers_of_tasks(&self) -> Vec<(u64, Instant)> {
+        let wheel = self.wheel.borrow();
+        let at = |after| self.epoch + Duration::from_nanos(after);
+        wheel.iter().filter_map(|(after, waiter)| Some((waiter.task_id()?, at(after)))).collect()
+    }
+
     /// When the next timer is due, if there is one.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let mut wheel = self.wheel.borrow_mut();
         // Beyond what an Instant can say is never.
-        wheel.next_deadline().and_then(|after| self.epoch.checked_add(std::time::Duration::from_nanos(after)))
+        wheel.next_deadline().and_then(|after| self.epoch.checked_add(Duration::from_nanos(after)))
     }
 
     /// Fires the timers that are due. No clock is read when there are none.

@@ -52,6 +52,7 @@
 mod sys;
 
 mod dice;
+mod histogram;
 
 pub mod buf;
 
@@ -90,11 +91,16 @@ mod conformance;
 
 pub use cancel::{CancelToken, Cancelled, DropGuard};
 pub use driver::{Choice as Driver, UnknownDriver};
+pub use histogram::Histogram;
 pub use op::{CancelWhen, Submitted, nop};
-pub use runtime::{Builder, Current, Error, Metrics, Runtime, random, run, spawn, spawn_blocking, yield_now};
+pub use runtime::{
+    Builder, Current, Error, Latency, Metrics, Runtime, random, run, spawn, spawn_blocking, yield_now,
+};
 
 /// Tasks: what is waited for, stopped, and told apart by.
 pub mod task {
-    pub use crate::executor::{AbortHandle, Id, JoinError, JoinHandle};
-    pub use crate::runtime::{spawn, spawn_blocking, yield_now};
+    pub use crate::executor::{AbortHandle, Id, JoinError, JoinHandle, Meta, Priority, State, UnheardPanic};
+    pub use crate::runtime::{
+        Snapshot, TaskBuilder as Builder, Wait, abort, all, current, spawn, spawn_blocking, yield_now,
+    };
 }

@@ -66,7 +66,7 @@ pub use policy::ZeroCopy;
 pub(crate) use port::Port;
 #[cfg(feature = "sim")]
 pub(crate) use sim::Kernel;
-pub(crate) use slots::{Token, orphan};
+pub(crate) use slots::{InFlight, Stamp, Token, orphan};
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -273,6 +273,17 @@ impl Driver {
             #[cfg(annulus_faults)]
             Driver::Faulty(faulty) => faulty.lend(pool),
             Driver::Ended { .. } => false,
+        }
+    }
+
+    /// The descriptor that is readable when there is something to reap, if there is one that tells all.
+    fn announces_by(&self) -> Option<i32> {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.announces_by(),
+            #[cfg(annulus_readiness)]
+            Driver::Readiness(driver) => Some(driver.announces_by()),
+            _ => None,
         }
     }
 

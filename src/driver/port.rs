@@ -19,13 +19,13 @@ use std::time::Duration;
 use super::completion::{BUFFER, Completion};
 use super::descriptor::Hold;
 use super::fork;
-use super::lent::Lent;
-use super::operation::{Begin, Request, Wait};
+use super::operation::{Begin, Request};
 use super::pipes::Pipes;
-use super::slots::{Found, LastLook, Next, Orphan, Retirement, Slots, Token};
+use super::slots::{Found, InFlight, LastLook, Next, Orphan, Retirement, Slots, Stamp, Token};
 use super::{Counters, Driver, Taker};
 use crate::buf::{Pool, PoolSize};
 use crate::executor::{Inbox, RuntimeId, Waiter};
+use crate::histogram::Histogram;
 
 /// Held by its runtime, by the futures in flight and by descriptors, so it may outlive the first.
 pub struct Port {
@@ -150,14 +150,10 @@ impl Port {
 
     /// Sends an operation out, of which this is the request. Its future goes on owning it.
     #[inline(always)]
-    pub(crate) fn submit(&self, request: &Request, begin: Begin, waiter: Waiter) -> Token {
+    pub(crate) fn submit(&self, request: &Request, begin: Begin, waiter: Waiter, stamp: Stamp) -> Token {
         self.given.set(true);
         let mut pair = self.pair.borrow_mut();
-        let ends_by_itself = request.form.wait == Wait::Helper;
-        let token = pair.slots.insert(waiter, request.fd, ends_by_itself, Lent::by(request));
-        if request.form.releases_later {
-            pair.slots.releases_later(token);
-        }
+        let token = pair.slots.insert(waiter, request, stamp);
         pair.driver.push(token, request, begin);
         token
     }
@@ -415,6 +411,16 @@ impl Port {
 
     pub(crate) fn orphans(&self) -> usize {
         self.pair.borrow().slots.orphans()
+    }
+
+    /// All that is in flight.
+    pub(crate) fn list(&self) -> Vec<InFlight> {
+        self.pair.borrow().slots.list()
+    }
+
+    /// How long operations took, by their kinds.
+    pub(crate) fn latencies(&self) -> Vec<(&'static str, Histogram)> {
+        self.pair.borrow().slots.latencies()
     }
 
     /// Whether a helper, or a thread of the kernel's, is at something.

@@ -260,6 +260,10 @@ impl Readiness {
         self.waiting
     }
 
+    pub(crate) fn announces_by(&self) -> i32 {
+        self.poller.number()
+    }
+
     pub(crate) fn counters(&self) -> Counters {
         self.counters
     }

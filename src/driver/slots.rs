@@ -16,17 +16,22 @@
 mod answers;
 mod orphan;
 mod repeated;
+mod stamp;
 
 use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::completion::Completion;
 use super::lent::Lent;
+use super::operation::{Form, Request};
 use crate::executor::Waiter;
+use crate::sys;
 
 pub(crate) use orphan::{Orphan, Retirement, orphan};
 pub(crate) use repeated::Next;
 use repeated::{Asker, Owner, Repeated};
+use stamp::Latencies;
+pub(crate) use stamp::{InFlight, Stamp};
 
 /// What identifies a submission to its driver: the `user_data` of its entry.
 ///
@@ -38,7 +43,7 @@ pub(crate) struct Token(pub(crate) u64);
 const INDEX_BITS: u32 = 24;
 const GENERATION_BITS: u32 = 36;
 /// A token's generation.
-const STAMP: u64 = ((1 << GENERATION_BITS) - 1) << INDEX_BITS;
+const GENERATION: u64 = ((1 << GENERATION_BITS) - 1) << INDEX_BITS;
 
 impl Token {
     #[inline]
@@ -59,10 +64,8 @@ struct Slot {
     /// No submission's, while the slot is free.
     token: Token,
     fd: i32,
-    /// A thread of the kernel's or a helper is at it: it ends without anybody's doing.
-    ends_by_itself: bool,
-    /// Its first answer is the last about its descriptor, and not yet about its memory.
-    releases_later: bool,
+    form: &'static Form,
+    stamp: Stamp,
     lent: Lent,
     state: State,
 }
@@ -117,24 +120,33 @@ pub(crate) struct Slots {
     slots: Vec<Slot>,
     free: u32,
     /// The generation of the last submission, where a token has it.
-    stamp: u64,
+    generation: u64,
     in_flight: usize,
     orphans: usize,
     /// What is to be asked to end, because nobody takes its answers.
     crowded: Vec<Token>,
+    latencies: Latencies,
 }
 
 impl Default for Slots {
     fn default() -> Slots {
-        Slots { slots: Vec::new(), free: NONE, stamp: 0, in_flight: 0, orphans: 0, crowded: Vec::new() }
+        Slots {
+            slots: Vec::new(),
+            free: NONE,
+            generation: 0,
+            in_flight: 0,
+            orphans: 0,
+            crowded: Vec::new(),
+            latencies: Latencies::default(),
+        }
     }
 }
 
 impl Slots {
     #[inline(always)]
-    pub(crate) fn insert(&mut self, waiter: Waiter, fd: i32, ends_by_itself: bool, lent: Lent) -> Token {
+    pub(crate) fn insert(&mut self, waiter: Waiter, request: &Request, stamp: Stamp) -> Token {
         if self.free as usize >= self.slots.len() {
-            self.grow();
+            self.grow(request.form);
         }
         let index = self.free;
         let slot = &mut self.slots[index as usize];
@@ -142,27 +154,27 @@ impl Slots {
             unreachable!("it is in the list of those that are free")
         };
         self.free = next;
-        self.stamp = self.stamp.wrapping_add(1 << INDEX_BITS) & STAMP;
-        let token = Token(self.stamp | u64::from(index));
+        self.generation = self.generation.wrapping_add(1 << INDEX_BITS) & GENERATION;
+        let token = Token(self.generation | u64::from(index));
         slot.token = token;
-        slot.fd = fd;
-        slot.ends_by_itself = ends_by_itself;
-        slot.releases_later = false;
-        slot.lent = lent;
+        slot.fd = request.fd;
+        slot.form = request.form;
+        slot.stamp = stamp;
+        slot.lent = Lent::by(request);
         slot.set(State::Waiting(waiter));
         self.in_flight += 1;
         token
     }
 
     #[cold]
-    fn grow(&mut self) {
+    fn grow(&mut self, form: &'static Form) {
         let index = self.slots.len();
         assert!(index < 1 << INDEX_BITS, "16 million operations in flight: bound the work that is started");
         self.slots.push(Slot {
             token: NO_TOKEN,
             fd: -1,
-            ends_by_itself: false,
-            releases_later: false,
+            form,
+            stamp: Stamp::default(),
             lent: Lent::default(),
             state: State::Free { next: NONE },
         });
@@ -198,19 +210,9 @@ impl Slots {
         self.slots.iter().filter(wanted).map(|slot| slot.token).collect()
     }
 
-    /// Whether anything in flight ends without anybody's doing.
-    pub(crate) fn some_end_by_themselves(&self) -> bool {
-        self.slots.iter().any(|slot| slot.is_in_flight() && slot.ends_by_itself)
-    }
-
     /// Whether a submission has no completion yet.
     pub(crate) fn is_in_flight(&self, token: Token) -> bool {
         self.slots.get(token.index()).is_some_and(|slot| slot.token == token && slot.is_in_flight())
-    }
-
-    /// Its memory is free only some time after its result is known.
-    pub(crate) fn releases_later(&mut self, token: Token) {
-        self.expect(token).releases_later = true;
     }
 
     /// Whether an entry names a descriptor.
@@ -247,6 +249,10 @@ impl Slots {
         // SAFETY: ours, and what was there owns nothing any more.
         unsafe { std::ptr::write(&raw mut slot.state, State::Done(answer)) };
         slot.lent.touch();
+        if slot.stamp.is_exact() {
+            let (form, stamp) = (slot.form, slot.stamp);
+            self.latencies.note(form.name, stamp, sys::clock::now());
+        }
         self.in_flight -= 1;
         waiter.resume_own().map(Found::Foreign)
     }

@@ -6,12 +6,15 @@
 //! future and its output are dropped on the owner's thread before that, always: whoever frees, frees bytes.
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::panic::Location;
 use std::ptr::NonNull;
 
 use super::current::RuntimeId;
 use super::inbox::Inbox;
+use super::queue::Priority;
 use super::state::State;
 use super::waiter::Waiter;
 use crate::sys::sync::Cell;
@@ -25,13 +28,13 @@ pub(super) struct VTable {
     pub(super) cancel: unsafe fn(NonNull<Header>),
     /// Moves the result to the place given, an `Option<Result<T, JoinError>>`.
     pub(super) take: unsafe fn(NonNull<Header>, *mut ()),
-    /// Drops the result.
-    pub(super) discard: unsafe fn(NonNull<Header>),
+    /// Drops the result; a panic that was the result is given back.
+    pub(super) discard: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
     /// Frees the memory of a task whose future and result are gone. Any thread may.
     pub(super) free: unsafe fn(NonNull<Header>),
 }
 
-/// At most 96 bytes, asserted below.
+/// Two lines of the cache, asserted below: what scheduling needs, and what is told to those who look.
 #[repr(C)]
 pub(crate) struct Header {
     // Read by any thread, written once.
@@ -39,6 +42,9 @@ pub(crate) struct Header {
     pub(super) runtime: RuntimeId,
     pub(super) inbox: &'static Inbox,
     pub(super) id: u64,
+    pub(super) spawned_at: &'static Location<'static>,
+    /// By the executor's time.
+    pub(super) spawned_when: u64,
     // Shared.
     pub(super) escaped: AtomicUsize,
     /// Next in the inbox, for whoever holds the inbox's list.
@@ -46,15 +52,29 @@ pub(crate) struct Header {
     /// Whether the task is in the inbox.
     pub(super) posted: AtomicBool,
     // The owner's thread alone.
+    pub(super) priority: Priority,
     state: State,
     references: Cell<u32>,
     pub(super) ready_next: Cell<Option<TaskPointer>>,
     pub(super) live_before: Cell<Option<TaskPointer>>,
     pub(super) live_after: Cell<Option<TaskPointer>>,
     joiner: Cell<Option<Waiter>>,
+    pub(super) polls: Cell<u64>,
+    /// How long its polls took, in nanoseconds, as far as they are known.
+    pub(super) busy: Cell<u64>,
 }
 
-const _: () = assert!(size_of::<Header>() <= 96 || cfg!(all(test, annulus_loom)));
+const _: () = assert!(size_of::<Header>() <= 128 || cfg!(all(test, annulus_loom)));
+
+/// Where a task comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Birth {
+    pub(super) runtime: RuntimeId,
+    pub(super) inbox: &'static Inbox,
+    pub(super) spawned_at: &'static Location<'static>,
+    pub(super) spawned_when: u64,
+    pub(super) priority: Priority,
+}
 
 /// The owner's unit in `escaped`; a waker counts two.
 const OWNER: usize = 1;
@@ -64,12 +84,17 @@ pub(super) type TaskPointer = NonNull<Header>;
 
 impl Header {
     /// A header with one reference, which the caller owns.
-    pub(super) fn new(vtable: &'static VTable, runtime: RuntimeId, inbox: &'static Inbox, id: u64) -> Header {
+    #[inline]
+    pub(super) fn new(vtable: &'static VTable, id: u64, birth: Birth) -> Header {
+        let Birth { runtime, inbox, spawned_at, spawned_when, priority } = birth;
         Header {
             vtable,
             runtime,
             inbox,
             id,
+            spawned_at,
+            spawned_when,
+            priority,
             escaped: AtomicUsize::new(OWNER),
             posted_next: AtomicPtr::new(std::ptr::null_mut()),
             posted: AtomicBool::new(false),
@@ -79,6 +104,8 @@ impl Header {
             live_before: Cell::new(None),
             live_after: Cell::new(None),
             joiner: Cell::new(None),
+            polls: Cell::new(0),
+            busy: Cell::new(0),
         }
     }
 
@@ -180,11 +207,23 @@ impl TaskRef {
         }
     }
 
+    /// Drops a result that nobody wants. A panic is told.
     pub(super) fn discard_output(&self) {
         if self.state.take_output() {
             // SAFETY: on the task's thread; a result is stored.
-            unsafe { (self.vtable.discard)(self.task) }
+            let panic = unsafe { (self.vtable.discard)(self.task) };
+            if let Some(payload) = panic {
+                super::hooks::tell_of_panic(self, payload);
+            }
         }
+    }
+
+    /// The task that is woken when this one finishes, if it is one of this loop.
+    pub(super) fn joined_by(&self) -> Option<u64> {
+        let joiner = self.joiner.take();
+        let task = joiner.as_ref().and_then(Waiter::task_id);
+        self.joiner.set(joiner);
+        task
     }
 
     /// Who is woken when the task finishes; the last to say so.

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::header::TaskRef;
+use super::hooks::text_of;
 use super::task::Id;
 use super::waiter::Waiter;
 
@@ -154,7 +155,7 @@ impl fmt::Debug for AbortHandle {
 }
 
 impl TaskRef {
-    fn abort(&self) {
+    pub(super) fn abort(&self) {
         if self.state().abort() {
             Waiter::task(self.clone()).wake();
         }
@@ -210,13 +211,7 @@ impl JoinError {
             JoinError::Cancelled => {
                 "the task was cancelled: it was aborted, or its runtime ended before it did"
             }
-            JoinError::Panicked(panic) => {
-                match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-                    (Some(text), _) => text,
-                    (_, Some(text)) => text,
-                    _ => "(a value that is not a text)",
-                }
-            }
+            JoinError::Panicked(panic) => text_of(&**panic).unwrap_or("(a value that is not a text)"),
         }
     }
 }

@@ -50,6 +50,17 @@ impl Live {
         self.length.set(self.length.get() - 1);
     }
 
+    /// Each of them, the last that came first. Tasks may finish meanwhile, but for the one that was given last.
+    pub(super) fn iter(&self) -> impl Iterator<Item = TaskRef> {
+        let mut next = self.first();
+        std::iter::from_fn(move || {
+            let task = next.take()?;
+            // SAFETY: an entry owns a reference.
+            next = task.live_after.get().map(|after| unsafe { TaskRef::share(after) });
+            Some(task)
+        })
+    }
+
     pub(super) fn first(&self) -> Option<TaskRef> {
         // SAFETY: an entry owns a reference.
         self.first.get().map(|task| unsafe { TaskRef::share(task) })

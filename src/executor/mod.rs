@@ -6,55 +6,88 @@
 #![allow(unsafe_code)]
 
 mod current;
+mod facts;
 mod header;
+mod hooks;
 mod inbox;
 mod join;
 mod live;
 #[cfg(all(test, annulus_loom))]
 pub(crate) mod models;
+mod plan;
+mod poll;
+mod queue;
 mod ready;
 mod spare;
 mod state;
 mod task;
 mod waiter;
 mod waker;
+mod watch;
 
 pub(crate) use current::{RuntimeId, Scope, with_current};
+pub(crate) use facts::Facts;
+pub use facts::State;
+pub(crate) use hooks::Hooks;
+pub use hooks::{Meta, UnheardPanic};
 pub(crate) use inbox::{Doorbell, Inbox};
 pub use join::{AbortHandle, JoinError, JoinHandle};
+pub(crate) use plan::{Extra, Plan};
+pub use queue::Priority;
 pub use task::Id;
 pub(crate) use waiter::{Waiter, wake_foreign};
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::future::Future;
 use std::panic::resume_unwind;
 
-use header::TaskRef;
+use header::{Birth, TaskPointer, TaskRef};
 use live::Live;
-use ready::Ready;
+use queue::Queue;
 use task::allocate;
+use watch::Watch;
+
+use crate::histogram::Histogram;
 
 /// The tasks of one runtime: those that live, and among them those that are ready to be polled.
 pub(crate) struct Executor {
     id: RuntimeId,
-    ready: Ready,
+    ready: Queue,
     live: Live,
     inbox: &'static Inbox,
     /// Set once the runtime shuts down: nothing is spawned any more.
     closed: Cell<bool>,
+    /// The task that is polled, or dropped, now.
+    current: Cell<Option<TaskPointer>>,
+    watch: Watch,
+    hooks: Hooks,
+    /// Whether each poll is timed, because somebody wants to be told of each.
+    times_all: bool,
+    /// By the tasks' numbers.
+    extras: RefCell<HashMap<u64, Extra>>,
+    /// What time it was lately, in nanoseconds: for ages.
+    pub(crate) time: Cell<u64>,
     pub(crate) spawned: Cell<u64>,
     pub(crate) polls: Cell<u64>,
     pub(crate) remote_wakes: Cell<u64>,
 }
 
 impl Executor {
-    pub(crate) fn new() -> Executor {
+    pub(crate) fn new(hooks: Hooks) -> Executor {
+        let watch = Watch::new();
         Executor {
             id: RuntimeId::next(),
-            ready: Ready::default(),
+            ready: Queue::default(),
             live: Live::default(),
             inbox: Inbox::claim(),
             closed: Cell::new(false),
+            current: Cell::new(None),
+            times_all: hooks.before_poll.is_some() || hooks.after_poll.is_some(),
+            hooks,
+            extras: RefCell::default(),
+            time: Cell::new(watch.now()),
+            watch,
             spawned: Cell::new(0),
             polls: Cell::new(0),
             remote_wakes: Cell::new(0),
@@ -71,6 +104,12 @@ impl Executor {
         self.inbox
     }
 
+    /// How many tasks are polled before the loop looks for more.
+    #[inline]
+    pub(crate) fn batch(&self) -> usize {
+        self.ready.foreground()
+    }
+
     /// How many tasks are ready.
     #[inline]
     pub(crate) fn ready(&self) -> usize {
@@ -83,11 +122,23 @@ impl Executor {
     }
 
     /// Makes a task and puts it at the end of the ready queue: it is polled first in a coming batch, never here.
-    pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+    #[inline]
+    pub(crate) fn spawn<F: Future + 'static>(&self, future: F, plan: Plan) -> JoinHandle<F::Output> {
         // SAFETY: it borrows nothing; and its output is the handle's.
         unsafe {
-            let task = allocate(future, self.id, self.inbox);
-            self.adopt(task)
+            let task = allocate(future, self.birth(&plan));
+            self.adopt(task, plan.extra)
+        }
+    }
+
+    #[inline]
+    fn birth(&self, plan: &Plan) -> Birth {
+        Birth {
+            runtime: self.id,
+            inbox: self.inbox,
+            spawned_at: plan.spawned_at,
+            spawned_when: self.time.get(),
+            priority: plan.priority,
         }
     }
 
@@ -98,13 +149,14 @@ impl Executor {
     pub(crate) fn drive<F: Future, E>(
         &self,
         future: F,
+        plan: Plan,
         mut turn: impl FnMut(&dyn Fn() -> bool) -> Result<(), E>,
     ) -> Result<F::Output, E> {
         // SAFETY: `root` cancels the task, if it has not finished, before this returns.
-        let task = unsafe { allocate(future, self.id, self.inbox) };
+        let task = unsafe { allocate(future, self.birth(&plan)) };
         let root = Root { executor: self, task: task.clone() };
         // SAFETY: the output of the future just allocated.
-        let mut handle = unsafe { self.adopt::<F::Output>(task) };
+        let mut handle = unsafe { self.adopt::<F::Output>(task, plan.extra) };
         loop {
             turn(&|| root.task.state().is_complete())?;
             if !root.task.state().is_complete() {
@@ -123,8 +175,12 @@ impl Executor {
     ///
     /// # Safety
     /// `T` is the output of the task's future.
-    unsafe fn adopt<T>(&self, task: TaskRef) -> JoinHandle<T> {
+    #[inline]
+    unsafe fn adopt<T>(&self, task: TaskRef, extra: Extra) -> JoinHandle<T> {
         self.spawned.set(self.spawned.get() + 1);
+        if self.times_all || self.hooks.spawn.is_some() || !extra.is_empty() {
+            self.adopt_with_more(&task, extra);
+        }
         // SAFETY: passed on to the caller.
         let handle = unsafe { JoinHandle::new(task.clone()) };
         self.live.insert(task.clone());
@@ -136,24 +192,19 @@ impl Executor {
         handle
     }
 
-    /// Polls the task that has waited longest. False when none is ready.
-    #[inline]
-    pub(crate) fn poll_next(&self) -> bool {
-        let Some(task) = self.ready.pop() else { return false };
-        match task.state().start() {
-            state::Start::Poll => {
-                self.polls.set(self.polls.get() + 1);
-                let finished = task.poll();
-                match task.state().stop(finished) {
-                    state::Stop::Waiting => {}
-                    state::Stop::Finished => self.finish(&task),
-                    state::Stop::Aborted => self.cancel(&task),
-                }
-            }
-            state::Start::Cancel => self.cancel(&task),
-            state::Start::Nothing => {}
+    /// What few tasks have and few loops want.
+    #[cold]
+    fn adopt_with_more(&self, task: &TaskRef, extra: Extra) {
+        if self.times_all || extra.time_budget.is_some() {
+            task.state().set_timed();
         }
-        true
+        if !extra.is_empty() {
+            task.state().set_extra();
+            self.extras.borrow_mut().insert(task.id, extra);
+        }
+        if let Some(hook) = &self.hooks.spawn {
+            hook(&self.meta(task));
+        }
     }
 
     /// Takes what other threads woke. One relaxed load when there is nothing.
@@ -175,20 +226,34 @@ impl Executor {
     /// Puts a task at the end of the ready queue, unless it is there or has finished.
     #[inline]
     fn schedule(&self, task: TaskRef) {
-        if task.state().schedule() {
-            self.ready.push(task);
+        if task.state().schedule() && self.ready.push(task) {
+            self.watch.is_ready();
         }
     }
 
     #[cold]
     fn cancel(&self, task: &TaskRef) {
+        // What its destructors ask for is its own. One that is polled may drop another: a loop that ends does.
+        let before = self.current.replace(Some(task.pointer()));
         task.cancel();
+        self.current.set(before);
         self.finish(task);
     }
 
     fn finish(&self, task: &TaskRef) {
         self.live.remove(task);
         task.settle();
+        if task.state().has_extra() || self.hooks.terminate.is_some() {
+            self.finish_with_more(task);
+        }
+    }
+
+    #[cold]
+    fn finish_with_more(&self, task: &TaskRef) {
+        if let Some(hook) = &self.hooks.terminate {
+            hook(&self.meta(task));
+        }
+        self.extras.borrow_mut().remove(&task.id);
     }
 
     /// Drops every future. Those that spawn while they are dropped are dropped, too.
@@ -197,7 +262,26 @@ impl Executor {
         while let Some(task) = self.live.first() {
             self.cancel(&task);
         }
-        while self.ready.pop().is_some() {}
+        self.ready.clear();
+    }
+
+    // Numbers.
+
+    /// Nothing is timed: the time is not the machine's.
+    pub(crate) fn times_nothing(&self) {
+        self.watch.stand_still();
+    }
+
+    pub(crate) fn poll_time(&self) -> Histogram {
+        *self.watch.poll_time.borrow()
+    }
+
+    pub(crate) fn wake_to_poll(&self) -> Histogram {
+        *self.watch.wake_to_poll.borrow()
+    }
+
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 }
 

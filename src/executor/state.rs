@@ -17,7 +17,10 @@
 //! | COMPLETE | the future is gone | never | everybody: nothing wakes or polls it again |
 //! | OUTPUT | a result is stored | it is taken or dropped | the join handle |
 //! | HANDLE | made | the join handle is dropped | completion: is the result wanted? |
+//! | TIMED | made | never | each poll, which is then timed |
+//! | EXTRA | made | never | its end, and those who look: something of it is kept aside |
 
+use super::facts::State as Seen;
 use crate::sys::sync::Cell;
 
 const SCHEDULED: u8 = 1;
@@ -26,6 +29,8 @@ const ABORTED: u8 = 1 << 2;
 const COMPLETE: u8 = 1 << 3;
 const OUTPUT: u8 = 1 << 4;
 const HANDLE: u8 = 1 << 5;
+const TIMED: u8 = 1 << 6;
+const EXTRA: u8 = 1 << 7;
 
 /// See the table at the top of this file.
 pub(super) struct State(Cell<u8>);
@@ -34,6 +39,7 @@ pub(super) struct State(Cell<u8>);
 #[must_use]
 pub(super) enum Start {
     Poll,
+    PollTimed,
     Cancel,
     Nothing,
 }
@@ -81,9 +87,9 @@ impl State {
         match self.0.get() {
             state if state & COMPLETE != 0 => Start::Nothing,
             state if state & ABORTED != 0 => Start::Cancel,
-            _ => {
+            state => {
                 self.set(RUNNING);
-                Start::Poll
+                if state & TIMED == 0 { Start::Poll } else { Start::PollTimed }
             }
         }
     }
@@ -110,6 +116,29 @@ impl State {
     pub(super) fn complete(&self) -> bool {
         self.set(COMPLETE | OUTPUT);
         !self.has(HANDLE)
+    }
+
+    /// Each poll is timed.
+    pub(super) fn set_timed(&self) {
+        self.set(TIMED);
+    }
+
+    /// Something of the task is kept aside.
+    pub(super) fn set_extra(&self) {
+        self.set(EXTRA);
+    }
+
+    pub(super) fn has_extra(&self) -> bool {
+        self.has(EXTRA)
+    }
+
+    /// What those see who look at a task that has not finished.
+    pub(super) fn seen(&self) -> Seen {
+        match self.0.get() {
+            state if state & RUNNING != 0 => Seen::Running,
+            state if state & SCHEDULED != 0 => Seen::Ready,
+            _ => Seen::Waiting,
+        }
     }
 
     #[inline]

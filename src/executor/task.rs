@@ -1,6 +1,7 @@
 //! A task's memory: the header, then its future, and in the same place later its result.
 #![allow(unsafe_code)]
 
+use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::future::Future;
@@ -10,15 +11,20 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use super::current::RuntimeId;
-use super::header::{Header, TaskPointer, TaskRef, VTable};
-use super::inbox::Inbox;
+use super::header::{Birth, Header, TaskPointer, TaskRef, VTable};
 use super::join::JoinError;
 use super::{spare, waker};
 
 /// What tells one task of a process from all others. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(pub(super) u64);
+
+impl Id {
+    /// The number that it is shown as.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,12 +66,12 @@ struct Task<F: Future> {
 ///
 /// # Safety
 /// The caller drops the future, by finishing or cancelling the task, before anything that it borrows goes away.
-pub(super) unsafe fn allocate<F: Future>(future: F, runtime: RuntimeId, inbox: &'static Inbox) -> TaskRef {
+pub(super) unsafe fn allocate<F: Future>(future: F, birth: Birth) -> TaskRef {
     let task = spare::take::<Task<F>>();
     // Each to its place: put together first, the future would be moved once more.
     // SAFETY: the memory is new, and a task's. Then a new header, on this thread, with its one reference.
     unsafe {
-        (&raw mut (*task.as_ptr()).header).write(Header::new(&Table::<F>::TABLE, runtime, inbox, next_id()));
+        (&raw mut (*task.as_ptr()).header).write(Header::new(&Table::<F>::TABLE, next_id(), birth));
         (&raw mut (*task.as_ptr()).stage).write(UnsafeCell::new(Stage::Future(future)));
         TaskRef::from_raw(task.cast())
     }
@@ -145,12 +151,13 @@ unsafe fn take<F: Future>(task: TaskPointer, place: *mut ()) {
     }
 }
 
-unsafe fn discard<F: Future>(task: TaskPointer) {
-    // A result that panics when dropped has nobody to tell; the panic hook has printed it.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: `VTable::discard`: on the task's thread, with a result stored.
-        unsafe { *stage::<F>(task) = Stage::Nothing };
-    }));
+unsafe fn discard<F: Future>(task: TaskPointer) -> Option<Box<dyn Any + Send>> {
+    // SAFETY: `VTable::discard`: on the task's thread, with a result stored.
+    match std::mem::replace(unsafe { stage::<F>(task) }, Stage::Nothing) {
+        Stage::Result(Err(JoinError::Panicked(payload))) => Some(payload),
+        // A result that panics when dropped is a panic like another.
+        result => catch_unwind(AssertUnwindSafe(|| drop(result))).err(),
+    }
 }
 
 unsafe fn free<F: Future>(task: TaskPointer) {

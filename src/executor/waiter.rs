@@ -53,6 +53,12 @@ impl Waiter {
         std::ptr::eq(self.vtable, &OWN)
     }
 
+    /// The number of the task, if it is one of this loop.
+    pub(crate) fn task_id(&self) -> Option<u64> {
+        // SAFETY: made by `task`, of which we own a reference.
+        self.is_own().then(|| unsafe { (*self.data.cast::<Header>()).id })
+    }
+
     /// Whether waking `self` is waking `waker`, so that nothing needs to be registered anew.
     #[inline]
     pub(crate) fn is(&self, waker: &Waker) -> bool {

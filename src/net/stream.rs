@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::net::Shutdown;
+use std::panic::Location;
 
 use super::family::Family;
 use super::recv_stream::RecvStream;
@@ -14,6 +15,7 @@ use crate::buf::{IoBuf, IoBufMut};
 use crate::driver::Faults;
 use crate::driver::{Descriptor, Property, Setting, Way};
 use crate::engine;
+use crate::executor::Plan;
 use crate::op::{self, Peek, Recv, RecvLease, Recvmsg, Send, Sendmsg, Settle, Submitted, Whole};
 
 /// A connection: a [`TcpStream`](super::TcpStream) is one.
@@ -368,7 +370,7 @@ impl<F: Family> Stream<F> {
         // Outside of its loop nothing that is being written is settled: then the end comes when the stream is closed.
         engine::with_current(|engine| {
             if engine.executor.id() == runtime {
-                drop(engine.executor.spawn(shutdown));
+                drop(engine.executor.spawn(shutdown, Plan::at(Location::caller())));
             }
         });
     }

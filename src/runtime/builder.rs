@@ -8,7 +8,7 @@ use super::{Error, Runtime};
 use crate::buf::PoolSize;
 use crate::driver::{Choice, Driver, Refusal, Settings};
 use crate::engine::Engine;
-use crate::executor::{Executor, Inbox};
+use crate::executor::{Executor, Hooks, Inbox};
 use crate::op;
 
 /// Settings for a [`Runtime`]. Everything has a good default, and nothing needs to be switched on.
@@ -34,6 +34,7 @@ pub struct Builder {
     iopoll: bool,
     kernel_workers: [u32; 2],
     leases: PoolSize,
+    hooks: Hooks,
 }
 
 impl Default for Builder {
@@ -56,6 +57,7 @@ impl Builder {
             iopoll: false,
             kernel_workers: [0; 2],
             leases: PoolSize::USUAL,
+            hooks: Hooks::default(),
         }
     }
 
@@ -219,7 +221,7 @@ impl Builder {
             iopoll: self.iopoll,
             kernel_workers: self.kernel_workers,
         };
-        let executor = Executor::new();
+        let executor = Executor::new(self.hooks);
         let driver = open(&settings, executor.inbox())?;
         Ok(Runtime {
             engine: Rc::new(Engine::new(executor, driver, self.leases)),

@@ -1,8 +1,13 @@
 //! What a loop counts of itself.
 
 use crate::engine::Engine;
+use crate::histogram::Histogram;
 
 /// A loop's counters at one moment. They only grow, but for those that say "now".
+///
+/// They are always kept: counting costs less than a nanosecond where it happens. Times are taken of one poll in some hundreds and
+/// of one operation in 64, chosen by chance; so histograms of time say how they are spread, and not how many there were.
+/// In a simulated world no times are taken.
 ///
 /// ```
 /// let runtime = annulus::Runtime::new()?;
@@ -15,6 +20,16 @@ use crate::engine::Engine;
 pub struct Metrics {
     /// Turns of the loop.
     pub turns: u64,
+    /// Times that the loop had nothing to do and waited.
+    pub parks: u64,
+    /// How many tasks were polled in a turn, of one turn in 64.
+    pub batches: Histogram,
+    /// How many operations were in the driver, of one turn in 64.
+    pub depths: Histogram,
+    /// How long polls took, in nanoseconds, of one in some hundreds.
+    pub poll_time: Histogram,
+    /// How long tasks that were ready waited for their poll, in nanoseconds, of one in some hundreds.
+    pub wake_to_poll: Histogram,
     /// Polls of tasks.
     pub polls: u64,
     /// Tasks made.
@@ -62,6 +77,11 @@ impl Metrics {
         let leases = engine.port.pool_numbers();
         Metrics {
             turns: engine.turns.get(),
+            parks: engine.parks.get(),
+            batches: *engine.batches.borrow(),
+            depths: *engine.depths.borrow(),
+            poll_time: engine.executor.poll_time(),
+            wake_to_poll: engine.executor.wake_to_poll(),
             polls: engine.executor.polls.get(),
             spawned: engine.executor.spawned.get(),
             alive: engine.executor.alive(),
@@ -82,5 +102,22 @@ impl Metrics {
             leases_out: leases.out,
             leases_copied: leases.copied,
         }
+    }
+}
+
+/// How long the operations of one kind took, from their submission to their answer, in nanoseconds: of one in 64.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Latency {
+    /// What the kernel calls the operation: `recv`, `accept`, `openat`.
+    pub operation: &'static str,
+    /// How long it took.
+    pub time: Histogram,
+}
+
+impl Latency {
+    pub(super) fn all_of(engine: &Engine) -> Vec<Latency> {
+        let kinds = engine.port.latencies().into_iter();
+        kinds.map(|(operation, time)| Latency { operation, time }).collect()
     }
 }

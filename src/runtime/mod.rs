@@ -1,30 +1,35 @@
 //! The loop: how it is built, one turn of it, and how it ends.
 
 mod builder;
+mod embed;
 mod error;
 mod metrics;
+mod observe;
 mod random;
 mod spawn;
+mod task_builder;
 mod turn;
 
 pub use builder::Builder;
 pub use error::Error;
-pub use metrics::Metrics;
+pub use metrics::{Latency, Metrics};
+pub use observe::{Snapshot, Wait, abort, all, current};
 pub use random::random;
 pub use spawn::{spawn, spawn_blocking, yield_now};
+pub use task_builder::Builder as TaskBuilder;
 
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
-#[cfg(feature = "sim")]
-use std::time::Instant;
 
-use crate::engine::{self, Engine};
 #[cfg(feature = "sim")]
-use crate::{driver::Faults, executor::JoinHandle};
+use crate::driver::Faults;
+use crate::engine::{self, Engine};
+use crate::executor::Plan;
 
 /// Runs a future to its end on a new loop, on this thread, and ends the loop.
 ///
@@ -50,6 +55,7 @@ use crate::{driver::Faults, executor::JoinHandle};
 /// # Ok(())
 /// # }
 /// ```
+#[track_caller]
 pub fn run<F: Future>(future: F) -> Result<F::Output, Error> {
     // Before anything is made: inside of a loop there is nothing to make.
     refuse_nesting()?;
@@ -110,28 +116,43 @@ impl Runtime {
     ///
     /// # Panics
     /// If the future panics, with its panic.
+    #[track_caller]
     pub fn run<F: Future>(&self, future: F) -> Result<F::Output, Error> {
         refuse_nesting()?;
+        self.refuse_broken()?;
+        let engine = &*self.engine;
+        let _scope = engine.enter();
+        let plan = Plan::at(Location::caller());
+        let output = engine.executor.drive(future, plan, |finished| turn::turn(engine, None, finished));
+        output
+            .and_then(|output| turn::settle(engine).map(|()| output))
+            .map_err(|error| self.broken_by(&error))
+    }
+
+    fn refuse_broken(&self) -> Result<(), Error> {
         if self.engine.port.is_forked() {
             return Err(Error::Forked);
         }
-        if let Some(errno) = self.broken.get() {
-            return Err(Error::Broken(io::Error::from_raw_os_error(errno)));
+        match self.broken.get() {
+            Some(errno) => Err(Error::Broken(io::Error::from_raw_os_error(errno))),
+            None => Ok(()),
         }
+    }
+
+    /// The driver does nothing any more.
+    #[cold]
+    fn broken_by(&self, error: &io::Error) -> Error {
         let engine = &*self.engine;
-        let _scope = engine.enter();
-        let output = engine.executor.drive(future, |root_finished| turn::turn(engine, root_finished));
-        output.and_then(|output| turn::settle(engine).map(|()| output)).map_err(|error| {
-            if engine.port.is_forked() {
-                return Error::Forked;
-            }
-            self.broken.set(Some(error.raw_os_error().unwrap_or(libc::EIO)));
-            // What the kernel never took is answered by now: its buffers come back, or are freed with their tasks.
-            engine.port.reap();
-            engine.executor.abort_all();
-            engine.port.run_later();
-            Error::Broken(error)
-        })
+        if engine.port.is_forked() {
+            return Error::Forked;
+        }
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        self.broken.set(Some(errno));
+        // What the kernel never took is answered by now: its buffers come back, or are freed with their tasks.
+        engine.port.reap();
+        engine.executor.abort_all();
+        engine.port.run_later();
+        Error::Broken(io::Error::from_raw_os_error(errno))
     }
 
     /// Which driver serves: `"uring"`, `"readiness"` or `"sim"`.
@@ -142,6 +163,16 @@ impl Runtime {
     /// What the loop has counted so far.
     pub fn metrics(&self) -> Metrics {
         Metrics::of(&self.engine)
+    }
+
+    /// How long operations took, by their kinds: those of which at least one was timed.
+    pub fn latencies(&self) -> Vec<Latency> {
+        Latency::all_of(&self.engine)
+    }
+
+    /// All tasks that have not finished: see [`task::all`](crate::task::all).
+    pub fn tasks(&self) -> Vec<Snapshot> {
+        observe::all_of(&self.engine)
     }
 
     /// Ends the loop as dropping it does, waiting for at most `limit`, and says how many operations the kernel had not
@@ -197,15 +228,9 @@ impl fmt::Debug for Runtime {
 #[cfg(feature = "sim")]
 impl Runtime {
     /// One turn, on a driver that does not wait.
-    pub(crate) fn turn(&self) -> Result<(), Error> {
+    pub(crate) fn step(&self) -> Result<(), Error> {
         let _scope = self.engine.enter();
-        turn::turn(&self.engine, || false).map_err(Error::Broken)
-    }
-
-    /// Starts a task from outside.
-    pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        let _scope = self.engine.enter();
-        self.engine.executor.spawn(future)
+        turn::turn(&self.engine, None, || false).map_err(Error::Broken)
     }
 
     /// What may go wrong on a simulated driver.
@@ -220,11 +245,6 @@ impl Runtime {
             && executor.inbox().is_empty()
             && port.is_at_rest()
             && self.engine.next_deadline().is_none_or(|deadline| deadline > self.engine.clock.shown())
-    }
-
-    /// When its next timer is due.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.engine.next_deadline()
     }
 
     /// Tasks that have not finished.

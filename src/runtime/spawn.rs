@@ -1,12 +1,12 @@
 //! Starting tasks on the loop that runs.
 
 use std::future::Future;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::engine::expect_current;
-use crate::executor::JoinHandle;
+use crate::executor::{JoinHandle, Plan};
 use crate::op::{Blocking, Submitted};
 
 /// Starts a task on the loop that runs on this thread.
@@ -33,7 +33,8 @@ use crate::op::{Blocking, Submitted};
 /// ```
 #[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
-    expect_current("annulus::spawn", |engine| engine.executor.spawn(future))
+    let plan = Plan::at(Location::caller());
+    expect_current("annulus::spawn", |engine| engine.executor.spawn(future, plan))
 }
 
 /// Runs a closure that blocks on a helper thread, so that the loop does not wait for it.

@@ -11,6 +11,8 @@ use crate::engine::Engine;
 
 /// How many tasks of a batch are polled between two looks at the clock.
 const POLLS_PER_LOOK: usize = 16;
+/// Of so many turns one is looked at.
+const TURNS_PER_NOTE: u64 = 64;
 /// How long a batch may keep the kernel waiting (I8).
 const BATCH_LIMIT: Duration = Duration::from_micros(500);
 /// How many polls may go by before what is queued for the kernel is handed over all the same (I8).
@@ -23,10 +25,15 @@ const MANY_TIMERS: usize = 64;
 /// How long an idle loop whose clock stands still waits for what is in flight, before it moves the clock on.
 const STILL: Duration = Duration::from_millis(1);
 
-/// One turn. `finished` says whether what the loop is run for has come to its end, so that it need not sleep.
+/// One turn. If there is nothing to do it sleeps, for at most `limit`. `finished` says whether what the loop is run for has come
+/// to its end, so that it need not.
 #[inline]
-pub(super) fn turn(engine: &Engine, finished: impl Fn() -> bool) -> io::Result<()> {
-    engine.turns.set(engine.turns.get() + 1);
+pub(super) fn turn(engine: &Engine, limit: Option<Duration>, finished: impl Fn() -> bool) -> io::Result<()> {
+    let turns = engine.turns.get() + 1;
+    engine.turns.set(turns);
+    if turns % TURNS_PER_NOTE == 0 {
+        engine.note_turn();
+    }
 
     // What completions left to do for those who are not tasks of this loop.
     engine.port.run_later();
@@ -40,7 +47,7 @@ pub(super) fn turn(engine: &Engine, finished: impl Fn() -> bool) -> io::Result<(
     engine.fire_timers();
 
     if engine.executor.ready() == 0 && !engine.port.has_later() {
-        return sleep(engine);
+        return sleep(engine, limit);
     }
     // A loop that only yields and wakes leaves its driver alone.
     if engine.port.is_quiet() {
@@ -57,7 +64,7 @@ pub(super) fn turn(engine: &Engine, finished: impl Fn() -> bool) -> io::Result<(
 /// it took long; the rest stays in front.
 fn run_batch(engine: &Engine) -> bool {
     let mut begun = None;
-    let batch = engine.executor.ready();
+    let batch = engine.executor.batch();
     engine.begin_batch(batch);
     let mut polled = 0;
     while polled < batch {
@@ -73,11 +80,12 @@ fn run_batch(engine: &Engine) -> bool {
             }
         }
     }
+    engine.executor.poll_background(batch > 0);
     false
 }
 
 /// Hands over what is queued and waits until something happens: one system call.
-fn sleep(engine: &Engine) -> io::Result<()> {
+fn sleep(engine: &Engine, at_most: Option<Duration>) -> io::Result<()> {
     engine.flushed();
     let limit = engine.next_deadline().map(|deadline| deadline.saturating_duration_since(engine.now()));
     let stands_still =
@@ -87,7 +95,13 @@ fn sleep(engine: &Engine) -> io::Result<()> {
         Some(_) => Some(if engine.port.in_flight() > 0 { STILL } else { Duration::ZERO }),
         None => limit.map(|limit| gathered(engine, limit)),
     };
+    let limit = limit.into_iter().chain(at_most).min();
+    engine.parks.set(engine.parks.get() + 1);
+    let hooks = engine.executor.hooks();
+    hooks.park.iter().for_each(|hook| hook());
     let slept = engine.port.wait(limit, || !engine.executor.inbox().is_empty());
+    engine.note_time();
+    hooks.unpark.iter().for_each(|hook| hook());
     // What ended the sleep is collected here, so that the next turn begins with its tasks ready.
     engine.executor.take_inbox();
     engine.port.reap();

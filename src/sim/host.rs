@@ -262,7 +262,7 @@ impl Host {
     pub(super) fn turn(&self) {
         let Some(runtime) = self.runtime() else { return };
         self.0.is_turning.set(true);
-        let turned = runtime.turn();
+        let turned = runtime.step();
         self.0.is_turning.set(false);
         drop(runtime);
         turned.expect("a simulated driver refuses for now, and never for good");

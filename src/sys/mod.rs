@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod attributes;
+pub(crate) mod clock;
 pub(crate) mod control;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;

@@ -126,6 +126,11 @@ impl<W> Wheel<W> {
         if entry.generation == key.generation { entry.waiter.as_mut() } else { None }
     }
 
+    /// All that are armed, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &W)> {
+        self.entries.iter().filter_map(|entry| Some((entry.deadline_ns, entry.waiter.as_ref()?)))
+    }
+
     /// The earliest deadline, exactly. Cheap unless the earliest slot has to be sorted first.
     #[inline]
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -16,7 +17,7 @@ use crate::buf::PoolSize;
 use crate::driver::scripted::Script;
 use crate::driver::{Driver, Form, Port, Request, Token, form};
 use crate::executor::models::{Bell, explore};
-use crate::executor::{Doorbell, Executor};
+use crate::executor::{Doorbell, Executor, Hooks, Plan};
 use crate::sys::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::sync::thread;
 
@@ -89,7 +90,7 @@ struct Loop {
 
 impl Loop {
     fn new(threads_max: usize) -> Loop {
-        let executor = Executor::new();
+        let executor = Executor::new(Hooks::default());
         let inbox = executor.inbox();
         let bell = Bell::of(inbox);
         let rung = Arc::clone(&bell);
@@ -241,13 +242,16 @@ fn neither_a_wake_nor_an_answer_is_slept_through() {
         let mut runtime = Loop::new(1);
         let told = Rc::new(AtomicBool::new(false));
         let waker = Rc::new(Cell::new(None::<Waker>));
-        let task = runtime.executor.spawn({
-            let (told, waker) = (Rc::clone(&told), Rc::clone(&waker));
-            poll_fn(move |cx| {
-                waker.set(Some(cx.waker().clone()));
-                if told.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }
-            })
-        });
+        let task = runtime.executor.spawn(
+            {
+                let (told, waker) = (Rc::clone(&told), Rc::clone(&waker));
+                poll_fn(move |cx| {
+                    waker.set(Some(cx.waker().clone()));
+                    if told.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }
+                })
+            },
+            Plan::at(Location::caller()),
+        );
         runtime.executor.poll_next();
         let job = Job::new(1);
         job.submit(&runtime.helpers);

@@ -1,9 +1,12 @@
 //! Numbers of descriptors: only the driver knows what they mean.
+#![allow(unsafe_code)]
 
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use super::Port;
 use crate::driver::{Control, Reply};
+use crate::sys;
 
 impl Port {
     /// Closes a number that nothing names.
@@ -54,6 +57,21 @@ impl Port {
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux names files to it"))]
     pub(crate) fn poll_file(&self, number: i32, most: u32) {
         self.pair.borrow_mut().driver.poll_file(number, most);
+    }
+
+    /// A descriptor that is readable when there is something to reap.
+    pub(crate) fn as_fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.refuse_in_child()?;
+        let number = self.pair.borrow().driver.announces_by();
+        let number = number.ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::Unsupported,
+                "no descriptor says when this loop has something to do: a simulated driver has none, and with \
+                 Builder::iopoll devices have to be asked; give the loop turns at a steady rate instead",
+            )
+        })?;
+        // SAFETY: the driver keeps it open until the runtime ends, which nobody can end while this is borrowed.
+        Ok(unsafe { sys::borrow(number) })
     }
 
     /// Whether its numbers mean nothing to the operating system.

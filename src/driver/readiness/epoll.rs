@@ -46,6 +46,10 @@ impl Poller {
         Ok(Poller { poller, bell, events, found: 0, waits_exactly: true })
     }
 
+    pub(super) fn number(&self) -> i32 {
+        self.poller.as_raw_fd()
+    }
+
     pub(super) fn doorbell(&self) -> Arc<dyn Doorbell> {
         Arc::clone(&self.bell) as Arc<dyn Doorbell>
     }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,10 @@ impl Poller {
         let poller = Arc::new(polling::Poller::new()?);
         let mode = if poller.supports_edge() { polling::PollMode::Edge } else { polling::PollMode::Oneshot };
         Ok(Poller { poller, mode, reported: polling::Events::new(), events: Vec::new() })
+    }
+
+    pub(super) fn number(&self) -> i32 {
+        self.poller.as_raw_fd()
     }
 
     pub(super) fn doorbell(&self) -> Arc<dyn Doorbell> {

@@ -51,6 +51,11 @@ impl Asker {
 pub(super) const ANSWERS_MAX: usize = 64;
 
 impl Repeated {
+    /// Whether its future was dropped.
+    pub(super) fn is_orphan(&self) -> bool {
+        matches!(self.owner, Owner::Slot(_))
+    }
+
     /// Nobody takes its answers.
     #[cold]
     fn hold_back(&mut self, token: Token, crowded: &mut Vec<Token>) {
@@ -103,7 +108,7 @@ impl Slots {
             self.slots.get_mut(token.index()).filter(|slot| slot.token == token && slot.is_in_flight());
         let Some(slot) = slot else { return Some(Found::Nothing) };
         slot.lent.touch();
-        if slot.releases_later {
+        if slot.form.releases_later {
             slot.fd = -1;
         }
         let repeated = slot.repeated();

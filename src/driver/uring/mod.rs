@@ -309,6 +309,11 @@ impl Ring {
         self.closing
     }
 
+    /// The ring's own descriptor. Of devices that have to be asked it knows nothing.
+    pub(crate) fn announces_by(&self) -> Option<i32> {
+        self.polled.is_none().then(|| self.queues.ring().as_raw_fd())
+    }
+
     pub(crate) fn counters(&self) -> Counters {
         self.counters
     }

@@ -23,6 +23,7 @@ mod wakes;
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,8 +33,8 @@ use loom::cell::UnsafeCell;
 use loom::model::Builder;
 use loom::sync::{Condvar, Mutex};
 
-use super::header::{Header, TaskPointer, TaskRef, VTable};
-use super::{Doorbell, Executor, Inbox, JoinHandle, RuntimeId, waker};
+use super::header::{Birth, Header, TaskPointer, TaskRef, VTable};
+use super::{Doorbell, Executor, Hooks, Inbox, JoinHandle, Plan, waker};
 use crate::sys::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::sync::thread;
 
@@ -62,7 +63,7 @@ static TABLE: VTable = VTable {
     poll: |task| (watched(task).poll)(),
     cancel: |_| {},
     take: |_, _| unreachable!("nobody joins"),
-    discard: |_| {},
+    discard: |_| None,
     free: |task| {
         let watched = watched(task);
         watched.freed.set(watched.freed.get() + 1);
@@ -87,9 +88,9 @@ struct Task(TaskPointer);
 
 impl Task {
     /// A task, and the one reference to it.
-    fn new(runtime: RuntimeId, inbox: &'static Inbox, poll: impl Fn() -> bool + 'static) -> (Task, TaskRef) {
+    fn new(birth: Birth, poll: impl Fn() -> bool + 'static) -> (Task, TaskRef) {
         let task = Box::new(Watched {
-            header: Header::new(&TABLE, runtime, inbox, 0),
+            header: Header::new(&TABLE, 0, birth),
             bytes: UnsafeCell::new(()),
             freed: Cell::new(0),
             poll: Box::new(poll),
@@ -100,9 +101,10 @@ impl Task {
     }
 
     fn spawn(executor: &Executor, poll: impl Fn() -> bool + 'static) -> (Task, JoinHandle<()>) {
-        let (task, reference) = Task::new(executor.id(), executor.inbox(), poll);
+        let plan = Plan::at(Location::caller());
+        let (task, reference) = Task::new(executor.birth(&plan), poll);
         // SAFETY: nobody takes the output.
-        (task, unsafe { executor.adopt(reference) })
+        (task, unsafe { executor.adopt(reference, plan.extra) })
     }
 
     /// A waker, as a clone of the one that a poll is lent.

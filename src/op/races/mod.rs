@@ -23,7 +23,7 @@ use crate::buf::PoolSize;
 use crate::driver::scripted::Script;
 use crate::driver::{Descriptor, Driver};
 use crate::engine::Engine;
-use crate::executor::Executor;
+use crate::executor::{Executor, Hooks};
 
 /// A loop whose driver does what the test says. The test polls by itself.
 struct Stage {
@@ -32,7 +32,13 @@ struct Stage {
 
 impl Stage {
     fn new() -> Stage {
-        Stage { engine: Engine::new(Executor::new(), Driver::Scripted(Script::default()), PoolSize::USUAL) }
+        Stage {
+            engine: Engine::new(
+                Executor::new(Hooks::default()),
+                Driver::Scripted(Script::default()),
+                PoolSize::USUAL,
+            ),
+        }
     }
 
     fn descriptor(&self, number: i32) -> Descriptor {

@@ -1,0 +1,88 @@
+//! What is known of a task, for those who look at it.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use super::header::TaskRef;
+use super::hooks::Meta;
+use super::task::Id;
+use super::{Executor, Priority};
+
+/// What a task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// It is polled now: it is the one that asks.
+    Running,
+    /// It will be polled when its turn comes.
+    Ready,
+    /// It waits for something.
+    Waiting,
+}
+
+/// What is known of a task at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) meta: Meta,
+    pub(crate) priority: Priority,
+    pub(crate) state: State,
+    pub(crate) polls: u64,
+    pub(crate) busy: Duration,
+    pub(crate) age: Duration,
+    /// The task that waits for its end.
+    pub(crate) joiner: Option<u64>,
+}
+
+impl Facts {
+    pub(crate) fn id(&self) -> Id {
+        self.meta.id
+    }
+
+    pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
+        self.meta.spawned_at
+    }
+}
+
+impl Executor {
+    /// The task that is polled now.
+    pub(crate) fn current(&self) -> Option<Facts> {
+        let current = self.current_task()?;
+        Some(self.facts(&current))
+    }
+
+    /// All tasks that have not finished, those that were spawned first in front.
+    pub(crate) fn all(&self) -> Vec<Facts> {
+        let mut all: Vec<_> = self.live.iter().map(|task| self.facts(&task)).collect();
+        all.reverse();
+        all
+    }
+
+    fn facts(&self, task: &TaskRef) -> Facts {
+        Facts {
+            meta: self.meta(task),
+            priority: task.priority,
+            state: task.state().seen(),
+            polls: task.polls.get(),
+            busy: Duration::from_nanos(task.busy.get()),
+            age: Duration::from_nanos(self.time.get().saturating_sub(task.spawned_when)),
+            joiner: task.joined_by(),
+        }
+    }
+
+    /// What is told of a task.
+    pub(super) fn meta(&self, task: &TaskRef) -> Meta {
+        let extras = self.extras.borrow();
+        let name = if task.state().has_extra() { extras.get(&task.id) } else { None };
+        Meta {
+            id: Id(task.id),
+            name: name.and_then(|extra| extra.name.as_deref()).map(str::to_owned),
+            spawned_at: task.spawned_at,
+        }
+    }
+
+    /// Stops a task that is told by its number; false if there is none of it, or not any more.
+    pub(crate) fn abort(&self, id: Id) -> bool {
+        let found = self.live.iter().find(|task| task.id == id.0);
+        found.map(|task| task.abort()).is_some()
+    }
+}

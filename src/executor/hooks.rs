@@ -1,0 +1,138 @@
+//! What the loop calls when something happens to its tasks or to itself, and what it says by itself.
+
+use std::any::Any;
+use std::fmt;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Arc;
+
+use super::header::TaskRef;
+use super::task::Id;
+use super::with_current;
+
+type Hook = Option<Arc<dyn Fn() + Send + Sync>>;
+type TaskHook = Option<Arc<dyn Fn(&Meta) + Send + Sync>>;
+
+/// The hooks of a loop. What is not set costs nothing.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) spawn: TaskHook,
+    pub(crate) before_poll: TaskHook,
+    pub(crate) after_poll: TaskHook,
+    pub(crate) terminate: TaskHook,
+    pub(crate) park: Hook,
+    pub(crate) unpark: Hook,
+    pub(crate) panic: Option<Arc<dyn Fn(&UnheardPanic) + Send + Sync>>,
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("spawn", &self.spawn.is_some())
+            .field("poll", &(self.before_poll.is_some() || self.after_poll.is_some()))
+            .field("terminate", &self.terminate.is_some())
+            .field("park", &(self.park.is_some() || self.unpark.is_some()))
+            .field("panic", &self.panic.is_some())
+            .finish()
+    }
+}
+
+/// What a hook is told of a task.
+#[derive(Clone, Debug)]
+pub struct Meta {
+    pub(super) id: Id,
+    pub(super) name: Option<String>,
+    pub(super) spawned_at: &'static Location<'static>,
+}
+
+impl Meta {
+    /// What tells the task from all others of the process.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Its name, if it was given one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Where it was spawned.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.spawned_at
+    }
+}
+
+impl fmt::Display for Meta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.id)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name:?}")?;
+        }
+        write!(f, ", spawned at {}", self.spawned_at)
+    }
+}
+
+/// A panic that ended a task which nobody waits for. See [`Builder::on_panic`](crate::Builder::on_panic).
+pub struct UnheardPanic {
+    pub(super) task: Meta,
+    pub(super) payload: Box<dyn Any + Send>,
+}
+
+impl UnheardPanic {
+    /// The task that panicked.
+    pub fn task(&self) -> &Meta {
+        &self.task
+    }
+
+    /// What it panicked with.
+    pub fn payload(&self) -> &(dyn Any + Send) {
+        &*self.payload
+    }
+
+    /// What it said, if that is text.
+    pub fn message(&self) -> Option<&str> {
+        text_of(&*self.payload)
+    }
+}
+
+/// A task that nobody waits for has panicked. One that ends after its loop has nobody to be told to.
+pub(super) fn tell_of_panic(task: &TaskRef, payload: Box<dyn Any + Send>) {
+    let mut panic = Some(payload);
+    with_current(|executor| {
+        if let Some(payload) = panic.take_if(|_| executor.id == task.runtime) {
+            let panic = UnheardPanic { task: executor.meta(task), payload };
+            // A hook that panics is not heard either: this may be somebody's drop.
+            drop(catch_unwind(AssertUnwindSafe(|| match &executor.hooks.panic {
+                Some(hook) => hook(&panic),
+                None => say(&panic),
+            })));
+        }
+    });
+}
+
+/// Says something on standard error. Nobody may listen there, at which `eprintln!` would panic.
+pub(crate) fn say(what: &dyn fmt::Display) {
+    let _ = writeln!(io::stderr(), "annulus: {what}");
+}
+
+/// The text of a panic.
+pub(super) fn text_of(payload: &(dyn Any + Send)) -> Option<&str> {
+    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
+impl fmt::Display for UnheardPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} panicked, and nobody waits for it: {}",
+            self.task,
+            self.message().unwrap_or("(a value that is not a text)")
+        )
+    }
+}
+
+impl fmt::Debug for UnheardPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnheardPanic").field("task", &self.task).field("message", &self.message()).finish()
+    }
+}

@@ -1,0 +1,120 @@
+//! Polling a task, and what is noted of it.
+//!
+//! Nearly all polls only count. One in some hundreds is timed, and each one of a task that has a budget of time or of a
+//! loop whose polls somebody wants to be told of.
+#![allow(unsafe_code)]
+
+use super::header::TaskRef;
+use super::{Executor, state, watch};
+
+impl Executor {
+    /// Polls the task that has waited longest, of those that are not of the background. False when none is ready.
+    #[inline]
+    pub(crate) fn poll_next(&self) -> bool {
+        match self.ready.pop() {
+            None => false,
+            Some((task, is_watched)) => {
+                self.poll(&task, is_watched);
+                true
+            }
+        }
+    }
+
+    /// Polls a task of the background, if it is its turn: called once a turn, after the others had theirs, if there were
+    /// others.
+    #[inline]
+    pub(crate) fn poll_background(&self, others: bool) {
+        if let Some((task, is_watched)) = self.ready.pop_background(others) {
+            self.poll(&task, is_watched);
+        }
+    }
+
+    #[inline(always)]
+    fn poll(&self, task: &TaskRef, is_watched: bool) {
+        match task.state().start() {
+            state::Start::Poll if !is_watched => {
+                let finished = self.poll_as_current(task);
+                self.polled(task, finished);
+            }
+            state::Start::Poll => self.poll_watched(task),
+            state::Start::PollTimed => self.poll_timed(task, is_watched),
+            state::Start::Cancel => self.cancel(task),
+            state::Start::Nothing => {}
+        }
+        if is_watched {
+            self.ready.watch(self.watch.next());
+        }
+    }
+
+    #[inline]
+    fn poll_as_current(&self, task: &TaskRef) -> bool {
+        self.polls.set(self.polls.get() + 1);
+        task.polls.set(task.polls.get() + 1);
+        self.current.set(Some(task.pointer()));
+        let finished = task.poll();
+        self.current.set(None);
+        finished
+    }
+
+    #[inline]
+    fn polled(&self, task: &TaskRef, finished: bool) {
+        match task.state().stop(finished) {
+            state::Stop::Waiting => {}
+            state::Stop::Finished => self.finish(task),
+            state::Stop::Aborted => self.cancel(task),
+        }
+    }
+
+    /// One of many that are as it is.
+    #[cold]
+    fn poll_watched(&self, task: &TaskRef) {
+        let begun = self.watch.now();
+        self.watch.is_polled(begun);
+        let finished = self.poll_as_current(task);
+        let took = self.watch.now() - begun;
+        self.watch.poll_time.borrow_mut().note(took);
+        task.busy.set(task.busy.get() + took * watch::SPREAD);
+        self.polled(task, finished);
+    }
+
+    /// One that is timed each time.
+    #[inline(never)]
+    fn poll_timed(&self, task: &TaskRef, is_watched: bool) {
+        if let Some(hook) = &self.hooks.before_poll {
+            hook(&self.meta(task));
+        }
+        let begun = self.watch.now();
+        if is_watched {
+            self.watch.is_polled(begun);
+        }
+        let finished = self.poll_as_current(task);
+        let took = self.watch.now() - begun;
+        self.watch.poll_time.borrow_mut().note(took);
+        task.busy.set(task.busy.get() + took);
+        if let Some(hook) = &self.hooks.after_poll {
+            hook(&self.meta(task));
+        }
+        if !finished && self.is_over_budget(task) {
+            task.abort();
+        }
+        self.polled(task, finished);
+    }
+
+    fn is_over_budget(&self, task: &TaskRef) -> bool {
+        let extras = self.extras.borrow();
+        let budget = extras.get(&task.id).and_then(|extra| extra.time_budget);
+        budget.is_some_and(|budget| u128::from(task.busy.get()) > budget.as_nanos())
+    }
+
+    pub(super) fn current_task(&self) -> Option<TaskRef> {
+        // SAFETY: set only while the task is polled or dropped, by whoever has a reference to it.
+        self.current.get().map(|task| unsafe { TaskRef::share(task) })
+    }
+
+    /// The number of the task that is polled now; 0 if none is.
+    #[inline]
+    pub(crate) fn current_id(&self) -> u64 {
+        // SAFETY: as above.
+        self.current.get().map_or(0, |task| unsafe { task.as_ref() }.id)
+    }
+}

@@ -1,0 +1,82 @@
+//! A loop inside of another: one turn at a time, when the other says so.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use super::{Error, Runtime, refuse_nesting, turn};
+use crate::executor::{JoinHandle, Plan};
+
+impl Runtime {
+    /// Starts a task from outside of a run, as [`spawn`](crate::spawn) does inside. It is polled in the next run or
+    /// [`turn`](Self::turn).
+    ///
+    /// Its handle may be awaited anywhere on this thread, also by another runtime.
+    ///
+    /// # Examples
+    /// ```
+    /// let runtime = annulus::Runtime::new()?;
+    /// let task = runtime.spawn(async { 6 * 7 });
+    /// assert_eq!(runtime.run(task)?.unwrap(), 42);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        let plan = Plan::at(Location::caller());
+        let _scope = self.engine.enter();
+        self.engine.executor.spawn(future, plan)
+    }
+
+    /// One turn of the loop, for those who have a loop of their own: polls the tasks that are ready, hands their operations over,
+    /// takes what has come, and fires the timers that are due. If there is nothing to do it waits for at most `timeout`; `None` is for ever.
+    ///
+    /// True if there is more to do at once: then call it again before you wait for something else. Once it is false,
+    /// the loop needs no turn until its [descriptor](Self::as_fd) is readable or its [next deadline](Self::next_deadline) has come, or until you
+    /// spawn or wake one of its tasks yourself.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = annulus::Runtime::new()?;
+    /// let task = runtime.spawn(annulus::time::sleep(Duration::from_millis(5)));
+    /// while !task.is_finished() {
+    ///     // What else the program does goes here.
+    ///     runtime.turn(Some(Duration::from_millis(1)))?;
+    /// }
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn turn(&self, timeout: Option<Duration>) -> Result<bool, Error> {
+        refuse_nesting()?;
+        self.refuse_broken()?;
+        let engine = &*self.engine;
+        let _scope = engine.enter();
+        engine.executor.inbox().unpark();
+        turn::turn(engine, timeout, || false).map_err(|error| self.broken_by(&error))?;
+        // From here on what comes rings: the other loop is told by the descriptor.
+        engine.executor.inbox().park();
+        Ok(engine.executor.ready() > 0 || engine.port.has_later() || !engine.executor.inbox().is_empty())
+    }
+
+    /// When the loop's next timer is due, if there is one: the latest moment for the next [`turn`](Self::turn).
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.engine.next_deadline()
+    }
+
+    /// A descriptor that is readable when the loop has something to do: when an operation is done, or another thread has woken a
+    /// task. Not when a timer is due: see [`next_deadline`](Self::next_deadline). It is the ring's own, or the poller's.
+    ///
+    /// Wait for it with poll(2), epoll(7) or whatever the other loop has, edge-triggered or not; do not read it and do not close it.
+    ///
+    /// # Errors
+    /// `Unsupported` on a simulated driver, which has none, and with [`Builder::iopoll`](crate::Builder::iopoll), whose devices tell
+    /// nobody.
+    pub fn as_fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.engine.port.as_fd()
+    }
+}

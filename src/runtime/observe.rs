@@ -1,0 +1,226 @@
+//! Looking at tasks while they run: who they are, and what each of them waits for.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::driver::InFlight;
+use crate::engine::{Engine, expect_current, with_current};
+use crate::executor::{Facts, Id, Priority, State};
+
+/// What was known of a task at one moment. Plain data, which may go to another thread.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::net::UdpSocket;
+///
+/// annulus::run(async {
+///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+///     let listening = annulus::task::Builder::new().name("listening").spawn(async move {
+///         socket.recv_from(vec![0; 512]).await.0
+///     });
+///     annulus::yield_now().await;
+///     for task in annulus::task::all() {
+///         // task 2 "listening", spawned at src/main.rs:6:70: waits for recvmsg on descriptor 9 since 0.0 s; ...
+///         println!("{task}");
+///     }
+///     listening.abort();
+///     std::io::Result::Ok(())
+/// })??;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    facts: Facts,
+    waits: Vec<Wait>,
+}
+
+/// Something that a task waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// The end of an operation.
+    Operation {
+        /// What the kernel calls it: `recv`, `accept`, `openat`.
+        name: &'static str,
+        /// The number of the descriptor that it names, if it names one.
+        descriptor: Option<i32>,
+        /// Since when, to some milliseconds.
+        age: Duration,
+    },
+    /// A timer: a sleep, an interval, a time-out.
+    Timer {
+        /// How long it still takes.
+        left: Duration,
+    },
+    /// The end of another task.
+    Task(Id),
+}
+
+impl Snapshot {
+    /// What tells the task from all others of the process.
+    pub fn id(&self) -> Id {
+        self.facts.id()
+    }
+
+    /// The name that it was given by [`task::Builder`](crate::task::Builder::name).
+    pub fn name(&self) -> Option<&str> {
+        self.facts.meta.name()
+    }
+
+    /// Where it was spawned, or `run` was called.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.facts.spawned_at()
+    }
+
+    /// Who comes first where several are ready.
+    pub fn priority(&self) -> Priority {
+        self.facts.priority
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        self.facts.state
+    }
+
+    /// How often it was polled.
+    pub fn polls(&self) -> u64 {
+        self.facts.polls
+    }
+
+    /// How long its polls took together. An estimate, from one poll of some hundreds; exact where all are timed: with a
+    /// [budget](crate::task::Builder::time_budget), with hooks on polls, and in debug mode.
+    pub fn busy(&self) -> Duration {
+        self.facts.busy
+    }
+
+    /// For how long it has existed, to some milliseconds.
+    pub fn age(&self) -> Duration {
+        self.facts.age
+    }
+
+    /// What it waits for: operations, timers and other tasks, several if it waits for the first or the last of them. Nothing is said
+    /// of channels and locks, nor of an operation that waits for another one on the same descriptor: then this is empty, though
+    /// [`state`](Self::state) says `Waiting`.
+    pub fn waits(&self) -> &[Wait] {
+        &self.waits
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Wait::Operation { name, descriptor: Some(number), age } => {
+                write!(f, "{name} on descriptor {number} since {:.1} s", age.as_secs_f64())
+            }
+            Wait::Operation { name, descriptor: None, age } => {
+                write!(f, "{name} since {:.1} s", age.as_secs_f64())
+            }
+            Wait::Timer { left } => write!(f, "a timer of {:.1} s more", left.as_secs_f64()),
+            Wait::Task(id) => write!(f, "task {id}"),
+        }
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.facts.meta)?;
+        match (self.state(), self.waits()) {
+            (State::Running, _) => f.write_str("runs")?,
+            (State::Ready, _) => f.write_str("is ready")?,
+            (State::Waiting, []) => f.write_str("waits for another task's word")?,
+            (State::Waiting, [first, more @ ..]) => {
+                write!(f, "waits for {first}")?;
+                more.iter().try_for_each(|wait| write!(f, ", {wait}"))?;
+            }
+        }
+        let (busy, age) = (self.busy().as_secs_f64() * 1e3, self.age().as_secs_f64());
+        write!(f, "; {} polls, {busy:.1} ms busy, {age:.1} s old", self.polls())
+    }
+}
+
+/// The task that is polled now; none outside of one, and none in what is given to [`Runtime::run`](crate::Runtime::run) before it is
+/// polled.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// annulus::run(async {
+///     let task = annulus::spawn(async { annulus::task::current().unwrap().id() });
+///     assert_eq!(task.id(), task.await.unwrap());
+/// })?;
+/// assert!(annulus::task::current().is_none());
+/// # Ok(())
+/// # }
+/// ```
+pub fn current() -> Option<Snapshot> {
+    with_current(|engine| engine.executor.current())
+        .flatten()
+        .map(|facts| Snapshot { facts, waits: Vec::new() })
+}
+
+/// All tasks of the loop that have not finished, and what each waits for; the oldest first. The future that was given to `run` is one
+/// of them.
+///
+/// It looks at each task, each operation and each timer once: some microseconds for a hundred tasks. From another thread:
+/// [`Remote`](crate::Remote) runs it on the loop.
+///
+/// # Panics
+/// Outside of a running loop.
+#[track_caller]
+pub fn all() -> Vec<Snapshot> {
+    expect_current("task::all", all_of)
+}
+
+/// All tasks of a loop.
+pub(super) fn all_of(engine: &Engine) -> Vec<Snapshot> {
+    engine.note_time();
+    let mut waits: HashMap<u64, Vec<Wait>> = HashMap::new();
+    let now = engine.executor.time.get();
+    for InFlight { name, number, task, since, is_orphan } in engine.port.list() {
+        if !is_orphan {
+            let age = Duration::from_nanos(now.saturating_sub(since));
+            let descriptor = (number >= 0).then_some(number);
+            waits.entry(task).or_default().push(Wait::Operation { name, descriptor, age });
+        }
+    }
+    let moment = engine.clock.shown();
+    for (task, deadline) in engine.timers_of_tasks() {
+        let left = deadline.saturating_duration_since(moment);
+        waits.entry(task).or_default().push(Wait::Timer { left });
+    }
+    let all = engine.executor.all();
+    for facts in &all {
+        if let Some(joiner) = facts.joiner {
+            waits.entry(joiner).or_default().push(Wait::Task(facts.id()));
+        }
+    }
+    let mut waits_of = |id: Id| waits.remove(&id.number()).unwrap_or_default();
+    all.into_iter().map(|facts| Snapshot { waits: waits_of(facts.id()), facts }).collect()
+}
+
+/// Stops a task that is told by its number, as [`AbortHandle::abort`](crate::task::AbortHandle::abort) does. False if the loop has no
+/// such task, or not any more.
+///
+/// # Panics
+/// Outside of a running loop.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// annulus::run(async {
+///     let endless = annulus::spawn(std::future::pending::<()>());
+///     let stuck = annulus::task::all().into_iter().find(|task| task.id() == endless.id()).unwrap();
+///     assert!(annulus::task::abort(stuck.id()));
+///     assert!(endless.await.unwrap_err().is_cancelled());
+///     assert!(!annulus::task::abort(stuck.id()));
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
+#[track_caller]
+pub fn abort(id: Id) -> bool {
+    expect_current("task::abort", |engine| engine.executor.abort(id))
+}

@@ -93,6 +93,12 @@ pub use cancel::{CancelToken, Cancelled, DropGuard};
 pub use driver::{Choice as Driver, UnknownDriver};
 pub use histogram::Histogram;
 pub use op::{CancelWhen, Submitted, nop};
+/// Debug mode: what it finds. Switched on by [`Builder::debug`], or by `ANNULUS_DEBUG=1`.
+pub mod debug {
+    pub use crate::executor::{Leak, NeverPolled, SlowPoll, Warning};
+    pub use crate::sys::stack::Frame;
+}
+
 pub use runtime::{
     Builder, Current, Error, Latency, Metrics, Runtime, random, run, spawn, spawn_blocking, yield_now,
 };

@@ -80,6 +80,15 @@ impl Executor {
         }
     }
 
+    /// An operation was dropped that nobody had awaited. Told in debug mode.
+    #[cold]
+    pub(crate) fn never_polled(&self, operation: &'static str) {
+        if let Some(debug) = &self.debug {
+            let task = self.current_task().map(|task| self.meta(&task));
+            debug.never_polled(operation, task);
+        }
+    }
+
     /// Stops a task that is told by its number; false if there is none of it, or not any more.
     pub(crate) fn abort(&self, id: Id) -> bool {
         let found = self.live.iter().find(|task| task.id == id.0);

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod current;
+mod debug;
 mod facts;
 mod header;
 mod hooks;
@@ -23,9 +24,11 @@ mod state;
 mod task;
 mod waiter;
 mod waker;
+mod warning;
 mod watch;
 
 pub(crate) use current::{RuntimeId, Scope, with_current};
+pub(crate) use debug::{Debug, DebugPlan};
 pub(crate) use facts::Facts;
 pub use facts::State;
 pub(crate) use hooks::Hooks;
@@ -36,6 +39,7 @@ pub(crate) use plan::{Extra, Plan};
 pub use queue::Priority;
 pub use task::Id;
 pub(crate) use waiter::{Waiter, wake_foreign};
+pub use warning::{Leak, NeverPolled, SlowPoll, Warning};
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -62,6 +66,7 @@ pub(crate) struct Executor {
     current: Cell<Option<TaskPointer>>,
     watch: Watch,
     hooks: Hooks,
+    debug: Option<Debug>,
     /// Whether each poll is timed, because somebody wants to be told of each.
     times_all: bool,
     /// By the tasks' numbers.
@@ -74,7 +79,7 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    pub(crate) fn new(hooks: Hooks) -> Executor {
+    pub(crate) fn new(hooks: Hooks, debug: Option<DebugPlan>) -> Executor {
         let watch = Watch::new();
         Executor {
             id: RuntimeId::next(),
@@ -83,8 +88,9 @@ impl Executor {
             inbox: Inbox::claim(),
             closed: Cell::new(false),
             current: Cell::new(None),
-            times_all: hooks.before_poll.is_some() || hooks.after_poll.is_some(),
+            times_all: hooks.before_poll.is_some() || hooks.after_poll.is_some() || debug.is_some(),
             hooks,
+            debug: debug.map(Debug::new),
             extras: RefCell::default(),
             time: Cell::new(watch.now()),
             watch,
@@ -282,6 +288,11 @@ impl Executor {
 
     pub(crate) fn hooks(&self) -> &Hooks {
         &self.hooks
+    }
+
+    /// Debug mode, if it is on.
+    pub(crate) fn debug(&self) -> Option<&Debug> {
+        self.debug.as_ref()
     }
 }
 

@@ -87,7 +87,9 @@ impl Executor {
         if is_watched {
             self.watch.is_polled(begun);
         }
+        self.debug.iter().for_each(|debug| debug.poll_begins(self.meta(task)));
         let finished = self.poll_as_current(task);
+        self.debug.iter().for_each(|debug| debug.poll_ends());
         let took = self.watch.now() - begun;
         self.watch.poll_time.borrow_mut().note(took);
         task.busy.set(task.busy.get() + took);

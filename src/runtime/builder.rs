@@ -8,7 +8,7 @@ use super::{Error, Runtime};
 use crate::buf::PoolSize;
 use crate::driver::{Choice, Driver, Refusal, Settings};
 use crate::engine::Engine;
-use crate::executor::{Executor, Hooks, Inbox};
+use crate::executor::{DebugPlan, Executor, Hooks, Inbox};
 use crate::op;
 
 /// Settings for a [`Runtime`]. Everything has a good default, and nothing needs to be switched on.
@@ -35,6 +35,8 @@ pub struct Builder {
     kernel_workers: [u32; 2],
     leases: PoolSize,
     hooks: Hooks,
+    debug: Option<bool>,
+    debug_plan: DebugPlan,
 }
 
 impl Default for Builder {
@@ -58,6 +60,8 @@ impl Builder {
             kernel_workers: [0; 2],
             leases: PoolSize::USUAL,
             hooks: Hooks::default(),
+            debug: None,
+            debug_plan: DebugPlan { slow: Duration::from_millis(100), tell: None },
         }
     }
 
@@ -221,13 +225,25 @@ impl Builder {
             iopoll: self.iopoll,
             kernel_workers: self.kernel_workers,
         };
-        let executor = Executor::new(self.hooks);
+        let debug =
+            self.debug.unwrap_or_else(|| std::env::var("ANNULUS_DEBUG").is_ok_and(|value| value != "0"));
+        let executor = Executor::new(self.hooks, debug.then_some(self.debug_plan));
         let driver = open(&settings, executor.inbox())?;
         Ok(Runtime {
             engine: Rc::new(Engine::new(executor, driver, self.leases)),
             shutdown_limit: self.shutdown_limit,
             broken: Cell::new(None),
         })
+    }
+}
+
+impl Builder {
+    pub(super) fn hooks_mut(&mut self) -> &mut Hooks {
+        &mut self.hooks
+    }
+
+    pub(super) fn debug_mut(&mut self) -> (&mut Option<bool>, &mut DebugPlan) {
+        (&mut self.debug, &mut self.debug_plan)
     }
 }
 

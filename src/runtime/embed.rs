@@ -29,6 +29,30 @@ impl Runtime {
         self.engine.executor.spawn(future, plan)
     }
 
+    /// Calls a function as if it ran on this loop, so that it may make operations, timers and tasks, and poll futures by hand.
+    ///
+    /// With [`turn`](Self::turn) it is the driver without tasks: make operations, poll each once so that it is submitted, let a turn
+    /// wait, and poll those again that may be done. `examples/driver.rs` does that.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::pin::pin;
+    /// use std::task::{Context, Poll, Waker};
+    ///
+    /// let runtime = annulus::Runtime::new()?;
+    /// let mut nothing = pin!(annulus::nop());
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(runtime.enter(|| nothing.as_mut().poll(&mut cx)).is_pending());
+    /// runtime.turn(None)?;
+    /// assert!(matches!(runtime.enter(|| nothing.as_mut().poll(&mut cx)), Poll::Ready(Ok(()))));
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _scope = self.engine.enter();
+        self.engine.renew_budget();
+        work()
+    }
+
     /// One turn of the loop, for those who have a loop of their own: polls the tasks that are ready, hands their operations over,
     /// takes what has come, and fires the timers that are due. If there is nothing to do it waits for at most `timeout`; `None` is for ever.
     ///

@@ -3,6 +3,7 @@
 mod builder;
 mod embed;
 mod error;
+mod hooks;
 mod metrics;
 mod observe;
 mod random;
@@ -197,9 +198,16 @@ impl Runtime {
             return 0;
         }
         let _scope = engine.enter();
+        if let Some(debug) = engine.executor.debug() {
+            observe::tell_of_tasks(engine, debug);
+        }
         engine.executor.abort_all();
         engine.clear_timers();
-        engine.port.end(self.shutdown_limit, &engine.clock)
+        let leaked = engine.port.end(self.shutdown_limit, &engine.clock);
+        if let Some(debug) = engine.executor.debug() {
+            observe::tell_of_leaks(engine, debug, leaked);
+        }
+        leaked
     }
 
     /// The loop that runs on this thread now, if there is one.

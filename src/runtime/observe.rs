@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::driver::InFlight;
 use crate::engine::{Engine, expect_current, with_current};
-use crate::executor::{Facts, Id, Priority, State};
+use crate::executor::{Debug, Facts, Id, Leak, Priority, State};
 
 /// What was known of a task at one moment. Plain data, which may go to another thread.
 ///
@@ -108,6 +109,19 @@ impl Snapshot {
     pub fn waits(&self) -> &[Wait] {
         &self.waits
     }
+
+    /// What it is doing, as a part of a sentence.
+    fn doing(&self) -> String {
+        match (self.state(), self.waits()) {
+            (State::Running, _) => "runs".to_owned(),
+            (State::Ready, _) => "is ready".to_owned(),
+            (State::Waiting, []) => "waits for another task's word".to_owned(),
+            (State::Waiting, waits) => {
+                let waits: Vec<_> = waits.iter().map(Wait::to_string).collect();
+                format!("waits for {}", waits.join(", "))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Wait {
@@ -127,16 +141,7 @@ impl fmt::Display for Wait {
 
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.facts.meta)?;
-        match (self.state(), self.waits()) {
-            (State::Running, _) => f.write_str("runs")?,
-            (State::Ready, _) => f.write_str("is ready")?,
-            (State::Waiting, []) => f.write_str("waits for another task's word")?,
-            (State::Waiting, [first, more @ ..]) => {
-                write!(f, "waits for {first}")?;
-                more.iter().try_for_each(|wait| write!(f, ", {wait}"))?;
-            }
-        }
+        write!(f, "{}: {}", self.facts.meta, self.doing())?;
         let (busy, age) = (self.busy().as_secs_f64() * 1e3, self.age().as_secs_f64());
         write!(f, "; {} polls, {busy:.1} ms busy, {age:.1} s old", self.polls())
     }
@@ -223,4 +228,30 @@ pub(super) fn all_of(engine: &Engine) -> Vec<Snapshot> {
 #[track_caller]
 pub fn abort(id: Id) -> bool {
     expect_current("task::abort", |engine| engine.executor.abort(id))
+}
+
+/// Tells of the tasks that have not finished when their loop ends.
+pub(super) fn tell_of_tasks(engine: &Engine, debug: &Debug) {
+    for task in all_of(engine) {
+        debug.tell(Leak::Task {
+            state: task.doing(),
+            never_polled: task.polls() == 0,
+            task: task.facts.meta,
+        });
+    }
+}
+
+/// Tells of what outlives its loop, which has ended.
+pub(super) fn tell_of_leaks(engine: &Engine, debug: &Debug, operations: usize) {
+    // One is the engine's own.
+    let handles = Rc::strong_count(&engine.port) - 1;
+    let leases = engine.port.pool_numbers().out;
+    let found = [
+        (handles, Leak::Handles(handles)),
+        (leases, Leak::Leases(leases)),
+        (operations, Leak::Operations(operations)),
+    ];
+    for (_, leak) in found.into_iter().filter(|(count, _)| *count > 0) {
+        debug.tell(leak);
+    }
 }

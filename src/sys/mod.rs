@@ -22,6 +22,7 @@ pub(crate) mod process;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod splice;
+pub(crate) mod stack;
 pub(crate) mod sync;
 #[cfg(annulus_uring)]
 pub(crate) mod uring;

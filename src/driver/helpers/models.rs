@@ -90,7 +90,7 @@ struct Loop {
 
 impl Loop {
     fn new(threads_max: usize) -> Loop {
-        let executor = Executor::new(Hooks::default());
+        let executor = Executor::new(Hooks::default(), None);
         let inbox = executor.inbox();
         let bell = Bell::of(inbox);
         let rung = Arc::clone(&bell);

@@ -8,7 +8,7 @@ use super::{Executor, Hooks, Plan, Task, explore, run, thread};
 #[test]
 fn the_last_of_owner_and_wakers_frees_once() {
     explore(|| {
-        let executor = Executor::new(Hooks::default());
+        let executor = Executor::new(Hooks::default(), None);
         let (task, reference) = Task::new(executor.birth(&Plan::at(Location::caller())), || false);
         let others = [task.woken_by(drop), task.woken_by(drop)];
         drop(reference);
@@ -21,7 +21,7 @@ fn the_last_of_owner_and_wakers_frees_once() {
 #[test]
 fn a_waker_that_is_cloned_holds_the_task_as_often() {
     explore(|| {
-        let executor = Executor::new(Hooks::default());
+        let executor = Executor::new(Hooks::default(), None);
         let (task, reference) = Task::new(executor.birth(&Plan::at(Location::caller())), || false);
         let other = task.woken_by(|waker| {
             let clone = waker.clone();
@@ -37,7 +37,7 @@ fn a_waker_that_is_cloned_holds_the_task_as_often() {
 #[test]
 fn a_task_that_finishes_may_be_woken_all_the_same() {
     explore(|| {
-        let executor = Executor::new(Hooks::default());
+        let executor = Executor::new(Hooks::default(), None);
         let (task, handle) = Task::spawn(&executor, || true);
         let other = task.woken_by(|waker| {
             waker.wake_by_ref();
@@ -54,7 +54,7 @@ fn a_task_that_finishes_may_be_woken_all_the_same() {
 #[test]
 fn a_task_may_be_woken_while_its_runtime_ends_and_after() {
     explore(|| {
-        let executor = Executor::new(Hooks::default());
+        let executor = Executor::new(Hooks::default(), None);
         let (task, handle) = Task::spawn(&executor, || false);
         let others = [task.woken_by(Waker::wake), task.woken_by(|waker| waker.wake_by_ref())];
         drop(handle);
@@ -69,12 +69,12 @@ fn a_task_may_be_woken_while_its_runtime_ends_and_after() {
 #[test]
 fn a_runtime_on_another_thread_does_not_touch_tasks_that_are_not_its_own() {
     explore(|| {
-        let first = Executor::new(Hooks::default());
+        let first = Executor::new(Hooks::default(), None);
         let (task, handle) = Task::spawn(&first, || false);
         let late = task.woken_by(Waker::wake);
         drop(first);
         let other = thread::spawn(|| {
-            let next = Executor::new(Hooks::default());
+            let next = Executor::new(Hooks::default(), None);
             run(&next);
             drop(next);
         });

@@ -9,7 +9,7 @@ use super::{Bell, Executor, Facts, Hooks, NEVER, Task, explore, run, run_until};
 #[test]
 fn a_wake_that_races_with_the_claim_is_never_lost() {
     explore(|| {
-        let executor = Executor::new(Hooks::default());
+        let executor = Executor::new(Hooks::default(), None);
         let facts = Facts::new(2);
         let (poll, known) = facts.awaited(NEVER);
         let (task, handle) = Task::spawn(&executor, poll);
@@ -34,7 +34,7 @@ fn a_wake_that_races_with_the_claim_is_never_lost() {
 #[test]
 fn what_was_woken_first_comes_first() {
     explore(|| {
-        let executor = Executor::new(Hooks::default());
+        let executor = Executor::new(Hooks::default(), None);
         let order = Rc::new(RefCell::new(Vec::new()));
         let tasks = [0, 1, 2].map(|number| {
             let order = Rc::clone(&order);
@@ -65,7 +65,7 @@ fn what_was_woken_first_comes_first() {
 #[test]
 fn what_is_left_in_the_inbox_at_the_end_is_given_back() {
     explore(|| {
-        let executor = Executor::new(Hooks::default());
+        let executor = Executor::new(Hooks::default(), None);
         let tasks = [(); 2].map(|()| Task::spawn(&executor, || false));
         let others = [0, 1].map(|number| tasks[number].0.woken_by(Waker::wake));
         let tasks = tasks.map(|(task, _handle)| task);
@@ -82,7 +82,7 @@ fn what_is_left_in_the_inbox_at_the_end_is_given_back() {
 #[test]
 fn a_wake_ends_the_sleep_that_it_races_with() {
     explore(|| {
-        let executor = Executor::new(Hooks::default());
+        let executor = Executor::new(Hooks::default(), None);
         let bell = Bell::of(executor.inbox());
         let facts = Facts::new(2);
         let (poll, known) = facts.awaited(2);
@@ -105,7 +105,7 @@ fn a_wake_ends_the_sleep_that_it_races_with() {
 #[test]
 fn a_bell_that_was_closed_is_not_rung() {
     explore(|| {
-        let executor = Executor::new(Hooks::default());
+        let executor = Executor::new(Hooks::default(), None);
         let bell = Bell::of(executor.inbox());
         let (task, handle) = Task::spawn(&executor, || false);
         let other = task.woken_by(Waker::wake);
@@ -119,7 +119,7 @@ fn a_bell_that_was_closed_is_not_rung() {
 #[test]
 fn an_inbox_that_is_handed_on_drops_what_is_not_for_it_and_loses_nothing() {
     explore(|| {
-        let first = Executor::new(Hooks::default());
+        let first = Executor::new(Hooks::default(), None);
         let inbox = first.inbox();
         let ended = Rc::new(Cell::new(false));
         let (late, handle) = Task::spawn(&first, {
@@ -136,7 +136,7 @@ fn an_inbox_that_is_handed_on_drops_what_is_not_for_it_and_loses_nothing() {
         old_bell.close();
         ended.set(true);
 
-        let next = Executor::new(Hooks::default());
+        let next = Executor::new(Hooks::default(), None);
         assert!(std::ptr::eq(next.inbox(), inbox), "the inbox is handed on");
         let bell = Bell::of(inbox);
         let facts = Facts::new(1);

@@ -34,7 +34,7 @@ impl Stage {
     fn new() -> Stage {
         Stage {
             engine: Engine::new(
-                Executor::new(Hooks::default()),
+                Executor::new(Hooks::default(), None),
                 Driver::Scripted(Script::default()),
                 PoolSize::USUAL,
             ),

@@ -134,7 +134,15 @@ impl<O: Operation> Submitted<O> {
                 let _departure = Departure::of(&operation);
                 operation.salvage(Completion::cancelled());
             }
-            Stage::Idle | Stage::Queued(_) => {
+            Stage::Idle => {
+                let operation = self.finish();
+                // One that was to be stopped before it began has been dealt with.
+                if self.stop == Stop::Not {
+                    engine::with_current(|engine| engine.executor.never_polled(O::form().name));
+                }
+                drop(operation);
+            }
+            Stage::Queued(_) => {
                 self.leave_queue();
                 drop(self.finish());
             }

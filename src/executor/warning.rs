@@ -1,0 +1,176 @@
+//! What debug mode has found, and whom it tells.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::hooks::Meta;
+use crate::sys::stack::Frame;
+
+/// Something that debug mode has found. As text it says what happened, where, and what helps. See [`Builder::debug`](crate::Builder::debug).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A poll keeps the loop from everything else, or has kept it.
+    SlowPoll(SlowPoll),
+    /// An operation was made and dropped without having been awaited: it did nothing.
+    NeverPolled(NeverPolled),
+    /// Something was still there when the loop ended.
+    Leak(Leak),
+}
+
+/// A poll that took long. It is told of when it is found, by another thread, and once more when it is over.
+#[derive(Clone, Debug)]
+pub struct SlowPoll {
+    pub(super) task: Meta,
+    pub(super) time: Duration,
+    pub(super) is_over: bool,
+    pub(super) frames: Vec<Frame>,
+}
+
+impl SlowPoll {
+    /// Whose poll it is.
+    pub fn task(&self) -> &Meta {
+        &self.task
+    }
+
+    /// How long it has taken.
+    pub fn time(&self) -> Duration {
+        self.time
+    }
+
+    /// Whether it has come to its end. Then [`frames`](Self::frames) is empty.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// The calls that the thread was in when the poll was found to be slow, the innermost first. None where it could not be asked.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// The innermost of them that is neither the standard library's nor this crate's: the line that blocks.
+    pub fn line(&self) -> Option<&Frame> {
+        self.frames.iter().find(|frame| frame.is_the_programs())
+    }
+}
+
+/// An operation that was dropped without having been awaited.
+#[derive(Clone, Debug)]
+pub struct NeverPolled {
+    pub(super) operation: &'static str,
+    pub(super) task: Option<Meta>,
+    pub(super) frames: Vec<Frame>,
+}
+
+impl NeverPolled {
+    /// What the kernel calls it.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The task that dropped it.
+    pub fn task(&self) -> Option<&Meta> {
+        self.task.as_ref()
+    }
+
+    /// Where it was dropped: mostly the line at which it was made.
+    pub fn line(&self) -> Option<&Frame> {
+        self.frames.iter().find(|frame| frame.is_the_programs())
+    }
+}
+
+/// What was still there when a loop ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Leak {
+    /// A task that had not finished. It was stopped.
+    Task {
+        /// Which one.
+        task: Meta,
+        /// What it waited for, as [`task::all`](crate::task::all) says it.
+        state: String,
+        /// It had not even begun.
+        never_polled: bool,
+    },
+    /// Descriptors, or futures of operations, that are kept outside of the loop, or were forgotten.
+    Handles(usize),
+    /// Leases that are kept outside of the loop, or were forgotten.
+    Leases(usize),
+    /// Operations that the kernel had not given back in time. Their memory is leaked.
+    Operations(usize),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::SlowPoll(slow) => slow.fmt(f),
+            Warning::NeverPolled(never) => never.fmt(f),
+            Warning::Leak(leak) => leak.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for SlowPoll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (task, time) = (&self.task, self.time.as_millis());
+        if self.is_over {
+            return write!(f, "{task}: the slow poll is over, after {time} ms");
+        }
+        write!(f, "{task}, has kept the loop from everything else for {time} ms")?;
+        match self.line() {
+            Some(line) => write!(f, ", at {line}")?,
+            None if self.frames.is_empty() => f.write_str(" (the thread did not say where)")?,
+            None => {}
+        }
+        f.write_str(
+            "; await what waits (time::sleep, fs, net), give what blocks to spawn_blocking, and yield_now in long computations",
+        )?;
+        self.frames
+            .iter()
+            .filter(|frame| frame.is_the_programs())
+            .try_for_each(|frame| write!(f, "\n    {frame}"))
+    }
+}
+
+impl fmt::Display for NeverPolled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an operation ({}) was never awaited, and so did nothing", self.operation)?;
+        if let Some(line) = self.line() {
+            write!(f, ": dropped at {line}")?;
+        }
+        if let Some(task) = &self.task {
+            write!(f, ", by {task}")?;
+        }
+        f.write_str("; put `.await` behind it")
+    }
+}
+
+impl fmt::Display for Leak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Leak::Task { task, never_polled: true, .. } => {
+                write!(f, "{task}, was stopped by the end of its loop before it began; await its handle")
+            }
+            Leak::Task { task, state, .. } => {
+                write!(
+                    f,
+                    "{task}, was stopped by the end of its loop: it {state}; await its handle, or abort it"
+                )
+            }
+            Leak::Handles(count) => write!(
+                f,
+                "{count} descriptors or futures outlive their loop: they are kept elsewhere, or were given to mem::forget; \
+                 drop them before the loop"
+            ),
+            Leak::Leases(count) => write!(
+                f,
+                "{count} leases outlive their loop, with their buffers: copy what is to be kept (`to_vec`)"
+            ),
+            Leak::Operations(count) => write!(
+                f,
+                "{count} operations had not been given back by the kernel when the loop ended, and their memory is leaked: a \
+                 longer Builder::shutdown_limit waits for them"
+            ),
+        }
+    }
+}

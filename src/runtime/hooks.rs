@@ -1,0 +1,135 @@
+//! The settings for those who look at a loop, or want to be told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Builder;
+use crate::executor::{Meta, UnheardPanic, Warning};
+
+impl Builder {
+    /// Switches debug mode on or off. By default it is on if the environment has `ANNULUS_DEBUG` with another value than 0.
+    ///
+    /// In debug mode the loop tells, on standard error or by [`on_warning`](Self::on_warning), of
+    /// - polls that take longer than [`slow_poll`](Self::slow_poll), while they do: whose they are, where that was spawned, and the line
+    ///   that blocks (on Linux, with the feature `backtrace`, which is on by default);
+    /// - operations that were made and never awaited, with the line;
+    /// - what is still there when the loop ends: tasks that did not finish, handles and leases that outlive it, operations that the kernel
+    ///   had not given back.
+    ///
+    /// A second thread looks at the loop, and asks it by SIGURG where it is. Each poll takes about 100 ns longer. Off, it costs nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let told = Arc::new(Mutex::new(Vec::new()));
+    /// let telling = Arc::clone(&told);
+    /// let runtime = annulus::Runtime::builder()
+    ///     .debug(true)
+    ///     .slow_poll(Duration::from_millis(20))
+    ///     .on_warning(move |warning| telling.lock().unwrap().push(warning.to_string()))
+    ///     .build()?;
+    /// runtime.run(async { std::thread::sleep(Duration::from_millis(60)) })?;
+    /// let told = told.lock().unwrap();
+    /// assert!(told[0].contains("has kept the loop from everything else"));
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn debug(mut self, yes: bool) -> Builder {
+        *self.debug_mut().0 = Some(yes);
+        self
+    }
+
+    /// How long a poll may take until debug mode tells of it. By default 100 ms, at least one.
+    pub fn slow_poll(mut self, limit: Duration) -> Builder {
+        self.debug_mut().1.slow = limit.max(Duration::from_millis(1));
+        self
+    }
+
+    /// What debug mode has found is told to this instead of standard error. It is called on the loop's thread, or on the one that
+    /// looks for slow polls, and had better be quick.
+    pub fn on_warning(mut self, hook: impl Fn(&Warning) + Send + Sync + 'static) -> Builder {
+        self.debug_mut().1.tell = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls this for each task that is spawned, before its first poll.
+    ///
+    /// Hooks are called on the loop's thread, with nothing borrowed. They may do what tasks may, but await; a panic in one
+    /// comes out of [`Runtime::run`](crate::Runtime::run), or of what spawned.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let count = Arc::new(AtomicU32::new(0));
+    /// let counting = Arc::clone(&count);
+    /// let runtime = annulus::Runtime::builder()
+    ///     .on_spawn(move |_task| drop(counting.fetch_add(1, Ordering::Relaxed)))
+    ///     .build()?;
+    /// runtime.run(async { annulus::spawn(async {}).await.unwrap() })?;
+    /// assert_eq!(count.load(Ordering::Relaxed), 2, "the future given to run is a task, too");
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn on_spawn(mut self, hook: impl Fn(&Meta) + Send + Sync + 'static) -> Builder {
+        self.hooks_mut().spawn = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls this before each poll of a task. All polls are timed then, which costs about 50 ns each.
+    pub fn on_before_poll(mut self, hook: impl Fn(&Meta) + Send + Sync + 'static) -> Builder {
+        self.hooks_mut().before_poll = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls this after each poll of a task. All polls are timed then, which costs about 50 ns each.
+    pub fn on_after_poll(mut self, hook: impl Fn(&Meta) + Send + Sync + 'static) -> Builder {
+        self.hooks_mut().after_poll = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls this for each task that has finished, by itself, by a panic, or by being stopped.
+    pub fn on_terminate(mut self, hook: impl Fn(&Meta) + Send + Sync + 'static) -> Builder {
+        self.hooks_mut().terminate = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls this before the loop waits because it has nothing to do.
+    pub fn on_park(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
+        self.hooks_mut().park = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls this after the loop has waited.
+    pub fn on_unpark(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
+        self.hooks_mut().unpark = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls this for a panic that ended a task which nobody waits for: its handle was dropped, before or after. By default the task, the
+    /// place where it was spawned and the panic's text go to standard error; where it panicked has been said by the panic hook.
+    ///
+    /// A panic of the hook is not heard.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// let heard = Arc::new(Mutex::new(Vec::new()));
+    /// let hearing = Arc::clone(&heard);
+    /// let runtime = annulus::Runtime::builder()
+    ///     .on_panic(move |panic| hearing.lock().unwrap().push(panic.message().unwrap().to_owned()))
+    ///     .build()?;
+    /// runtime.run(async {
+    ///     drop(annulus::spawn(async { panic!("out of cheese") }));
+    ///     annulus::yield_now().await;
+    /// })?;
+    /// assert_eq!(*heard.lock().unwrap(), ["out of cheese"]);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn on_panic(mut self, hook: impl Fn(&UnheardPanic) + Send + Sync + 'static) -> Builder {
+        self.hooks_mut().panic = Some(Arc::new(hook));
+        self
+    }
+}

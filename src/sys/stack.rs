@@ -1,0 +1,226 @@
+//! Where a thread is: of one's own, and of one that hangs, which is asked by a signal.
+//!
+//! The thread that is asked notes the addresses of its calls in its signal handler, and nothing else: what they are called is looked
+//! up by who asks. SIGURG, which programs ignore unless they wait for urgent data, interrupts no call for good.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// A call on a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    function: String,
+    file: Option<PathBuf>,
+    line: Option<u32>,
+}
+
+impl Frame {
+    /// The function's name, with its path.
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+
+    /// The file in which it is written, if the program was built with line tables.
+    pub fn file(&self) -> Option<&std::path::Path> {
+        self.file.as_deref()
+    }
+
+    /// The line in it.
+    pub fn line(&self) -> Option<u32> {
+        self.line
+    }
+
+    /// Whether it is neither the standard library's nor this crate's: then somebody who reads a report knows it.
+    pub(crate) fn is_the_programs(&self) -> bool {
+        const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
+        // Those of the standard library, and of the two crates by which a stack is looked at. The C library's are relative.
+        const OTHERS: [&str; 4] = ["/rustc/", "/library/", "/backtrace-", "/signal-hook-registry-"];
+        let file = self.file.as_deref().map(|file| file.to_string_lossy()).unwrap_or_default();
+        !file.is_empty()
+            && !file.starts_with(OURS)
+            && !file.starts_with("./")
+            && !OTHERS.iter().any(|other| file.contains(other))
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "{}:{line} in {}", file.display(), self.function),
+            _ => f.write_str(&self.function),
+        }
+    }
+}
+
+/// The calls of a stack, the innermost first, as addresses: to be named, which takes much longer, when there is time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Calls(
+    #[cfg_attr(not(feature = "backtrace"), allow(dead_code, reason = "there are none"))] Vec<usize>,
+);
+
+/// A thread that can be asked where it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Thread {
+    #[cfg_attr(not(feature = "backtrace"), allow(dead_code, reason = "nobody is asked"))]
+    number: i32,
+}
+
+impl Thread {
+    /// The one that calls.
+    pub(crate) fn current() -> Thread {
+        #[cfg(target_os = "linux")]
+        // SAFETY: no memory is passed.
+        let number = unsafe { libc::gettid() };
+        #[cfg(not(target_os = "linux"))]
+        let number = 0;
+        Thread { number }
+    }
+}
+
+#[cfg(not(feature = "backtrace"))]
+mod asking {
+    use super::{Calls, Frame, Thread};
+
+    pub(crate) fn here() -> Calls {
+        Calls::default()
+    }
+
+    pub(crate) fn of(_: Thread) -> Calls {
+        Calls::default()
+    }
+
+    pub(crate) fn named(_: &Calls) -> Vec<Frame> {
+        Vec::new()
+    }
+
+    pub(crate) fn prepare() {}
+}
+
+#[cfg(feature = "backtrace")]
+mod asking {
+    use std::ffi::c_void;
+    use std::path::Path;
+
+    use super::{Calls, Frame};
+
+    /// The calls that this thread is in.
+    pub(crate) fn here() -> Calls {
+        let mut addresses = Vec::new();
+        // SAFETY: where there are threads that look for names, Unix needs no lock between them and this. With it the loop would wait
+        // while another thread reads the tables of lines.
+        unsafe {
+            backtrace::trace_unsynchronized(|frame| {
+                addresses.push(frame.ip() as usize);
+                addresses.len() < CALLS_MAX
+            });
+        }
+        Calls(addresses)
+    }
+
+    const CALLS_MAX: usize = 128;
+
+    /// What they are called. One address may be several functions, of which all but the last were inlined. The first time takes up to
+    /// a second: the program's tables of lines are read.
+    pub(crate) fn named(calls: &Calls) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        for address in &calls.0 {
+            backtrace::resolve(*address as *mut c_void, |symbol| {
+                frames.push(Frame {
+                    function: symbol
+                        .name()
+                        .map_or_else(|| format!("{address:#x}"), |name| format!("{name:#}")),
+                    file: symbol.filename().map(Path::to_owned),
+                    line: symbol.lineno(),
+                });
+            });
+        }
+        frames
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn of(_: super::Thread) -> Calls {
+        Calls::default()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn prepare() {}
+
+    #[cfg(target_os = "linux")]
+    pub(crate) use linux::{of, prepare};
+
+    #[cfg(target_os = "linux")]
+    mod linux {
+        use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+        use std::sync::{Mutex, Once, PoisonError};
+        use std::time::{Duration, Instant};
+
+        use super::super::Thread;
+        use super::{CALLS_MAX, Calls};
+
+        /// Who is asked; zero when nobody is, or when they have answered.
+        static ASKED: AtomicI32 = AtomicI32::new(0);
+        static ADDRESSES: [AtomicUsize; CALLS_MAX] = [const { AtomicUsize::new(0) }; CALLS_MAX];
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        /// One is asked at a time.
+        static ASKING: Mutex<()> = Mutex::new(());
+        /// A thread in a call that no signal interrupts does not answer.
+        const PATIENCE: Duration = Duration::from_millis(200);
+
+        /// Listens for the question. Before the first.
+        pub(crate) fn prepare() {
+            static ONCE: Once = Once::new();
+            ONCE.call_once(|| {
+                // What looks for the calls' frames is loaded here, and not in a signal handler.
+                backtrace::trace(|_| false);
+                // SAFETY: the handler calls nothing but atomics, gettid(2), and the unwinder, which takes no lock and
+                // allocates nothing once it has run. Refused only for signals that are not this one.
+                let _ = unsafe { signal_hook_registry::register(libc::SIGURG, answer) };
+            });
+        }
+
+        fn answer() {
+            let me = Thread::current().number;
+            if ASKED.load(Ordering::Acquire) != me {
+                return;
+            }
+            let mut count = 0;
+            // SAFETY: it is unsynchronized with other threads that look for names, of which this looks for none.
+            unsafe {
+                backtrace::trace_unsynchronized(|frame| {
+                    ADDRESSES[count].store(frame.ip() as usize, Ordering::Relaxed);
+                    count += 1;
+                    count < CALLS_MAX
+                });
+            }
+            COUNT.store(count, Ordering::Relaxed);
+            // Release: who sees this sees the addresses. Unless somebody else has been asked meanwhile, for this came too late.
+            let _ = ASKED.compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
+        }
+
+        /// The calls that another thread is in; none if it does not answer. tgkill(2)
+        pub(crate) fn of(thread: Thread) -> Calls {
+            let _one = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+            ASKED.store(thread.number, Ordering::Release);
+            // SAFETY: no memory is passed. A thread that has ended is no thread, or another one, which does not answer.
+            let sent =
+                unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread.number, libc::SIGURG) };
+            let until = Instant::now() + PATIENCE;
+            while sent == 0 && ASKED.load(Ordering::Acquire) != 0 && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // Whoever answers from now on is too late, and finds nobody asked.
+            let answered = sent == 0
+                && ASKED.compare_exchange(thread.number, 0, Ordering::AcqRel, Ordering::Acquire).is_err();
+            match answered {
+                true => {
+                    let count = COUNT.load(Ordering::Relaxed);
+                    Calls(ADDRESSES[..count].iter().map(|address| address.load(Ordering::Relaxed)).collect())
+                }
+                false => Calls::default(),
+            }
+        }
+    }
+}
+
+pub(crate) use asking::{here, named, of, prepare};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::buf::PoolSize;
 use crate::clock::Clock;
 use crate::dice::Dice;
-use crate::driver::{Driver, Port, Stamp};
+use crate::driver::{Driver, Port};
 use crate::executor::{self, Executor, Waiter};
 use crate::histogram::Histogram;
 use crate::sys;
@@ -20,8 +20,8 @@ use crate::wheel::{Key, Wheel};
 
 /// How many operations of a task may be answered at hand, without a trip through the driver, in one poll.
 const BUDGET: u32 = 128;
-/// Of so many operations one is timed: it takes two looks at the clock.
-const OPERATIONS_PER_TIMED: u32 = 64;
+/// Of so many turns in which the driver has its own one is looked at.
+const TURNS_PER_NOTE: u32 = 61;
 
 pub(crate) struct Engine {
     pub(crate) executor: Executor,
@@ -35,8 +35,8 @@ pub(crate) struct Engine {
     dice: RefCell<Dice>,
     /// The executor's count of polls when the driver last had its turn.
     polls_at_flush: Cell<u64>,
-    /// How many submissions until the next that is timed.
-    until_timed: Cell<u32>,
+    /// Turns of the driver until the next that is looked at.
+    until_noted: Cell<u32>,
     pub(crate) turns: Cell<u64>,
     pub(crate) parks: Cell<u64>,
     pub(crate) batches: RefCell<Histogram>,
@@ -141,7 +141,7 @@ impl Engine {
             batch: Cell::new(0),
             dice: RefCell::new(Dice::new(seed)),
             polls_at_flush: Cell::new(0),
-            until_timed: Cell::new(OPERATIONS_PER_TIMED),
+            until_noted: Cell::new(0),
             turns: Cell::new(0),
             parks: Cell::new(0),
             batches: RefCell::default(),
@@ -163,36 +163,17 @@ impl Engine {
 
     /// How many polls the driver has been kept waiting for.
     pub(crate) fn polls_since_flush(&self) -> u64 {
-        self.executor.polls.get() - self.polls_at_flush.get()
+        self.executor.polls() - self.polls_at_flush.get()
     }
 
     /// The driver has its turn.
     pub(crate) fn flushed(&self) {
-        self.polls_at_flush.set(self.executor.polls.get());
+        self.polls_at_flush.set(self.executor.polls());
     }
 
     /// A number by chance, or in a simulated world by its seed.
     pub(crate) fn random(&self) -> u64 {
         self.dice.borrow_mut().next()
-    }
-
-    /// What is noted of an operation that is submitted now.
-    #[inline]
-    pub(crate) fn stamp(&self) -> Stamp {
-        let task = self.executor.current_id();
-        let left = self.until_timed.get() - 1;
-        self.until_timed.set(left);
-        if left == 0 { self.exact_stamp(task) } else { Stamp::lately(task, self.executor.time.get()) }
-    }
-
-    #[cold]
-    fn exact_stamp(&self, task: u64) -> Stamp {
-        // Not a divisor of what people do in rounds.
-        self.until_timed.set(OPERATIONS_PER_TIMED - 3);
-        match self.clock.is_simulated() {
-            true => Stamp::lately(task, self.executor.time.get()),
-            false => Stamp::exactly(task, sys::clock::now()),
-        }
     }
 
     /// Notes what time it is, for ages: after each sleep, or once in a while.
@@ -203,13 +184,25 @@ impl Engine {
             false => sys::clock::lately(),
         };
         self.executor.time.set(now);
+        self.port.set_time(now);
     }
 
-    /// What a turn in 64 does besides: a picture of the loop, and the time for those who are never asleep.
-    #[cold]
+    /// The driver is about to have its turn: one in some is looked at.
+    #[inline]
     pub(crate) fn note_turn(&self) {
+        let left = self.until_noted.get();
+        if left == 0 {
+            return self.note_this_turn();
+        }
+        self.until_noted.set(left - 1);
+    }
+
+    #[cold]
+    fn note_this_turn(&self) {
+        // Not a divisor of what people do in rounds.
+        self.until_noted.set(TURNS_PER_NOTE - 1);
         self.note_time();
-        self.batches.borrow_mut().note(self.executor.ready() as u64);
+        self.batches.borrow_mut().note(self.batch.get() as u64);
         self.depths.borrow_mut().note(self.port.in_flight() as u64);
     }
 

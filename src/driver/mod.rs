@@ -66,7 +66,7 @@ pub use policy::ZeroCopy;
 pub(crate) use port::Port;
 #[cfg(feature = "sim")]
 pub(crate) use sim::Kernel;
-pub(crate) use slots::{InFlight, Stamp, Token, orphan};
+pub(crate) use slots::{InFlight, Token, orphan};
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;

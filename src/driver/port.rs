@@ -21,7 +21,7 @@ use super::descriptor::Hold;
 use super::fork;
 use super::operation::{Begin, Request};
 use super::pipes::Pipes;
-use super::slots::{Found, InFlight, LastLook, Next, Orphan, Retirement, Slots, Stamp, Token};
+use super::slots::{Found, InFlight, LastLook, Next, Orphan, Retirement, Slots, Token};
 use super::{Counters, Driver, Taker};
 use crate::buf::{Pool, PoolSize};
 use crate::executor::{Inbox, RuntimeId, Waiter};
@@ -104,7 +104,7 @@ impl Port {
             accepts_directly: driver.accepts_directly(),
             is_ring: driver.name() == "uring",
             may_attempt: driver.may_attempt(),
-            pair: RefCell::new(Pair { driver, slots: Slots::default() }),
+            pair: RefCell::new(Pair { slots: Slots::new(!driver.is_simulated()), driver }),
             later: RefCell::default(),
             closing: RefCell::default(),
             given: Cell::new(false),
@@ -150,10 +150,10 @@ impl Port {
 
     /// Sends an operation out, of which this is the request. Its future goes on owning it.
     #[inline(always)]
-    pub(crate) fn submit(&self, request: &Request, begin: Begin, waiter: Waiter, stamp: Stamp) -> Token {
+    pub(crate) fn submit(&self, request: &Request, begin: Begin, waiter: Waiter) -> Token {
         self.given.set(true);
         let mut pair = self.pair.borrow_mut();
-        let token = pair.slots.insert(waiter, request, stamp);
+        let token = pair.slots.insert(waiter, request);
         pair.driver.push(token, request, begin);
         token
     }
@@ -411,6 +411,12 @@ impl Port {
 
     pub(crate) fn orphans(&self) -> usize {
         self.pair.borrow().slots.orphans()
+    }
+
+    /// What time it is, by the executor's time.
+    #[inline]
+    pub(crate) fn set_time(&self, now: u64) {
+        self.pair.borrow_mut().slots.set_time(now);
     }
 
     /// All that is in flight.

@@ -25,13 +25,12 @@ use super::completion::Completion;
 use super::lent::Lent;
 use super::operation::{Form, Request};
 use crate::executor::Waiter;
-use crate::sys;
 
 pub(crate) use orphan::{Orphan, Retirement, orphan};
 pub(crate) use repeated::Next;
 use repeated::{Asker, Owner, Repeated};
-use stamp::Latencies;
-pub(crate) use stamp::{InFlight, Stamp};
+pub(crate) use stamp::InFlight;
+use stamp::{Latencies, Stamp};
 
 /// What identifies a submission to its driver: the `user_data` of its entry.
 ///
@@ -125,11 +124,14 @@ pub(crate) struct Slots {
     orphans: usize,
     /// What is to be asked to end, because nobody takes its answers.
     crowded: Vec<Token>,
+    /// What time it was lately.
+    time: u64,
     latencies: Latencies,
 }
 
-impl Default for Slots {
-    fn default() -> Slots {
+impl Slots {
+    /// `times` says whether some operations are timed.
+    pub(crate) fn new(times: bool) -> Slots {
         Slots {
             slots: Vec::new(),
             free: NONE,
@@ -137,14 +139,13 @@ impl Default for Slots {
             in_flight: 0,
             orphans: 0,
             crowded: Vec::new(),
-            latencies: Latencies::default(),
+            time: 0,
+            latencies: Latencies::new(times),
         }
     }
-}
 
-impl Slots {
     #[inline(always)]
-    pub(crate) fn insert(&mut self, waiter: Waiter, request: &Request, stamp: Stamp) -> Token {
+    pub(crate) fn insert(&mut self, waiter: Waiter, request: &Request) -> Token {
         if self.free as usize >= self.slots.len() {
             self.grow(request.form);
         }
@@ -159,7 +160,10 @@ impl Slots {
         slot.token = token;
         slot.fd = request.fd;
         slot.form = request.form;
-        slot.stamp = stamp;
+        slot.stamp = Stamp::lately(waiter.task_id().unwrap_or_else(stamp::current_task), self.time);
+        if self.generation == self.latencies.next {
+            slot.stamp = slot.stamp.exactly(&mut self.latencies);
+        }
         slot.lent = Lent::by(request);
         slot.set(State::Waiting(waiter));
         self.in_flight += 1;
@@ -251,7 +255,7 @@ impl Slots {
         slot.lent.touch();
         if slot.stamp.is_exact() {
             let (form, stamp) = (slot.form, slot.stamp);
-            self.latencies.note(form.name, stamp, sys::clock::now());
+            self.latencies.note(form.name, stamp);
         }
         self.in_flight -= 1;
         waiter.resume_own().map(Found::Foreign)

@@ -74,7 +74,8 @@ pub(crate) struct Executor {
     /// What time it was lately, in nanoseconds: for ages.
     pub(crate) time: Cell<u64>,
     pub(crate) spawned: Cell<u64>,
-    pub(crate) polls: Cell<u64>,
+    /// Tasks that were taken from the queue and not polled.
+    unpolled: Cell<u64>,
     pub(crate) remote_wakes: Cell<u64>,
 }
 
@@ -95,7 +96,7 @@ impl Executor {
             time: Cell::new(watch.now()),
             watch,
             spawned: Cell::new(0),
-            polls: Cell::new(0),
+            unpolled: Cell::new(0),
             remote_wakes: Cell::new(0),
         }
     }

@@ -31,24 +31,33 @@ impl Executor {
 
     #[inline(always)]
     fn poll(&self, task: &TaskRef, is_watched: bool) {
+        if is_watched {
+            return self.poll_watched(task);
+        }
         match task.state().start() {
-            state::Start::Poll if !is_watched => {
+            state::Start::Poll => {
                 let finished = self.poll_as_current(task);
                 self.polled(task, finished);
             }
-            state::Start::Poll => self.poll_watched(task),
-            state::Start::PollTimed => self.poll_timed(task, is_watched),
-            state::Start::Cancel => self.cancel(task),
-            state::Start::Nothing => {}
+            rare => self.poll_rarely(task, rare),
         }
-        if is_watched {
-            self.ready.watch(self.watch.next());
+    }
+
+    #[inline(never)]
+    fn poll_rarely(&self, task: &TaskRef, start: state::Start) {
+        match start {
+            state::Start::Poll => unreachable!("that is not rare"),
+            state::Start::PollTimed => self.poll_timed(task),
+            state::Start::Cancel => {
+                self.unpolled.set(self.unpolled.get() + 1);
+                self.cancel(task);
+            }
+            state::Start::Nothing => self.unpolled.set(self.unpolled.get() + 1),
         }
     }
 
     #[inline]
     fn poll_as_current(&self, task: &TaskRef) -> bool {
-        self.polls.set(self.polls.get() + 1);
         task.polls.set(task.polls.get() + 1);
         self.current.set(Some(task.pointer()));
         let finished = task.poll();
@@ -65,28 +74,34 @@ impl Executor {
         }
     }
 
-    /// One of many that are as it is.
+    /// One of many.
     #[cold]
     fn poll_watched(&self, task: &TaskRef) {
         let begun = self.watch.now();
+        // For loops that are never asleep.
+        self.time.set(self.time.get().max(begun));
         self.watch.is_polled(begun);
-        let finished = self.poll_as_current(task);
-        let took = self.watch.now() - begun;
-        self.watch.poll_time.borrow_mut().note(took);
-        task.busy.set(task.busy.get() + took * watch::SPREAD);
-        self.polled(task, finished);
+        self.ready.watch(self.watch.next());
+        match task.state().start() {
+            state::Start::Poll => {
+                let finished = self.poll_as_current(task);
+                let took = self.watch.now() - begun;
+                self.watch.poll_time.borrow_mut().note(took);
+                // It stands for those that are not timed.
+                task.busy.set(task.busy.get() + took * watch::SPREAD);
+                self.polled(task, finished);
+            }
+            rare => self.poll_rarely(task, rare),
+        }
     }
 
     /// One that is timed each time.
     #[inline(never)]
-    fn poll_timed(&self, task: &TaskRef, is_watched: bool) {
+    fn poll_timed(&self, task: &TaskRef) {
         if let Some(hook) = &self.hooks.before_poll {
             hook(&self.meta(task));
         }
         let begun = self.watch.now();
-        if is_watched {
-            self.watch.is_polled(begun);
-        }
         self.debug.iter().for_each(|debug| debug.poll_begins(self.meta(task)));
         let finished = self.poll_as_current(task);
         self.debug.iter().for_each(|debug| debug.poll_ends());
@@ -111,6 +126,12 @@ impl Executor {
     pub(super) fn current_task(&self) -> Option<TaskRef> {
         // SAFETY: set only while the task is polled or dropped, by whoever has a reference to it.
         self.current.get().map(|task| unsafe { TaskRef::share(task) })
+    }
+
+    /// How many polls there were.
+    #[inline]
+    pub(crate) fn polls(&self) -> u64 {
+        self.ready.popped() - self.unpolled.get()
     }
 
     /// The number of the task that is polled now; 0 if none is.

@@ -72,6 +72,12 @@ impl Queue {
         self.normal.watch(ahead);
     }
 
+    /// How many tasks were taken.
+    #[inline]
+    pub(super) fn popped(&self) -> u64 {
+        self.normal.popped() + self.high.popped() + self.background.popped()
+    }
+
     /// How many tasks are ready that are not of the background.
     #[inline]
     pub(super) fn foreground(&self) -> usize {

@@ -24,6 +24,12 @@ impl Ready {
         (self.pushed.get() - self.popped.get()) as usize
     }
 
+    /// How many were taken.
+    #[inline]
+    pub(super) fn popped(&self) -> u64 {
+        self.popped.get()
+    }
+
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.first.get().is_none()

@@ -54,6 +54,7 @@ impl Waiter {
     }
 
     /// The number of the task, if it is one of this loop.
+    #[inline]
     pub(crate) fn task_id(&self) -> Option<u64> {
         // SAFETY: made by `task`, of which we own a reference.
         self.is_own().then(|| unsafe { (*self.data.cast::<Header>()).id })

@@ -255,8 +255,7 @@ impl<O: Operation> Submitted<O> {
         // Both run user code (a buffer's, a waker's): before the port is borrowed.
         let request = self.operation_mut().request();
         let waiter = Waiter::of(waker);
-        let stamp = engine::with_current(Engine::stamp).unwrap_or_default();
-        let token = self.port().submit(&request, begin, waiter, stamp);
+        let token = self.port().submit(&request, begin, waiter);
         if let (Some(hold), Some(way)) = (self.operation().descriptor(), self.operation().way()) {
             hold.direction(way).begin(token);
         }

@@ -22,9 +22,9 @@ pub struct Metrics {
     pub turns: u64,
     /// Times that the loop had nothing to do and waited.
     pub parks: u64,
-    /// How many tasks were polled in a turn, of one turn in 64.
+    /// How many tasks were polled before the driver had its turn, of one turn in 61.
     pub batches: Histogram,
-    /// How many operations were in the driver, of one turn in 64.
+    /// How many operations were in the driver then.
     pub depths: Histogram,
     /// How long polls took, in nanoseconds, of one in some hundreds.
     pub poll_time: Histogram,
@@ -82,7 +82,7 @@ impl Metrics {
             depths: *engine.depths.borrow(),
             poll_time: engine.executor.poll_time(),
             wake_to_poll: engine.executor.wake_to_poll(),
-            polls: engine.executor.polls.get(),
+            polls: engine.executor.polls(),
             spawned: engine.executor.spawned.get(),
             alive: engine.executor.alive(),
             remote_wakes: engine.executor.remote_wakes.get(),

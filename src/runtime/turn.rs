@@ -11,8 +11,6 @@ use crate::engine::Engine;
 
 /// How many tasks of a batch are polled between two looks at the clock.
 const POLLS_PER_LOOK: usize = 16;
-/// Of so many turns one is looked at.
-const TURNS_PER_NOTE: u64 = 64;
 /// How long a batch may keep the kernel waiting (I8).
 const BATCH_LIMIT: Duration = Duration::from_micros(500);
 /// How many polls may go by before what is queued for the kernel is handed over all the same (I8).
@@ -29,11 +27,7 @@ const STILL: Duration = Duration::from_millis(1);
 /// to its end, so that it need not.
 #[inline]
 pub(super) fn turn(engine: &Engine, limit: Option<Duration>, finished: impl Fn() -> bool) -> io::Result<()> {
-    let turns = engine.turns.get() + 1;
-    engine.turns.set(turns);
-    if turns % TURNS_PER_NOTE == 0 {
-        engine.note_turn();
-    }
+    engine.turns.set(engine.turns.get() + 1);
 
     // What completions left to do for those who are not tasks of this loop.
     engine.port.run_later();
@@ -56,6 +50,7 @@ pub(super) fn turn(engine: &Engine, limit: Option<Duration>, finished: impl Fn()
     let due = broken_off || engine.polls_since_flush() >= POLLS_UNTIL_DUE;
     if due {
         engine.flushed();
+        engine.note_turn();
     }
     engine.port.flush(due)
 }
@@ -95,13 +90,21 @@ fn sleep(engine: &Engine, at_most: Option<Duration>) -> io::Result<()> {
         Some(_) => Some(if engine.port.in_flight() > 0 { STILL } else { Duration::ZERO }),
         None => limit.map(|limit| gathered(engine, limit)),
     };
-    let limit = limit.into_iter().chain(at_most).min();
+    let limit = match (limit, at_most) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (limit, at_most) => limit.or(at_most),
+    };
     engine.parks.set(engine.parks.get() + 1);
+    engine.note_turn();
     let hooks = engine.executor.hooks();
-    hooks.park.iter().for_each(|hook| hook());
+    if let Some(hook) = &hooks.park {
+        hook();
+    }
     let slept = engine.port.wait(limit, || !engine.executor.inbox().is_empty());
     engine.note_time();
-    hooks.unpark.iter().for_each(|hook| hook());
+    if let Some(hook) = &hooks.unpark {
+        hook();
+    }
     // What ended the sleep is collected here, so that the next turn begins with its tasks ready.
     engine.executor.take_inbox();
     engine.port.reap();

@@ -1,10 +1,11 @@
 //! Who asked for what, and when: for those who look, and for the time that operations take.
 
-use std::cell::RefCell;
-
-use super::{Slot, Slots, State};
+use super::{GENERATION, INDEX_BITS, Slot, Slots, State};
+use crate::dice::Dice;
 use crate::driver::operation::Wait;
+use crate::executor::{Executor, with_current};
 use crate::histogram::Histogram;
+use crate::sys;
 
 /// By whom and when an operation was submitted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,13 +18,15 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     #[inline]
-    pub(crate) fn lately(task: u64, when: u64) -> Stamp {
+    pub(super) fn lately(task: u64, when: u64) -> Stamp {
         Stamp { task, since: when & !1 }
     }
 
     /// The time that it takes is wanted.
-    pub(crate) fn exactly(task: u64, when: u64) -> Stamp {
-        Stamp { task, since: when | 1 }
+    #[cold]
+    pub(super) fn exactly(self, latencies: &mut Latencies) -> Stamp {
+        latencies.choose_next();
+        Stamp { since: sys::clock::now() | 1, ..self }
     }
 
     #[inline]
@@ -32,19 +35,38 @@ impl Stamp {
     }
 }
 
-/// How long operations took: a few kinds, each found by its form's name.
-#[derive(Default)]
-pub(super) struct Latencies(RefCell<Vec<(&'static str, Histogram)>>);
+/// How long operations took: a few kinds, each found by its form's name. One of 64 is timed, for that takes two looks at the clock;
+/// by chance, so that what comes in a rhythm is not seen in one of its beats only.
+pub(super) struct Latencies {
+    kinds: Vec<(&'static str, Histogram)>,
+    dice: Dice,
+    /// The generation of the next that is timed.
+    pub(super) next: u64,
+}
+
+const SPREAD: u64 = 64;
 
 impl Latencies {
+    /// `times` says whether there is a time to be taken.
+    pub(super) fn new(times: bool) -> Latencies {
+        // The first, or one that never comes.
+        let next = if times { 1 << INDEX_BITS } else { u64::MAX };
+        Latencies { kinds: Vec::new(), dice: Dice::default(), next }
+    }
+
+    fn choose_next(&mut self) {
+        let ahead = 1 + self.dice.next() % (2 * SPREAD);
+        self.next = self.next.wrapping_add(ahead << INDEX_BITS) & GENERATION;
+    }
+
     #[cold]
-    pub(super) fn note(&self, name: &'static str, stamp: Stamp, now: u64) {
-        let mut kinds = self.0.borrow_mut();
-        let place = kinds.iter().position(|kind| kind.0 == name).unwrap_or_else(|| {
-            kinds.push((name, Histogram::default()));
-            kinds.len() - 1
+    pub(super) fn note(&mut self, name: &'static str, stamp: Stamp) {
+        let now = sys::clock::now();
+        let place = self.kinds.iter().position(|kind| kind.0 == name).unwrap_or_else(|| {
+            self.kinds.push((name, Histogram::default()));
+            self.kinds.len() - 1
         });
-        kinds[place].1.note(now.saturating_sub(stamp.since));
+        self.kinds[place].1.note(now.saturating_sub(stamp.since));
     }
 }
 
@@ -60,7 +82,19 @@ pub(crate) struct InFlight {
     pub(crate) is_orphan: bool,
 }
 
+/// The task that is polled now; 0 if none is. For an operation whose waiter is somebody else's waker.
+#[cold]
+pub(super) fn current_task() -> u64 {
+    with_current(Executor::current_id).unwrap_or(0)
+}
+
 impl Slots {
+    /// What time it is.
+    #[inline]
+    pub(crate) fn set_time(&mut self, now: u64) {
+        self.time = now;
+    }
+
     /// All that is in flight.
     pub(crate) fn list(&self) -> Vec<InFlight> {
         self.slots.iter().filter(|slot| slot.is_in_flight()).map(Slot::listed).collect()
@@ -73,7 +107,7 @@ impl Slots {
 
     /// How long operations took, by their kinds.
     pub(crate) fn latencies(&self) -> Vec<(&'static str, Histogram)> {
-        self.latencies.0.borrow().clone()
+        self.latencies.kinds.clone()
     }
 }
 

@@ -20,8 +20,8 @@ fn waiter() -> Waiter {
 
 #[test]
 fn a_completion_that_comes_twice_finds_nothing() {
-    let mut slots = Slots::default();
-    let token = slots.insert(waiter(), &on(-1), Stamp::default());
+    let mut slots = Slots::new(true);
+    let token = slots.insert(waiter(), &on(-1));
     assert!(matches!(slots.complete(token, Completion::of(1)), Some(Found::Foreign(_))));
     assert!(matches!(slots.complete(token, Completion::of(2)), Some(Found::Nothing)));
     assert_eq!(slots.answer(token), Some(Completion::of(1)));
@@ -29,11 +29,11 @@ fn a_completion_that_comes_twice_finds_nothing() {
 
 #[test]
 fn a_late_completion_does_not_touch_the_next_user_of_its_slot() {
-    let mut slots = Slots::default();
-    let first = slots.insert(waiter(), &on(-1), Stamp::default());
+    let mut slots = Slots::new(true);
+    let first = slots.insert(waiter(), &on(-1));
     slots.complete(first, Completion::of(1));
     assert!(slots.answer(first).is_some());
-    let second = slots.insert(waiter(), &on(-1), Stamp::default());
+    let second = slots.insert(waiter(), &on(-1));
     assert_eq!(first.index(), second.index(), "the slot is used again");
     assert!(matches!(slots.complete(first, Completion::of(7)), Some(Found::Nothing)));
     assert_eq!(slots.answer(second), None);
@@ -42,9 +42,9 @@ fn a_late_completion_does_not_touch_the_next_user_of_its_slot() {
 
 #[test]
 fn only_what_is_in_flight_is_listed() {
-    let mut slots = Slots::default();
-    let first = slots.insert(waiter(), &on(7), Stamp::default());
-    let second = slots.insert(waiter(), &on(7), Stamp::default());
+    let mut slots = Slots::new(true);
+    let first = slots.insert(waiter(), &on(7));
+    let second = slots.insert(waiter(), &on(7));
     slots.complete(first, Completion::of(1));
     assert_eq!(slots.tokens(Some(7)), [second], "answered");
     assert!(slots.answer(first).is_some());
@@ -57,8 +57,8 @@ fn more(result: i32) -> Completion {
 
 #[test]
 fn several_answers_are_taken_in_their_order_and_the_last_frees_the_slot() {
-    let mut slots = Slots::default();
-    let token = slots.insert(waiter(), &on(7), Stamp::default());
+    let mut slots = Slots::new(true);
+    let token = slots.insert(waiter(), &on(7));
     assert!(matches!(slots.complete(token, more(1)), Some(Found::Foreign(_))));
     assert_eq!(slots.answer(token), Some(more(1)));
     assert_eq!(slots.answer(token), None);
@@ -70,14 +70,14 @@ fn several_answers_are_taken_in_their_order_and_the_last_frees_the_slot() {
     assert_eq!((slots.in_flight(), slots.tokens(None)), (0, Vec::new()));
     assert_eq!(slots.answer(token), Some(more(2)));
     assert_eq!(slots.answer(token), Some(Completion::of(3)));
-    let next = slots.insert(waiter(), &on(7), Stamp::default());
+    let next = slots.insert(waiter(), &on(7));
     assert_eq!(next.index(), token.index(), "the slot is free");
 }
 
 #[test]
 fn answers_that_nobody_takes_are_held_back_once() {
-    let mut slots = Slots::default();
-    let token = slots.insert(waiter(), &on(7), Stamp::default());
+    let mut slots = Slots::new(true);
+    let token = slots.insert(waiter(), &on(7));
     for n in 0..2 * ANSWERS_MAX {
         slots.complete(token, more(n as i32));
         let told = slots.next_crowded();

@@ -86,6 +86,8 @@ pub mod signal;
 #[cfg(feature = "sim")]
 pub mod sim;
 
+pub mod report;
+
 #[cfg(all(test, target_os = "linux", not(annulus_loom)))]
 mod conformance;
 
@@ -93,6 +95,7 @@ pub use cancel::{CancelToken, Cancelled, DropGuard};
 pub use driver::{Choice as Driver, UnknownDriver};
 pub use histogram::Histogram;
 pub use op::{CancelWhen, Submitted, nop};
+pub use report::report;
 /// Debug mode: what it finds. Switched on by [`Builder::debug`], or by `ANNULUS_DEBUG=1`.
 pub mod debug {
     pub use crate::executor::{Leak, NeverPolled, SlowPoll, Warning};

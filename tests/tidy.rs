@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["io"],
     &["fs", "net"],
     &["process", "signal"],
-    &["sim"],
+    &["sim", "report"],
     &["conformance"],
 ];
 

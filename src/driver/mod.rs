@@ -34,6 +34,7 @@ mod policy;
 mod port;
 #[cfg(annulus_readiness)]
 mod readiness;
+mod ring_facts;
 #[cfg(test)]
 pub(crate) mod scripted;
 #[cfg(feature = "sim")]
@@ -64,6 +65,7 @@ pub(crate) use pipes::Passage;
 pub use plan::Faults;
 pub use policy::ZeroCopy;
 pub(crate) use port::Port;
+pub(crate) use ring_facts::RingFacts;
 #[cfg(feature = "sim")]
 pub(crate) use sim::Kernel;
 pub(crate) use slots::{InFlight, Token, orphan};
@@ -400,6 +402,17 @@ impl Driver {
 
     fn counters(&self) -> Counters {
         each!(self, driver => driver.counters(), ended: Counters::default())
+    }
+
+    /// What the ring's set-up got, if there is one.
+    fn ring_facts(&self) -> Option<RingFacts> {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(ring) => Some(ring.facts()),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.inner().ring_facts(),
+            _ => None,
+        }
     }
 
     /// How much waits for the driver to be entered: entries, or descriptors to be looked at.

@@ -60,7 +60,7 @@ macro_rules! operations {
         $(mod $file; pub use $file::$kind;)*
 
         /// How each is done.
-        fn forms() -> impl Iterator<Item = &'static Form> {
+        pub(crate) fn forms() -> impl Iterator<Item = &'static Form> {
             [$(<$kind $(<$($with),+>)? as Operation>::form()),*].into_iter()
         }
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Error, Runtime};
 use crate::buf::PoolSize;
-use crate::driver::{Choice, Driver, Refusal, Settings};
+use crate::driver::{Choice, Driver, Refusal, Settings, UnknownDriver};
 use crate::engine::Engine;
 use crate::executor::{DebugPlan, Executor, Hooks, Inbox};
 use crate::op;
@@ -204,11 +204,26 @@ impl Builder {
     /// [`Error::Refused`] if the driver cannot be had, [`Error::UnknownDriver`] if `ANNULUS_DRIVER` has no meaning,
     /// [`Error::UnknownOperation`] if an operation to do without does not exist.
     pub fn build(self) -> Result<Runtime, Error> {
-        let choice = match (self.driver, std::env::var("ANNULUS_DRIVER")) {
-            (Choice::Auto, Ok(name)) => name.parse()?,
-            (driver, _) => driver,
-        };
+        let choice = self.choice()?;
         self.build_on(|settings, inbox| choice.open(settings, inbox))
+    }
+
+    /// Which driver that is, when the environment has been heard.
+    pub(crate) fn choice(&self) -> Result<Choice, UnknownDriver> {
+        match (self.driver, std::env::var("ANNULUS_DRIVER")) {
+            (Choice::Auto, Ok(name)) => name.parse(),
+            (driver, _) => Ok(driver),
+        }
+    }
+
+    /// What was asked for, for the report: the driver, entries, places for direct descriptors.
+    pub(crate) fn asked(&self) -> (Choice, u32, u32) {
+        (self.driver, self.entries, self.direct)
+    }
+
+    /// Whether what the ring calls by that code is to be done without it.
+    pub(crate) fn does_without(&self, code: u8) -> bool {
+        self.masked.iter().any(|name| op::code_of(name) == Some(code))
     }
 
     /// As `build`, on a driver that was chosen otherwise.

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 #[cfg(feature = "sim")]
 use crate::driver::Faults;
+use crate::driver::RingFacts;
 use crate::engine::{self, Engine};
 use crate::executor::Plan;
 
@@ -159,6 +160,11 @@ impl Runtime {
     /// Which driver serves: `"uring"`, `"readiness"` or `"sim"`.
     pub fn driver(&self) -> &'static str {
         self.engine.port.driver_name()
+    }
+
+    /// What the ring's set-up got, if there is one.
+    pub(crate) fn ring_facts(&self) -> Option<RingFacts> {
+        self.engine.port.ring_facts()
     }
 
     /// What the loop has counted so far.

@@ -13,6 +13,7 @@ pub(crate) mod epoll;
 #[cfg(target_os = "linux")]
 pub(crate) mod event;
 pub(crate) mod file;
+pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod names;

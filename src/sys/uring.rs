@@ -58,6 +58,10 @@ impl RingName {
         }
     }
 
+    pub(crate) fn is_registered(self) -> bool {
+        self.flags != 0
+    }
+
     /// Undoes `register`. A thread has only 16 places.
     pub(crate) fn unregister(self, ring: RawFd) {
         if self.flags == 0 {

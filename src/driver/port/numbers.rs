@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use super::Port;
-use crate::driver::{Control, Reply};
+use crate::driver::{Control, Reply, RingFacts};
 use crate::sys;
 
 impl Port {
@@ -82,6 +82,13 @@ impl Port {
     /// Whether a ring of the kernel's does the transfers.
     pub(crate) fn is_ring(&self) -> bool {
         self.is_ring
+    }
+
+    /// What the ring's set-up got, if there is one.
+    pub(crate) fn ring_facts(&self) -> Option<RingFacts> {
+        // Only then it is known whether the kernel picks buffers.
+        self.pool();
+        self.pair.borrow().driver.ring_facts()
     }
 
     /// A call on a descriptor that answers at once.

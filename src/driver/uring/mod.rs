@@ -11,6 +11,7 @@ mod bell;
 mod buffers;
 mod direct;
 mod early;
+mod facts;
 mod fallback;
 mod polled;
 mod queues;
@@ -94,6 +95,7 @@ pub(crate) struct Ring {
     polled: Option<Box<Polled>>,
     regions: Regions,
     early: Early,
+    given: setup::Given,
     /// Answers that wait for the next reap.
     answers: VecDeque<(Token, Completion)>,
     /// Answers to entries that bear a mark, while a reap goes on.
@@ -108,7 +110,7 @@ pub(crate) struct Ring {
 
 impl Ring {
     pub(crate) fn new(settings: &Settings, inbox: &'static Inbox) -> Result<Ring, Refusal> {
-        let (ring, known) = setup::open(settings)?;
+        let (ring, given, known) = setup::open(settings)?;
         let bell = Bell::new().map_err(setup::refused("eventfd, for wakes from other threads"))?;
         inbox.set_doorbell(Some(bell.doorbell()));
         let direct = Direct::register(&ring, &known, settings.direct);
@@ -136,6 +138,7 @@ impl Ring {
             polled,
             regions: Regions::default(),
             early: Early::default(),
+            given,
             counters: Counters::default(),
         })
     }

@@ -14,13 +14,21 @@ use std::os::fd::AsRawFd;
 
 /// How completions are delivered; each is tried where the one before was refused.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Delivery {
+pub(super) enum Delivery {
     /// 6.1: by the one submitting thread, when it asks.
     Deferred,
     /// 5.19: by the submitting thread, without interrupting it.
     Cooperative,
     /// However the kernel likes.
     Any,
+}
+
+/// Which of the flags that make a ring better the kernel took.
+#[derive(Clone, Copy)]
+pub(super) struct Given {
+    pub(super) delivery: Delivery,
+    pub(super) submit_all: bool,
+    pub(super) no_array: bool,
 }
 
 /// A ring below this size is not worth having.
@@ -34,8 +42,8 @@ const PATIENCE: u32 = 100;
 const PAUSE: Duration = Duration::from_micros(100);
 
 /// Makes a ring and finds out what it knows.
-pub(super) fn open(settings: &Settings) -> Result<(IoUring, [bool; 256]), Refusal> {
-    let ring = create(settings, strongest)?;
+pub(super) fn open(settings: &Settings) -> Result<(IoUring, Given, [bool; 256]), Refusal> {
+    let (ring, given) = create(settings, strongest)?;
     require(&ring)?;
     try_out(&ring)?;
     if settings.kernel_workers != [0; 2] {
@@ -43,12 +51,12 @@ pub(super) fn open(settings: &Settings) -> Result<(IoUring, [bool; 256]), Refusa
         let _ = ring.submitter().register_iowq_max_workers(&mut settings.kernel_workers.clone());
     }
     let known = probe(&ring, settings)?;
-    Ok((ring, known))
+    Ok((ring, given, known))
 }
 
 /// The memory of a ring that was just closed, by this process or another of its user, counts towards the limit until
 /// the kernel has cleared it away, some milliseconds later. So what does not fit now may fit then.
-fn create(settings: &Settings, make: Make) -> Result<IoUring, Refusal> {
+fn create<T>(settings: &Settings, make: Make<T>) -> Result<T, Refusal> {
     const PATIENCE: u32 = 10;
     const PAUSE: Duration = Duration::from_millis(10);
     for _ in 0..PATIENCE {
@@ -61,9 +69,9 @@ fn create(settings: &Settings, make: Make) -> Result<IoUring, Refusal> {
 }
 
 /// Makes one with so many entries, and room for so many completions.
-type Make = fn(u32, u32) -> io::Result<IoUring>;
+type Make<T> = fn(u32, u32) -> io::Result<T>;
 
-fn create_now(settings: &Settings, make: Make) -> Result<IoUring, Refusal> {
+fn create_now<T>(settings: &Settings, make: Make<T>) -> Result<T, Refusal> {
     let mut entries = settings.entries.clamp(ENTRIES_MIN, ENTRIES_MAX).next_power_of_two();
     let mut completions = settings.completions.clamp(entries, 2 * ENTRIES_MAX).next_power_of_two();
     loop {
@@ -79,13 +87,14 @@ fn create_now(settings: &Settings, make: Make) -> Result<IoUring, Refusal> {
     }
 }
 
-fn strongest(entries: u32, completions: u32) -> io::Result<IoUring> {
+fn strongest(entries: u32, completions: u32) -> io::Result<(IoUring, Given)> {
     let mut last = io::Error::from_raw_os_error(libc::EINVAL);
     for delivery in [Delivery::Deferred, Delivery::Cooperative, Delivery::Any] {
         // 5.18 and 6.6: worth having by themselves, whatever the delivery.
         for (submit_all, no_array) in [(true, true), (true, false), (false, false)] {
-            match build(entries, completions, delivery, submit_all, no_array) {
-                Ok(ring) => return Ok(ring),
+            let given = Given { delivery, submit_all, no_array };
+            match build(entries, completions, given) {
+                Ok(ring) => return Ok((ring, given)),
                 Err(error) if error.raw_os_error() == Some(libc::EINVAL) => last = error,
                 Err(error) => return Err(error),
             }
@@ -94,16 +103,10 @@ fn strongest(entries: u32, completions: u32) -> io::Result<IoUring> {
     Err(last)
 }
 
-fn build(
-    entries: u32,
-    completions: u32,
-    delivery: Delivery,
-    submit_all: bool,
-    no_array: bool,
-) -> io::Result<IoUring> {
+fn build(entries: u32, completions: u32, given: Given) -> io::Result<IoUring> {
     let mut builder = IoUring::builder();
     builder.setup_clamp().setup_cqsize(completions);
-    match delivery {
+    match given.delivery {
         Delivery::Deferred => {
             builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
         }
@@ -112,10 +115,10 @@ fn build(
         }
         Delivery::Any => {}
     }
-    if submit_all {
+    if given.submit_all {
         builder.setup_submit_all();
     }
-    if no_array {
+    if given.no_array {
         builder.setup_no_sqarray();
     }
     builder.build(entries)
@@ -242,8 +245,19 @@ fn not_permitted() -> String {
             "kernel.io_uring_disabled is 1: only its group may use it; see kernel.io_uring_group".to_owned()
         }
         Ok("2") => "kernel.io_uring_disabled is 2: set it to 0 to permit io_uring".to_owned(),
+        _ if !has_a_policy() => {
+            "no seccomp policy is there, so a security module (SELinux, AppArmor) refuses it: permit \
+              io_uring in its policy"
+                .to_owned()
+        }
         _ => "a seccomp policy refuses it, as containers' default policies do: permit io_uring_setup, \
               io_uring_enter and io_uring_register"
             .to_owned(),
     }
+}
+
+/// Whether this thread is under a seccomp policy. If it is not told, it is likely.
+fn has_a_policy() -> bool {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    !status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "0"))
 }

@@ -22,11 +22,13 @@ pub(super) fn facts(refused_with: Option<i32>) -> Vec<Fact> {
         facts.push(match refused_with {
             Some(libc::EPERM | libc::EACCES) if mode != "0" && is_permitted => fact.missing(
                 FORBIDDEN,
-                "have its policy permit io_uring_setup, io_uring_enter and io_uring_register",
+                "start the container with docs/seccomp.json of annulus, or have its policy permit io_uring_setup, \
+                 io_uring_enter and io_uring_register: see docs/containers.md",
             ),
             Some(libc::ENOSYS) if mode != "0" => fact.fair(
                 "perhaps the ring: some policies say of a call that there is none",
-                "if the kernel is Linux 5.11 or newer, have its policy permit io_uring_setup, io_uring_enter and io_uring_register",
+                "if the kernel is Linux 5.11 or newer, start the container with docs/seccomp.json of annulus: see \
+                 docs/containers.md",
             ),
             _ => fact,
         });

@@ -8,6 +8,7 @@ pub(crate) mod audit;
 pub(crate) mod blocks;
 pub(crate) mod child;
 pub(crate) mod data;
+pub(crate) mod everything;
 pub(crate) mod example;
 pub(crate) mod fuse;
 pub(crate) mod guarded;

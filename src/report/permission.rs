@@ -5,6 +5,8 @@ use super::fact::Topic;
 use super::proc::{line, setting, status};
 
 const FORBIDDEN: &str = "no ring for this process";
+const PERMIT: &str = "start the container with docs/seccomp.json of annulus, or have its policy permit io_uring_setup, \
+                      io_uring_enter and io_uring_register: see docs/containers.md";
 
 /// Where the system says nothing of the kind, nothing.
 pub(super) fn facts(refused_with: Option<i32>) -> Vec<Fact> {
@@ -19,16 +21,17 @@ pub(super) fn facts(refused_with: Option<i32>) -> Vec<Fact> {
             _ => Fact::good(Topic::Permission, "seccomp", format!("filters: {filters}")),
         };
         let is_permitted = !matches!(disabled.as_deref(), Some("1" | "2"));
+        let is_the_policy_s = match refused_with {
+            Some(libc::EPERM | libc::EACCES) => mode != "0" && is_permitted,
+            // Some policies say of a call that there is none. A kernel with that setting has it.
+            Some(libc::ENOSYS) => mode != "0" && disabled.is_some(),
+            _ => false,
+        };
         facts.push(match refused_with {
-            Some(libc::EPERM | libc::EACCES) if mode != "0" && is_permitted => fact.missing(
-                FORBIDDEN,
-                "start the container with docs/seccomp.json of annulus, or have its policy permit io_uring_setup, \
-                 io_uring_enter and io_uring_register: see docs/containers.md",
-            ),
+            _ if is_the_policy_s => fact.missing(FORBIDDEN, PERMIT),
             Some(libc::ENOSYS) if mode != "0" => fact.fair(
                 "perhaps the ring: some policies say of a call that there is none",
-                "if the kernel is Linux 5.11 or newer, start the container with docs/seccomp.json of annulus: see \
-                 docs/containers.md",
+                format!("if the kernel is Linux 5.11 or newer: {PERMIT}"),
             ),
             _ => fact,
         });

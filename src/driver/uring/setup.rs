@@ -226,6 +226,11 @@ fn probe(ring: &IoUring, settings: &Settings) -> Result<[bool; 256], Refusal> {
 pub(super) fn refused(what: &'static str) -> impl Fn(io::Error) -> Refusal {
     move |error| {
         let remedy = match error.raw_os_error() {
+            Some(libc::ENOSYS) if has_a_policy() => {
+                "a seccomp policy denies it, as Podman's default policy does: have it permit io_uring_setup, io_uring_enter \
+                 and io_uring_register; or this kernel has no io_uring: Linux 5.11 or newer has"
+                    .to_owned()
+            }
             Some(libc::ENOSYS) => "this kernel has no io_uring: Linux 5.11 or newer has".to_owned(),
             Some(libc::EPERM | libc::EACCES) => not_permitted(),
             Some(libc::ENOMEM) => {

@@ -185,7 +185,7 @@ fn every_character_that_could_end_a_text_of_json_is_escaped() {
     assert_eq!(Object::new().end(), "{}");
 }
 
-/// In a child of this test with that ANNULUS_DRIVER: the report, and what the child printed is nothing else.
+/// In a child of this test with that ANNULUS_DRIVER: the report, of which nothing is said past its reader.
 fn report_with(test: &str, driver: &str, look: impl FnOnce(Report)) {
     let set = |command: &mut Command| {
         command.env("ANNULUS_DRIVER", driver);
@@ -219,6 +219,15 @@ fn a_driver_that_the_environment_asks_for_is_told_with_what_it_costs() {
         let driver = explicit.fact("driver").unwrap();
         assert!(driver.value().contains("as the program asks"), "{driver:?}");
         assert_eq!(driver.remedy().unwrap_or_default().contains("Driver::Auto"), has_ring, "{driver:?}");
+    });
+}
+
+#[test]
+fn what_is_said_of_a_loop_with_no_settings_is_what_it_gets() {
+    report_with("what_is_said_of_a_loop_with_no_settings_is_what_it_gets", "auto", |report| {
+        let has_ring = Builder::new().driver(Driver::Uring).build().is_ok();
+        assert_eq!(report.driver(), Some(if has_ring { "uring" } else { "readiness" }));
+        assert!(report.fact("driver").unwrap().value().starts_with(report.driver().unwrap()), "{report}");
     });
 }
 

@@ -4,8 +4,13 @@
 //! scope ends. Futures find theirs there when they are first polled.
 #![allow(unsafe_code)]
 
-use std::cell::{Cell, RefCell};
+mod jobs;
+
+pub(crate) use jobs::{Job, Jobs, Outcome};
+
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -42,6 +47,8 @@ pub(crate) struct Engine {
     pub(crate) batches: RefCell<Histogram>,
     pub(crate) depths: RefCell<Histogram>,
     pub(crate) timers_fired: Cell<u64>,
+    /// What other threads have this loop do; made when it is first asked for.
+    jobs: OnceCell<Arc<Jobs>>,
 }
 
 thread_local! {
@@ -147,6 +154,7 @@ impl Engine {
             batches: RefCell::default(),
             depths: RefCell::default(),
             timers_fired: Cell::new(0),
+            jobs: OnceCell::new(),
         }
     }
 
@@ -204,6 +212,16 @@ impl Engine {
         self.note_time();
         self.batches.borrow_mut().note(self.batch.get() as u64);
         self.depths.borrow_mut().note(self.port.in_flight() as u64);
+    }
+
+    /// What other threads reach this loop by.
+    pub(crate) fn jobs(&self) -> &Arc<Jobs> {
+        self.jobs.get_or_init(|| Jobs::start(self))
+    }
+
+    /// How many tasks have not finished. The one that attends to other threads is the loop's own, and not counted.
+    pub(crate) fn alive(&self) -> usize {
+        self.executor.alive().saturating_sub(usize::from(self.jobs.get().is_some()))
     }
 
     // Budget.

@@ -103,7 +103,8 @@ pub mod debug {
 }
 
 pub use runtime::{
-    Builder, Current, Error, Latency, Metrics, Runtime, random, run, spawn, spawn_blocking, yield_now,
+    Answer, Builder, Current, Error, Latency, Metrics, Remote, Runtime, random, run, spawn, spawn_blocking,
+    yield_now,
 };
 
 /// Tasks: what is waited for, stopped, and told apart by.

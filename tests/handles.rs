@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use annulus::buf::{IoBuf, IoBufMut, Slice};
-use annulus::sync::{Notified, Notify, mpsc, oneshot};
+use annulus::sync::{Notified, Notify, across, mpsc, oneshot};
 use annulus::task::{AbortHandle, Id, JoinError, JoinHandle};
-use annulus::{Builder, Driver, Error, Metrics, Runtime};
+use annulus::{Answer, Builder, Driver, Error, Metrics, Remote, Runtime};
 
 /// Fails to compile if the type has the trait: with it both implementations apply, and the method is ambiguous.
 macro_rules! is_not {
@@ -56,6 +56,10 @@ is! { Send: Builder, Driver, Error, Metrics, Id, JoinError, Waker, annulus::time
 is! { Sync: Builder, Driver, Error, Metrics, Id, Waker }
 is! { Send: annulus::fs::Metadata, annulus::fs::OpenOptions, annulus::UnknownDriver }
 is! { Send: Slice<Vec<u8>> }
+// What reaches a loop from elsewhere.
+is! { Send: Remote, Answer<Vec<u8>>, across::mpsc::Sender<u8>, across::oneshot::Receiver<u8> }
+is! { Sync: Remote, Answer<std::cell::Cell<u8>> }
+is_not! { Send: Answer<Rc<()>> }
 is! { Send: oneshot::RecvError, oneshot::TryRecvError, mpsc::SendError<u8>, mpsc::TrySendError<u8>, mpsc::TryRecvError }
 is! { Send: annulus::net::unix::SocketAddr, annulus::net::unix::PeerCredentials, annulus::io::Interest, annulus::io::Ready }
 is_not! { Send: Slice<Rc<[u8]>> }
@@ -67,7 +71,7 @@ is! { IoBuf: Vec<u8>, Box<[u8]>, String, bytes::Bytes, bytes::BytesMut, &'static
 is! { IoBufMut: Vec<u8>, Box<[u8]>, bytes::BytesMut, Slice<Vec<u8>> }
 
 // An operation may be moved about while it is in flight.
-is! { Unpin: JoinHandle<std::marker::PhantomPinned>, annulus::net::Accept }
+is! { Unpin: JoinHandle<std::marker::PhantomPinned>, annulus::net::Accept, Answer<std::marker::PhantomPinned> }
 
 // So may what holds a message, whatever that is.
 is! { Unpin:
@@ -113,12 +117,14 @@ fn everything_can_be_shown() {
         let file = annulus::fs::File::open("Cargo.toml").await.unwrap();
         let meta = file.metadata().await.unwrap();
         let runtime = Runtime::try_current();
+        let remote = runtime.as_ref().unwrap().remote();
+        let answer = remote.run(|| ());
         let text = format!(
-            "{listener:?} {stream:?} {nop:?} {sleep:?} {file:?} {meta:?} {runtime:?} {:?} {:?}",
+            "{listener:?} {stream:?} {nop:?} {sleep:?} {file:?} {meta:?} {runtime:?} {remote:?} {answer:?} {:?} {:?}",
             listener.accept(),
             stream.read(Vec::new()),
         );
-        for part in ["127.0.0.1", "Submitted", "recv", "idle", "Metadata", "deadline"] {
+        for part in ["127.0.0.1", "Submitted", "recv", "idle", "Metadata", "deadline", "Remote", "Answer"] {
             assert!(text.contains(part), "{part} in {text}");
         }
     })

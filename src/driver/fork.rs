@@ -7,12 +7,22 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Port;
 
 thread_local! {
     /// Those that the thread has made and that are alive. Of a forking process's threads the child has only this one.
     static PORTS: RefCell<Vec<Weak<Port>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Written in a child, before anything else runs there.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// How many forks lie between this process and the one that made the first loop: what differs belongs to a parent.
+pub(crate) fn forks() -> u32 {
+    // The child's only thread wrote it.
+    FORKS.load(Ordering::Relaxed)
 }
 
 /// From now on the port is told when it finds itself in a child.
@@ -32,6 +42,7 @@ pub(super) fn watch(port: &Rc<Port>) {
 
 /// Runs in the child, before fork returns there. Allocates nothing.
 extern "C" fn tell() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
     let _ = PORTS.try_with(|ports| {
         if let Ok(ports) = ports.try_borrow() {
             ports.iter().filter_map(Weak::upgrade).for_each(|port| port.left_behind());

@@ -50,6 +50,7 @@ pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
 pub(crate) use descriptor::{Departure, Descriptor, Hold, Mover, Way};
 pub(crate) use direction::{Direction, LeftMessage, Leftover, Ticket};
+pub(crate) use fork::forks;
 #[cfg(any(target_os = "linux", feature = "sim"))]
 pub(crate) use number::NameOption;
 pub(crate) use number::NumberOption;

@@ -52,7 +52,8 @@ impl Executor {
 
     /// All tasks that have not finished, those that were spawned first in front.
     pub(crate) fn all(&self) -> Vec<Facts> {
-        let mut all: Vec<_> = self.live.iter().map(|task| self.facts(&task)).collect();
+        let users = self.live.iter().filter(|task| !self.is_the_loops(task));
+        let mut all: Vec<_> = users.map(|task| self.facts(&task)).collect();
         all.reverse();
         all
     }
@@ -67,6 +68,10 @@ impl Executor {
             age: Duration::from_nanos(self.time.get().saturating_sub(task.spawned_when)),
             joiner: task.joined_by(),
         }
+    }
+
+    fn is_the_loops(&self, task: &TaskRef) -> bool {
+        task.state().has_extra() && self.extras.borrow().get(&task.id).is_some_and(|extra| extra.is_the_loops)
     }
 
     /// What is told of a task.
@@ -91,7 +96,7 @@ impl Executor {
 
     /// Stops a task that is told by its number; false if there is none of it, or not any more.
     pub(crate) fn abort(&self, id: Id) -> bool {
-        let found = self.live.iter().find(|task| task.id == id.0);
+        let found = self.live.iter().find(|task| task.id == id.0 && !self.is_the_loops(task));
         found.map(|task| task.abort()).is_some()
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Extra {
     pub(crate) name: Option<Rc<str>>,
     /// How long all its polls may take together.
     pub(crate) time_budget: Option<Duration>,
+    /// It is the loop's own, and of no interest to others.
+    pub(crate) is_the_loops: bool,
 }
 
 impl Plan {
@@ -28,10 +30,15 @@ impl Plan {
     pub(crate) fn at(spawned_at: &'static Location<'static>) -> Plan {
         Plan { spawned_at, priority: Priority::Normal, extra: Extra::default() }
     }
+
+    /// Of a task that serves the loop, and that users did not spawn.
+    pub(crate) fn of_the_loop(spawned_at: &'static Location<'static>) -> Plan {
+        Plan { extra: Extra { is_the_loops: true, ..Extra::default() }, ..Plan::at(spawned_at) }
+    }
 }
 
 impl Extra {
     pub(super) fn is_empty(&self) -> bool {
-        self.name.is_none() && self.time_budget.is_none()
+        self.name.is_none() && self.time_budget.is_none() && !self.is_the_loops
     }
 }

@@ -84,7 +84,7 @@ impl Metrics {
             wake_to_poll: engine.executor.wake_to_poll(),
             polls: engine.executor.polls(),
             spawned: engine.executor.spawned.get(),
-            alive: engine.executor.alive(),
+            alive: engine.alive(),
             remote_wakes: engine.executor.remote_wakes.get(),
             timers: engine.timers(),
             timers_fired: engine.timers_fired.get(),

@@ -7,6 +7,7 @@ mod hooks;
 mod metrics;
 mod observe;
 mod random;
+mod remote;
 mod spawn;
 mod task_builder;
 mod turn;
@@ -16,6 +17,7 @@ pub use error::Error;
 pub use metrics::{Latency, Metrics};
 pub use observe::{Snapshot, Wait, abort, all, current};
 pub use random::random;
+pub use remote::{Answer, Remote};
 pub use spawn::{spawn, spawn_blocking, yield_now};
 pub use task_builder::Builder as TaskBuilder;
 
@@ -182,6 +184,21 @@ impl Runtime {
         observe::all_of(&self.engine)
     }
 
+    /// A handle for other threads to have this loop do something. Also before the first run, and between two: what they
+    /// ask for then waits for the next.
+    ///
+    /// ```
+    /// let runtime = annulus::Runtime::new()?;
+    /// let remote = runtime.remote();
+    /// let asking = std::thread::spawn(move || remote.run(|| 6 * 7));
+    /// let answer = asking.join().unwrap();
+    /// assert_eq!(runtime.run(answer)?.unwrap(), 42);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn remote(&self) -> Remote {
+        Remote::of(&self.engine)
+    }
+
     /// Ends the loop as dropping it does, waiting for at most `limit`, and says how many operations the kernel had not
     /// given back by then. Those are leaked, with their buffers and the driver, never freed.
     ///
@@ -263,7 +280,7 @@ impl Runtime {
 
     /// Tasks that have not finished.
     pub(crate) fn alive(&self) -> usize {
-        self.engine.executor.alive()
+        self.engine.alive()
     }
 }
 
@@ -289,5 +306,13 @@ impl Current {
     /// When used after the run in which it was made.
     pub fn metrics(&self) -> Metrics {
         engine::expect_current("Current", Metrics::of)
+    }
+
+    /// A handle for other threads to have this loop do something.
+    ///
+    /// # Panics
+    /// When used after the run in which it was made.
+    pub fn remote(&self) -> Remote {
+        engine::expect_current("Current", Remote::of)
     }
 }

@@ -1,13 +1,14 @@
 //! What tasks of one thread tell each other by: channels, and words without content.
 //!
 //! Names and behaviour are tokio's. There is no lock and no atomic operation: the handles stay on their thread, and a
-//! task of this loop is woken by being linked into the ready queue.
+//! task of this loop is woken by being linked into the ready queue. For other threads there is [`across`].
 //!
 //! | | from, to | holds |
 //! |---|---|---|
 //! | [`oneshot`] | one, one | one value |
 //! | [`mpsc`] | many, one | messages in order, with a bound or without |
 //! | [`Notify`] | many, many | that something has happened |
+//! | [`across`] | threads | the first two, for whoever sends from another thread |
 //!
 //! Any waker will do: what is here also works under `FuturesUnordered`, under another runtime, and between two loops that take
 //! turns on one thread. What is ready at once spends of the task's budget, as other operations do, so that a channel
@@ -38,6 +39,7 @@
 //! # }
 //! ```
 
+pub mod across;
 pub mod mpsc;
 mod notify;
 pub mod oneshot;

@@ -20,6 +20,7 @@ on_real_drivers! {
         a_forked_child_cannot_use_the_loop_and_its_parent_can,
         a_child_that_is_forked_inside_of_a_task_ends_the_run_with_an_error,
         a_child_may_make_a_loop_of_its_own,
+        what_a_child_asks_of_its_parents_loop_is_cancelled,
         programs_that_are_started_inherit_nothing_of_the_loop;
 }
 
@@ -179,6 +180,43 @@ fn a_child_may_make_a_loop_of_its_own(builder: Builder) {
             assert_eq!(own.run(stream.read(Vec::with_capacity(8))).unwrap().1, b"own");
         });
         runtime.run(stream.write("the parent's goes on")).unwrap().0.unwrap();
+    });
+}
+
+fn what_a_child_asks_of_its_parents_loop_is_cancelled(builder: Builder) {
+    child::alone(|| {
+        let runtime = builder.clone().build().unwrap();
+        let remote = runtime.remote();
+        // In the child each is taken out of a copy.
+        let mut queued = Some([remote.run(|| 7), remote.run(|| 8)]);
+        let mut child = || {
+            let [first, second] = queued.take().unwrap();
+            assert!(remote.is_closed());
+            first.abort();
+            assert!(first.wait().unwrap_err().is_cancelled());
+            assert!(matches!(runtime.run(second), Err(Error::Forked)));
+            assert!(remote.run(|| 9).wait().unwrap_err().is_cancelled());
+            assert!(remote.spawn(|| async {}).wait().unwrap_err().is_cancelled());
+            // One of its own is another matter.
+            let own = builder.clone().build().unwrap();
+            assert_eq!(own.run(own.remote().run(|| 10)).unwrap().unwrap(), 10);
+        };
+        // By the loop's thread, and by one that knows nothing of it.
+        in_a_fork(&mut child);
+        let remote = runtime.remote();
+        let asking = std::thread::spawn(move || {
+            let mut queued = Some(remote.run(|| 11));
+            in_a_fork(|| {
+                let waiting = queued.take().unwrap();
+                assert!(waiting.wait().unwrap_err().is_cancelled());
+                assert!(remote.run(|| 12).wait().unwrap_err().is_cancelled());
+            });
+            queued.unwrap()
+        });
+        assert_eq!(runtime.run(asking.join().unwrap()).unwrap().unwrap(), 11);
+        for (answer, value) in queued.unwrap().into_iter().zip([7, 8]) {
+            assert_eq!(answer.wait().unwrap(), value);
+        }
     });
 }
 

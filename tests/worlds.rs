@@ -11,6 +11,7 @@ use annulus::fs::{self, File, OpenOptions};
 use annulus::net::{TcpListener, TcpStream};
 use annulus::sim::{self, Faults, Host, World};
 use annulus::time::{self, sleep, timeout};
+use annulus::{Remote, Runtime};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
@@ -443,4 +444,43 @@ fn the_half_that_is_shut_down_ends_and_the_other_goes_on() {
         assert_eq!(reply.unwrap().unwrap(), b"and good-bye");
         assert_eq!(*heard.borrow(), b"the end");
     });
+}
+
+/// A host asks another's loop, which answers, and crashes after a while.
+fn remote_day(seed: u64) -> (u64, usize) {
+    let world = World::new(seed);
+    world.set_faults(&Faults::all().swarm(seed));
+    let remote: Rc<RefCell<Option<Remote>>> = Rc::default();
+    let given = Rc::clone(&remote);
+    let server = world.host("server", move || {
+        let given = Rc::clone(&given);
+        async move {
+            given.replace(Some(Runtime::try_current().unwrap().remote()));
+            std::future::pending::<()>().await;
+        }
+    });
+    world.run_until(|| remote.borrow().is_some()).unwrap();
+    let client = world.host("client", sim::idle);
+    let asking = client.spawn(async move {
+        let remote = remote.take().unwrap();
+        let mut answered = 0;
+        while let Ok(()) = remote.spawn(|| sleep(MILLI)).await {
+            answered += remote.run(|| 1).await.unwrap_or_default();
+        }
+        assert!(remote.is_closed());
+        answered
+    });
+    world.run_for(SECOND / 10);
+    server.crash();
+    let answered = client.run(asking).unwrap().unwrap();
+    (world.trace().hash(), answered)
+}
+
+#[test]
+fn what_one_host_asks_of_anothers_loop_is_decided_by_the_seed() {
+    for seed in 0..20 {
+        let (hash, answered) = remote_day(seed);
+        assert!(answered > 10, "seed {seed}: {answered}");
+        assert_eq!(remote_day(seed), (hash, answered), "seed {seed}");
+    }
 }

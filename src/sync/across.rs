@@ -1,15 +1,15 @@
 //! The channels for one value and for many, from one thread to another: between two loops, a loop and a plain thread,
 //! a loop and tokio.
 //!
-//! They are tokio's own, re-exported: the names and the behaviour are those of [`oneshot`](super::oneshot) and
-//! [`mpsc`](super::mpsc), and whoever has them of tokio and whoever has them from here have the same types. Of tokio there
-//! is nothing else in a program for it, no runtime and no thread. What is not public here is who wakes: a waker of a loop
-//! of ours may be used from any thread, and one that sleeps is woken.
+//! They are tokio's own, re-exported, and behave as [`oneshot`](super::oneshot) and [`mpsc`](super::mpsc) do; one without a
+//! bound is made by `mpsc::unbounded_channel`. Whoever has them of tokio, and whoever has them from here, have the same types.
+//! Nothing else of tokio comes with them, no runtime and no thread. Wakers of a loop may be used from any thread: a loop
+//! that sleeps is woken, and nothing looks for what has come.
 //!
 //! - **Between the tasks of one thread use the others**: they take no lock, and a message costs them a quarter.
 //! - **`blocking_send`, `blocking_recv` and their like are for threads without a loop.** On one where a loop runs they
-//!   make it stand still, and if the other end is a task of that loop, for ever; unlike tokio's, it does not notice. Use
-//!   `.await`, or [`spawn_blocking`](crate::spawn_blocking).
+//!   make it stand still, and if the other end is a task of that loop, for ever. On a thread of tokio's they panic; loops of
+//!   this crate they do not know. Use `.await`, or [`spawn_blocking`](crate::spawn_blocking).
 //! - **What is ready at once spends nothing of a task's budget**, as it does in tokio and with the channels of one thread.
 //!   A task that takes from a channel that another thread always keeps full says
 //!   [`yield_now`](crate::yield_now) every some messages, so that the others have their turn; see below.

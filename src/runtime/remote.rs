@@ -19,7 +19,8 @@ use crate::engine::{Engine, Job, Jobs};
 /// dropped, and its [`Answer`] says so. A remote keeps no loop alive, and costs one that nobody asks for it nothing.
 ///
 /// In a simulated world (`Driver::Sim`) what one host of a world asks of another is as deterministic as the rest. What
-/// comes from other threads comes when it comes: such a program need not do the same twice.
+/// comes from other threads comes when it comes: such a program need not do the same twice, and a `sim::World` does not wait
+/// for them. Nor does a clock that stands still ([`time::pause`](crate::time::pause)).
 ///
 /// A child of fork(2) has no loop of its parent's: there a remote is closed.
 ///

@@ -1,7 +1,5 @@
 //! Channels and words between tasks of one thread: what they promise, also when futures are dropped, and whoever polls them.
 
-#![allow(unsafe_code, reason = "a waker that does something when it is cloned")]
-
 mod support;
 
 use std::cell::{Cell, RefCell};
@@ -9,8 +7,8 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use annulus::sync::mpsc::{self, TryRecvError, TrySendError};
@@ -20,6 +18,7 @@ use annulus::{Builder, Runtime, spawn, yield_now};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, join};
 use support::on_every_driver;
+use support::wakers::*;
 
 on_every_driver! {
     messages_come_in_the_order_in_which_they_were_sent,
@@ -46,11 +45,6 @@ on_every_driver! {
     a_time_out_around_a_receiver_loses_nothing,
     a_set_of_futures_is_woken_one_by_one,
     a_task_of_another_loop_of_the_thread_is_woken,
-}
-
-/// Polls once, as the task that awaits this.
-async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
 
 async fn messages_come_in_the_order_in_which_they_were_sent() {
@@ -362,26 +356,6 @@ async fn a_word_for_all_reaches_those_who_exist_and_no_others() {
     assert!(poll_once(pin!(too_late)).await.is_pending());
 }
 
-/// A task that does something that is always ready, and how far it comes while this one yields a few times.
-async fn steps_between_yields<F: Future<Output = ()>>(mut step: impl FnMut() -> F + 'static) -> u64 {
-    let count = Rc::new(Cell::new(0));
-    let busy = spawn({
-        let count = Rc::clone(&count);
-        async move {
-            loop {
-                step().await;
-                count.set(count.get() + 1);
-                assert!(count.get() < 100_000, "it has the thread for itself");
-            }
-        }
-    });
-    for _ in 0..10 {
-        yield_now().await;
-    }
-    busy.abort();
-    count.get()
-}
-
 async fn a_channel_that_is_never_empty_does_not_have_the_thread_for_itself() {
     let (sender, receiver) = mpsc::channel(2);
     let ends = Rc::new((sender, RefCell::new(receiver)));
@@ -411,11 +385,6 @@ async fn a_channel_that_is_never_empty_does_not_have_the_thread_for_itself() {
         receiver.await.unwrap();
     };
     assert_that_others_run(steps_between_yields(oneshots).await);
-}
-
-#[track_caller]
-fn assert_that_others_run(steps: u64) {
-    assert!((10..2000).contains(&steps), "{steps}");
 }
 
 async fn a_permit_that_is_always_there_does_not_have_the_thread_for_itself() {
@@ -515,28 +484,6 @@ fn a_task_of_another_loop_of_the_thread_is_woken(builder: Builder) {
     assert_eq!(got, (Some("from the other"), Ok(7)));
 }
 
-/// Wakes the thread that blocks.
-struct Unpark(std::thread::Thread, AtomicUsize);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.unpark();
-    }
-}
-
-/// A plain executor, of the simplest kind.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current(), AtomicUsize::new(0))));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        std::thread::park_timeout(Duration::from_secs(10));
-    }
-}
-
 /// Everything at once, as futures of one task.
 async fn everything() -> u64 {
     let (sender, mut receiver) = mpsc::channel(2);
@@ -613,75 +560,6 @@ fn handles_that_outlive_their_loop_still_work() {
     assert!(Runtime::try_current().is_none());
 }
 
-/// A waker that is no task of ours, and does something whenever it is cloned, woken or dropped.
-mod meddler {
-    use std::cell::{Cell, RefCell};
-    use std::ptr::null;
-    use std::rc::Rc;
-    use std::task::{RawWaker, RawWakerVTable, Waker};
-
-    thread_local! {
-        static ACT: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
-        /// How often it began, how often it came to its end, and how deep it is in itself.
-        pub(super) static BEGUN: Cell<u32> = const { Cell::new(0) };
-        pub(super) static DONE: Cell<u32> = const { Cell::new(0) };
-        pub(super) static WAKES: Cell<u32> = const { Cell::new(0) };
-        static DEPTH: Cell<u32> = const { Cell::new(0) };
-    }
-
-    static VTABLE: RawWakerVTable = RawWakerVTable::new(
-        |_| {
-            meddle();
-            RawWaker::new(null(), &VTABLE)
-        },
-        |_| wake(),
-        |_| wake(),
-        |_| meddle(),
-    );
-
-    fn wake() {
-        WAKES.set(WAKES.get() + 1);
-        meddle();
-    }
-
-    fn meddle() {
-        let act = ACT.with_borrow(Clone::clone);
-        if let Some(act) = act.filter(|_| DEPTH.get() < 3) {
-            BEGUN.set(BEGUN.get() + 1);
-            DEPTH.set(DEPTH.get() + 1);
-            act();
-            DEPTH.set(DEPTH.get() - 1);
-            DONE.set(DONE.get() + 1);
-        }
-    }
-
-    pub(super) fn waker() -> Waker {
-        // SAFETY: the functions use no data.
-        unsafe { Waker::new(null(), &VTABLE) }
-    }
-
-    pub(super) fn act(act: Option<Rc<dyn Fn()>>) {
-        ACT.set(act);
-    }
-}
-
-/// Polls with a waker that meddles, twice: so the second takes the place of the first.
-fn polled_by_meddlers<F: Future>(mut future: Pin<&mut F>) {
-    for _ in 0..2 {
-        let waker = meddler::waker();
-        assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    }
-}
-
-/// That the meddler acts in this step, and comes to its end each time.
-#[track_caller]
-fn meddled(step: impl FnOnce()) {
-    let before = meddler::BEGUN.get();
-    step();
-    assert!(meddler::BEGUN.get() > before, "nobody's waker was touched");
-    assert_eq!(meddler::BEGUN.get(), meddler::DONE.get(), "it found something borrowed");
-}
-
 #[test]
 fn somebody_elses_waker_may_use_what_wakes_it() {
     let (sender, mut receiver) = mpsc::channel::<u32>(1);
@@ -737,28 +615,8 @@ fn somebody_elses_waker_may_use_what_wakes_it() {
     meddler::act(None);
 }
 
-/// Counts how often it is woken.
-#[derive(Default)]
-struct Wakes(AtomicUsize);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn the_one_who_polled_last_is_woken() {
-    fn last_is_woken<F: Future>(name: &str, mut future: Pin<&mut F>, wake: impl FnOnce()) {
-        let (first, last) = (Arc::<Wakes>::default(), Arc::<Wakes>::default());
-        for wakes in [&first, &last] {
-            let waker = Waker::from(Arc::clone(wakes));
-            assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending(), "{name}");
-        }
-        wake();
-        let counts = [first, last].map(|wakes| wakes.0.load(Ordering::Relaxed));
-        assert_eq!(counts, [0, 1], "{name}");
-    }
     let (sender, mut receiver) = mpsc::channel(1);
     last_is_woken("recv", pin!(receiver.recv()), || sender.try_send(1).unwrap());
     last_is_woken("send", pin!(sender.send(2)), || assert_eq!(receiver.try_recv(), Ok(1)));
@@ -778,49 +636,34 @@ fn the_one_who_polled_last_is_woken() {
 /// What a waker does while it is cloned comes after the look whether there is anything, and before anybody waits.
 #[test]
 fn what_happens_while_one_begins_to_wait_is_not_missed() {
-    let polled = |name: &str, act: Rc<dyn Fn()>, future: Pin<&mut dyn Future<Output = ()>>| {
-        let once = Cell::new(true);
-        meddler::act(Some(Rc::new(move || {
-            if once.take() {
-                act()
-            }
-        })));
-        let waker = meddler::waker();
-        let mut cx = Context::from_waker(&waker);
-        let wakes = meddler::WAKES.get();
-        if future.poll(&mut cx).is_pending() {
-            assert!(meddler::WAKES.get() > wakes, "{name} sleeps");
-        }
-        meddler::act(None);
-    };
     let (sender, mut receiver) = mpsc::channel::<u32>(1);
     let send = Rc::new(move || sender.try_send(9).unwrap());
-    polled("recv", send, pin!(async { assert_eq!(receiver.recv().await, Some(9)) }));
+    polled_beside("recv", send, pin!(async { assert_eq!(receiver.recv().await, Some(9)) }));
 
     let (sender, receiver) = mpsc::channel::<u32>(1);
     sender.try_send(1).unwrap();
     let receiver = RefCell::new(receiver);
     let receive = Rc::new(move || assert_eq!(receiver.borrow_mut().try_recv(), Ok(1)));
-    polled("send", receive, pin!(async { sender.send(2).await.unwrap() }));
+    polled_beside("send", receive, pin!(async { sender.send(2).await.unwrap() }));
 
     let (sender, receiver) = mpsc::channel::<u32>(1);
     let receiver = Cell::new(Some(receiver));
-    polled("closed", Rc::new(move || drop(receiver.take())), pin!(sender.closed()));
+    polled_beside("closed", Rc::new(move || drop(receiver.take())), pin!(sender.closed()));
 
     let (sender, receiver) = oneshot::channel::<u32>();
     let sender = Cell::new(Some(sender));
     let send = Rc::new(move || sender.take().unwrap().send(9).unwrap());
-    polled("oneshot", send, pin!(async { assert_eq!(receiver.await, Ok(9)) }));
+    polled_beside("oneshot", send, pin!(async { assert_eq!(receiver.await, Ok(9)) }));
 
     let (mut sender, receiver) = oneshot::channel::<u32>();
     let receiver = Cell::new(Some(receiver));
-    polled("closed of a oneshot", Rc::new(move || drop(receiver.take())), pin!(sender.closed()));
+    polled_beside("closed of a oneshot", Rc::new(move || drop(receiver.take())), pin!(sender.closed()));
 
     let notify = Rc::new(Notify::new());
     let one = Rc::clone(&notify);
-    polled("notified", Rc::new(move || one.notify_one()), pin!(notify.notified()));
+    polled_beside("notified", Rc::new(move || one.notify_one()), pin!(notify.notified()));
     let all = Rc::clone(&notify);
-    polled("notified with all", Rc::new(move || all.notify_waiters()), pin!(notify.notified()));
+    polled_beside("notified with all", Rc::new(move || all.notify_waiters()), pin!(notify.notified()));
 }
 
 mod model {

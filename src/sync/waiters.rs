@@ -15,9 +15,9 @@ use crate::executor::Waiter;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place(u32);
 
-/// `C` is what one can be called for.
-pub(super) struct Waiters<C> {
-    seat: Seat<C>,
+/// `C` is what one can be called for, `W` what one waits for: the list only keeps it.
+pub(super) struct Waiters<C, W = ()> {
+    seat: Seat<C, W>,
     /// Who waits in the seat, if there is anybody to wake.
     seated: Option<Waiter>,
     /// Who has waited longest, and who came last, aside from the seat.
@@ -25,23 +25,24 @@ pub(super) struct Waiters<C> {
     last: u32,
     /// An entry that nobody owns; from there to the next of them.
     free: u32,
-    entries: Vec<Entry<C>>,
+    entries: Vec<Entry<C, W>>,
 }
 
 #[derive(Clone, Copy)]
-enum Seat<C> {
+enum Seat<C, W> {
     Free,
-    Waiting,
+    Waiting(W),
     Called(C),
 }
 
-struct Entry<C> {
+struct Entry<C, W> {
     /// None: nobody to wake yet, but the place counts.
     waiter: Option<Waiter>,
     before: u32,
     after: u32,
     /// None while linked.
     call: Option<C>,
+    wish: W,
 }
 
 /// No entry.
@@ -49,32 +50,49 @@ const NONE: u32 = u32::MAX;
 /// The place that is no entry.
 const SEAT: Place = Place(NONE);
 
-impl<C> Default for Waiters<C> {
-    fn default() -> Waiters<C> {
+impl<C, W> Default for Waiters<C, W> {
+    fn default() -> Waiters<C, W> {
         Waiters { seat: Seat::Free, seated: None, first: NONE, last: NONE, free: NONE, entries: Vec::new() }
     }
 }
 
 impl<C: Copy> Waiters<C> {
-    /// Whether nobody waits to be called.
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        !matches!(self.seat, Seat::Waiting) && self.first == NONE
-    }
-
     /// Takes a place at the end.
     #[inline]
     pub(super) fn push(&mut self, waiter: Option<Waiter>) -> Place {
+        self.push_for((), waiter)
+    }
+}
+
+impl<C: Copy, W: Copy> Waiters<C, W> {
+    /// Whether nobody waits to be called.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        !matches!(self.seat, Seat::Waiting(_)) && self.first == NONE
+    }
+
+    /// What the one who has waited longest waits for.
+    #[inline]
+    pub(super) fn first_wish(&self) -> Option<W> {
+        match self.seat {
+            Seat::Waiting(wish) => Some(wish),
+            _ => self.entries.get(self.first as usize).map(|entry| entry.wish),
+        }
+    }
+
+    /// Takes a place at the end, and says what for.
+    #[inline]
+    pub(super) fn push_for(&mut self, wish: W, waiter: Option<Waiter>) -> Place {
         if matches!(self.seat, Seat::Free) && self.first == NONE {
-            self.seat = Seat::Waiting;
+            self.seat = Seat::Waiting(wish);
             self.seated = waiter;
             return SEAT;
         }
-        self.push_entry(waiter)
+        self.push_entry(wish, waiter)
     }
 
     #[inline(never)]
-    fn push_entry(&mut self, waiter: Option<Waiter>) -> Place {
+    fn push_entry(&mut self, wish: W, waiter: Option<Waiter>) -> Place {
         let before = self.last;
         let place = match self.entries.get_mut(self.free as usize) {
             Some(entry) => {
@@ -83,9 +101,10 @@ impl<C: Copy> Waiters<C> {
                 entry.before = before;
                 entry.after = NONE;
                 entry.call = None;
+                entry.wish = wish;
                 place
             }
-            None => self.grow(Entry { waiter, before, after: NONE, call: None }),
+            None => self.grow(Entry { waiter, before, after: NONE, call: None, wish }),
         };
         self.last = place;
         match self.entries.get_mut(before as usize) {
@@ -96,7 +115,7 @@ impl<C: Copy> Waiters<C> {
     }
 
     #[cold]
-    fn grow(&mut self, entry: Entry<C>) -> u32 {
+    fn grow(&mut self, entry: Entry<C, W>) -> u32 {
         let place = u32::try_from(self.entries.len()).ok().filter(|place| *place != NONE);
         self.entries.push(entry);
         place.expect("more than 2^32 futures wait")
@@ -106,7 +125,7 @@ impl<C: Copy> Waiters<C> {
     #[inline]
     pub(super) fn call_first(&mut self, call: C) -> Option<Waiter> {
         match self.seat {
-            Seat::Waiting => self.call_seated(call),
+            Seat::Waiting(_) => self.call_seated(call),
             _ => self.call_entry(self.first, call),
         }
     }

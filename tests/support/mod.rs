@@ -20,6 +20,7 @@ pub(crate) mod pipe;
 pub(crate) mod quiet;
 pub(crate) mod races;
 pub(crate) mod seccomp;
+pub(crate) mod wakers;
 pub(crate) mod watchdog;
 
 use std::cell::Cell;

@@ -4,11 +4,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use super::line::Line;
 use super::waiters::Place;
-use crate::engine::poll_turn;
 
 /// A flag that tasks wait for: set, it lets on all who wait, and all who come, until it is cleared.
 ///
@@ -131,14 +130,7 @@ impl Future for EventWait<'_> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let EventWait { event, place: mine } = self.get_mut();
-        if let Some(place) = *mine {
-            ready!(event.line.poll_called(place, mine, cx));
-            return Poll::Ready(());
-        }
-        if !event.is_set() {
-            return event.line.join((), mine, cx, || !event.is_set());
-        }
-        poll_turn(cx)
+        event.line.poll_until((), mine, cx, || event.is_set())
     }
 }
 

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::task::{Context, Poll};
 
 use super::waiters::{Place, Waiters};
-use crate::engine::{give_way, has_turn};
+use crate::engine::{give_way, has_turn, poll_turn};
 use crate::executor::{Waiter, wake_foreign};
 
 /// `C` is what one can be called for, `W` what one waits for.
@@ -69,6 +69,24 @@ impl<C: Copy, W: Copy> Line<C, W> {
         debug_assert!(none.is_none());
         *mine = None;
         Poll::Ready(call)
+    }
+
+    /// Waits until something has come: it is there already, or this is called.
+    #[inline]
+    pub(super) fn poll_until(
+        &self,
+        wish: W,
+        mine: &mut Option<Place>,
+        cx: &mut Context<'_>,
+        has_come: impl Fn() -> bool,
+    ) -> Poll<()> {
+        if let Some(place) = *mine {
+            return self.poll_called(place, mine, cx).map(|_| ());
+        }
+        if !has_come() {
+            return self.join(wish, mine, cx, || !has_come());
+        }
+        poll_turn(cx)
     }
 
     /// Somebody else is to be woken now, perhaps.

@@ -1,4 +1,4 @@
-//! What tasks of one thread tell each other by: channels, and words without content.
+//! What tasks of one thread tell each other by, and share things by: channels, words without content, locks.
 //!
 //! Names and behaviour are tokio's. There is no lock and no atomic operation: the handles stay on their thread, and a
 //! task of this loop is woken by being linked into the ready queue. For other threads there is [`across`].
@@ -7,6 +7,8 @@
 //! |---|---|---|
 //! | [`oneshot`] | one, one | one value |
 //! | [`mpsc`] | many, one | messages in order, with a bound or without |
+//! | [`broadcast`] | many, many | the newest messages, for each receiver |
+//! | [`watch`] | many, many | the newest value |
 //! | [`Notify`] | many, many | that something has happened |
 //! | [`Event`] | many, many | that something has happened, until it is cleared |
 //! | [`across`] | threads | the first two, for whoever sends from another thread |
@@ -94,6 +96,7 @@
 
 pub mod across;
 mod barrier;
+pub mod broadcast;
 mod event;
 mod line;
 pub mod mpsc;
@@ -105,6 +108,7 @@ mod permits;
 mod rwlock;
 mod semaphore;
 mod waiters;
+pub mod watch;
 
 pub use barrier::{Barrier, BarrierWait, BarrierWaitResult};
 pub use event::{Event, EventWait};

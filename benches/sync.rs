@@ -12,6 +12,7 @@ use criterion::{Bencher, BenchmarkGroup, Criterion, criterion_group, criterion_m
 use support::{Tokio, in_rounds, loops};
 
 const SENDERS: u64 = 16;
+const RECEIVERS: u64 = 4;
 
 /// The same programs, written once, over one crate's channels and the other's. Each runs `count` rounds, or messages.
 macro_rules! programs {
@@ -19,7 +20,7 @@ macro_rules! programs {
         mod $name {
             use super::*;
             use $spawn as spawn;
-            use $sync::{Notify, mpsc, oneshot};
+            use $sync::{Mutex, Notify, RwLock, Semaphore, broadcast, mpsc, oneshot, watch};
 
             /// A task sends back what it gets; a round is a message there and one back.
             pub async fn channels(count: u64) -> Duration {
@@ -111,6 +112,125 @@ macro_rules! programs {
                 took
             }
 
+            /// Nobody else is there: locked, and let go of.
+            pub async fn lock(count: u64) -> Duration {
+                let mutex = Mutex::new(0u64);
+                let start = Instant::now();
+                for _ in 0..count {
+                    *mutex.lock().await += 1;
+                }
+                let took = start.elapsed();
+                assert_eq!(mutex.into_inner(), count);
+                took
+            }
+
+            /// Two tasks that want the lock whenever the other has it: a round is handed over and back.
+            pub async fn locks(count: u64) -> Duration {
+                let mutex = Rc::new(Mutex::new(0u64));
+                let held = mutex.lock().await;
+                let both = [(); 2].map(|()| {
+                    let mutex = Rc::clone(&mutex);
+                    spawn(async move {
+                        for _ in 0..count {
+                            *mutex.lock().await += 1;
+                        }
+                    })
+                });
+                let start = Instant::now();
+                drop(held);
+                for one in both {
+                    one.await.unwrap();
+                }
+                start.elapsed()
+            }
+
+            pub async fn read(count: u64) -> Duration {
+                let lock = RwLock::new(1u64);
+                let start = Instant::now();
+                let mut sum = 0;
+                for _ in 0..count {
+                    sum += *lock.read().await;
+                }
+                let took = start.elapsed();
+                assert_eq!(sum, count);
+                took
+            }
+
+            pub async fn permit(count: u64) -> Duration {
+                let semaphore = Semaphore::new(2);
+                let start = Instant::now();
+                for _ in 0..count {
+                    drop(semaphore.acquire().await.unwrap());
+                }
+                start.elapsed()
+            }
+
+            /// As the lock's.
+            pub async fn permits(count: u64) -> Duration {
+                let semaphore = Rc::new(Semaphore::new(1));
+                let held = semaphore.acquire().await.unwrap();
+                let both = [(); 2].map(|()| {
+                    let semaphore = Rc::clone(&semaphore);
+                    spawn(async move {
+                        for _ in 0..count {
+                            drop(semaphore.acquire().await.unwrap());
+                        }
+                    })
+                });
+                let start = Instant::now();
+                drop(held);
+                for one in both {
+                    one.await.unwrap();
+                }
+                start.elapsed()
+            }
+
+            /// A message to each of four receivers that wait for it.
+            pub async fn broadcasts(count: u64) -> Duration {
+                let (sender, first) = broadcast::channel::<u64>(64);
+                let (answer, mut answered) = mpsc::$unbounded::<()>();
+                let mut receivers = vec![first];
+                receivers.extend((1..RECEIVERS).map(|_| sender.subscribe()));
+                for mut receiver in receivers {
+                    let answer = answer.clone();
+                    drop(spawn(async move {
+                        while receiver.recv().await.is_ok() {
+                            answer.send(()).unwrap();
+                        }
+                    }));
+                }
+                let start = Instant::now();
+                for round in 0..count {
+                    sender.send(round).unwrap();
+                    for _ in 0..RECEIVERS {
+                        answered.recv().await.unwrap();
+                    }
+                }
+                start.elapsed()
+            }
+
+            /// Two tasks that look at each other's value.
+            pub async fn watches(count: u64) -> Duration {
+                let (ask, mut asked) = watch::channel(0u64);
+                let (answer, mut answered) = watch::channel(0u64);
+                let answering = spawn(async move {
+                    while asked.changed().await.is_ok() {
+                        let value = *asked.borrow_and_update();
+                        answer.send(value).unwrap();
+                    }
+                });
+                let start = Instant::now();
+                for round in 1..=count {
+                    ask.send(round).unwrap();
+                    answered.changed().await.unwrap();
+                    assert_eq!(*answered.borrow_and_update(), round);
+                }
+                let took = start.elapsed();
+                drop(ask);
+                answering.await.unwrap();
+                took
+            }
+
             /// Messages through a channel that is full most of the time.
             pub async fn full(count: u64) -> Duration {
                 let (sender, mut receiver) = mpsc::channel::<u64>(64);
@@ -176,6 +296,13 @@ fn benches(criterion: &mut Criterion) {
     compare(criterion, "a question with a oneshot for its answer", 1, ours::answers, theirs::answers);
     compare(criterion, "oneshot, sent and received", 1, ours::oneshots, theirs::oneshots);
     compare(criterion, "notify, there and back", 1, ours::words, theirs::words);
+    compare(criterion, "mutex, locked and unlocked", 1, ours::lock, theirs::lock);
+    compare(criterion, "mutex, handed over and back", 1, ours::locks, theirs::locks);
+    compare(criterion, "rwlock, read and let go of", 1, ours::read, theirs::read);
+    compare(criterion, "semaphore, a permit taken and given back", 1, ours::permit, theirs::permit);
+    compare(criterion, "semaphore, handed over and back", 1, ours::permits, theirs::permits);
+    compare(criterion, "broadcast to four and their answers", 1, ours::broadcasts, theirs::broadcasts);
+    compare(criterion, "watch, there and back", 1, ours::watches, theirs::watches);
     compare(criterion, "a message through a full channel", 1, ours::full, theirs::full);
     compare(criterion, "a message of one of 16 senders", SENDERS, ours::crowd, theirs::crowd);
 }

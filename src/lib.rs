@@ -36,8 +36,8 @@
 //! a [`CancelToken`]. What is promised, and which test shows it, is in docs/soundness.md.
 //!
 //! # Tasks tell each other
-//! Channels, oneshots and notifications for tasks of one thread are in [`sync`]: no locks, no atomic operations, and no
-//! system calls.
+//! Channels, notifications, locks and meeting points for tasks of one thread are in [`sync`]: no atomic operations, no system
+//! calls, and nobody waits out of turn.
 //!
 //! # A bad day is a number
 //! The third driver is a world in memory in which a seed decides what happens, and when: see `sim`. Programs that use

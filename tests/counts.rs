@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use annulus::fs::OpenOptions;
 use annulus::net::{Outgoing, TcpStream, UdpSocket};
-use annulus::sync::{Notify, mpsc, oneshot};
+use annulus::sync::{Barrier, Event, Mutex, Notify, RwLock, Semaphore, broadcast, mpsc, oneshot, watch};
 use annulus::time::{sleep, timeout};
 use annulus::{Builder, Runtime, spawn, yield_now};
 use support::net::pair;
@@ -27,6 +27,7 @@ on_real_drivers! {
         a_spawned_task_costs_one_allocation,
         yields_wakes_and_timers_cost_no_allocation,
         messages_and_words_between_tasks_cost_no_allocation,
+        locks_handed_over_and_values_told_to_many_cost_no_allocation,
         reads_of_a_file_cost_no_allocation,
         a_cached_read_that_is_alone_makes_no_enter,
         what_a_device_answers_later_is_handed_over_while_others_still_ask,
@@ -264,6 +265,80 @@ async fn messages_and_words_between_tasks_cost_no_allocation() {
         assert_eq!(receiver.await, Ok(value));
     }
     assert_eq!(allocations() - before, 100);
+}
+
+/// Three tasks that want whatever another has, and wait for each other.
+async fn locks_handed_over_and_values_told_to_many_cost_no_allocation() {
+    struct Shared {
+        mutex: Rc<Mutex<u64>>,
+        lock: RwLock<u64>,
+        semaphore: Semaphore,
+        event: Event,
+        barrier: Barrier,
+        level: watch::Sender<u64>,
+        news: broadcast::Sender<u64>,
+        turns: Cell<u64>,
+    }
+
+    async fn take_part(shared: Rc<Shared>, first: bool, until: u64, at_half: &Cell<u64>) {
+        let (mut level, mut news) = (shared.level.subscribe(), shared.news.subscribe());
+        for round in 1..=until {
+            if first && round == until / 2 {
+                at_half.set(allocations());
+            }
+            shared.barrier.wait().await;
+            for _ in 0..10 {
+                let mut guard = shared.mutex.lock().await;
+                yield_now().await;
+                *guard += 1;
+                drop(guard);
+                *Rc::clone(&shared.mutex).lock_owned().await += 1;
+                let permits = shared.semaphore.acquire_many(2).await.unwrap();
+                yield_now().await;
+                drop(permits);
+                *shared.lock.write().await += 1;
+                let reads = shared.lock.read().await;
+                yield_now().await;
+                drop(reads);
+            }
+            shared.turns.set(shared.turns.get() + 1);
+            match shared.turns.get() % 3 {
+                0 => {
+                    shared.event.set();
+                    shared.level.send(round).unwrap();
+                    shared.news.send(round).unwrap();
+                }
+                _ => shared.event.wait().await,
+            }
+            level.changed().await.unwrap();
+            assert_eq!((*level.borrow(), news.recv().await.unwrap()), (round, round));
+            shared.barrier.wait().await;
+            shared.event.clear();
+        }
+    }
+
+    let shared = Rc::new(Shared {
+        mutex: Rc::default(),
+        lock: RwLock::default(),
+        semaphore: Semaphore::new(3),
+        event: Event::new(),
+        barrier: Barrier::new(3),
+        level: watch::Sender::new(0),
+        news: broadcast::Sender::new(4),
+        turns: Cell::new(0),
+    });
+    let at_half = Rc::new(Cell::new(0));
+    let tasks = [true, false, false].map(|first| {
+        let (shared, at_half) = (Rc::clone(&shared), Rc::clone(&at_half));
+        spawn(async move {
+            take_part(shared, first, 200, &at_half).await;
+            allocations()
+        })
+    });
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), at_half.get());
+    }
+    assert_eq!(shared.mutex.try_lock().map(|count| *count), Ok(3 * 200 * 20));
 }
 
 /// On the loop's own thread; what a helper needs is its own.

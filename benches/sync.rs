@@ -136,6 +136,8 @@ macro_rules! programs {
                         }
                     })
                 });
+                // By then both wait.
+                spawn(async {}).await.unwrap();
                 let start = Instant::now();
                 drop(held);
                 for one in both {
@@ -177,6 +179,8 @@ macro_rules! programs {
                         }
                     })
                 });
+                // By then both wait.
+                spawn(async {}).await.unwrap();
                 let start = Instant::now();
                 drop(held);
                 for one in both {

@@ -205,6 +205,8 @@ async fn whoever_is_dropped_in_whatever_order_the_others_are_served() {
     for Subject { name, wait, is_free } in subjects() {
         for order in orders(COUNT) {
             for dropped in 0..1u32 << COUNT {
+                // With a whole budget, so that what is there is ready.
+                yield_now().await;
                 let mut held = Some(wait().await);
                 let mut waiting: Vec<_> = (0..COUNT).map(|_| Some(wait())).collect();
                 for waits in waiting.iter_mut().flatten() {
@@ -527,6 +529,8 @@ async fn an_event_lets_on_all_who_wait_and_all_who_come() {
     assert!(waiting.iter().all(|task| !task.is_finished()));
     event.set();
     assert!(event.is_set());
+    yield_now().await;
+    assert!(waiting.iter().all(|task| task.is_finished()));
     for waits in waiting {
         waits.await.unwrap();
     }

@@ -9,6 +9,7 @@ mod jobs;
 pub(crate) use jobs::{Job, Jobs, Outcome};
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -130,6 +131,14 @@ pub(crate) fn has_turn() -> bool {
 pub(crate) fn give_way<T>(cx: &mut Context<'_>) -> Poll<T> {
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// Waits until the operations that these tasks have left behind are retired. The thread goes on meanwhile.
+#[cfg_attr(not(test), expect(dead_code, reason = "for groups of tasks"))]
+pub(crate) async fn settled(tasks: Vec<u64>) {
+    let port = current_port();
+    let mut orphans = port.orphans_of(&tasks);
+    poll_fn(|cx| port.poll_settled(&mut orphans, cx.waker())).await
 }
 
 impl Engine {

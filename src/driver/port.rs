@@ -8,6 +8,7 @@
 mod end;
 mod lending;
 mod numbers;
+mod settling;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -44,6 +45,8 @@ pub struct Port {
     later: RefCell<Vec<Later>>,
     /// Descriptors that are being closed, and what the kernel has not answered on each.
     closing: RefCell<Vec<(Hold, Vec<Token>)>>,
+    /// Who waits for orphans to retire.
+    settling: RefCell<Vec<Waiter>>,
     /// Whether the driver was given anything since it was last found with nothing to do.
     given: Cell<bool>,
     ended: Cell<bool>,
@@ -107,6 +110,7 @@ impl Port {
             pair: RefCell::new(Pair { slots: Slots::new(!driver.is_simulated()), driver }),
             later: RefCell::default(),
             closing: RefCell::default(),
+            settling: RefCell::default(),
             given: Cell::new(false),
             ended: Cell::new(false),
             forked: Cell::new(false),
@@ -343,6 +347,7 @@ impl Port {
                 Later::RetireMany(retirement) => retirement.retire(),
             }));
         }
+        self.tell_those_who_settle();
     }
 
     /// What may go wrong, if the driver is a simulated one.

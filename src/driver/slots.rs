@@ -18,7 +18,7 @@ mod orphan;
 mod repeated;
 mod stamp;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::task::Waker;
 
 use super::completion::Completion;
@@ -76,6 +76,15 @@ impl Slot {
             State::Waiting(_) | State::Orphaned(_) => true,
             State::Repeated(repeated) => !repeated.has_ended,
             State::Done(_) | State::Free { .. } => false,
+        }
+    }
+
+    /// Whether no future owns it.
+    fn is_orphan(&self) -> bool {
+        match &self.state {
+            State::Orphaned(_) => true,
+            State::Repeated(repeated) => matches!(repeated.owner, Owner::Slot(_)),
+            State::Waiting(_) | State::Done(_) | State::Free { .. } => false,
         }
     }
 
@@ -206,6 +215,16 @@ impl Slots {
     /// Those of them that no future owns.
     pub(crate) fn orphans(&self) -> usize {
         self.orphans
+    }
+
+    /// Those of them that these tasks have submitted.
+    pub(crate) fn orphans_of(&self, tasks: &[u64]) -> Vec<Token> {
+        if self.orphans == 0 {
+            return Vec::new();
+        }
+        let tasks: HashSet<_> = tasks.iter().copied().collect();
+        let wanted = |slot: &&Slot| slot.is_orphan() && tasks.contains(&slot.stamp.task);
+        self.slots.iter().filter(wanted).map(|slot| slot.token).collect()
     }
 
     /// Tokens of what is in flight, on one descriptor or on all.

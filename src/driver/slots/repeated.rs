@@ -51,11 +51,6 @@ impl Asker {
 pub(super) const ANSWERS_MAX: usize = 64;
 
 impl Repeated {
-    /// Whether its future was dropped.
-    pub(super) fn is_orphan(&self) -> bool {
-        matches!(self.owner, Owner::Slot(_))
-    }
-
     /// Nobody takes its answers.
     #[cold]
     fn hold_back(&mut self, token: Token, crowded: &mut Vec<Token>) {

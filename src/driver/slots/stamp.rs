@@ -11,7 +11,7 @@ use crate::sys;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stamp {
     /// The number of the task that asked; 0 if it was none.
-    task: u64,
+    pub(super) task: u64,
     /// By the executor's time, some milliseconds late; or, in one of many, exactly, and then odd.
     since: u64,
 }
@@ -118,11 +118,7 @@ impl Slot {
             number: self.fd,
             task: self.stamp.task,
             since: self.stamp.since,
-            is_orphan: match &self.state {
-                State::Orphaned(_) => true,
-                State::Repeated(repeated) => repeated.is_orphan(),
-                _ => false,
-            },
+            is_orphan: self.is_orphan(),
         }
     }
 }

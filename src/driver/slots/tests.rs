@@ -51,6 +51,34 @@ fn only_what_is_in_flight_is_listed() {
     assert_eq!(slots.tokens(None), [second], "and free");
 }
 
+struct Nobody;
+
+impl Orphan for Nobody {
+    fn keep(&mut self, _: Completion) {}
+    fn retire(self: Box<Self>, _: Completion) {}
+}
+
+#[test]
+fn the_orphans_of_a_task_are_those_it_submitted_and_nobody_owns() {
+    let mut slots = Slots::new(true);
+    let mut submit = |task| {
+        let token = slots.insert(waiter(), &on(7));
+        slots.expect(token).stamp.task = task;
+        token
+    };
+    let (left, repeated, owned, others) = (submit(1), submit(1), submit(1), submit(2));
+    slots.complete(repeated, more(1));
+    for token in [left, repeated, others] {
+        drop(slots.abandon(token, &mut Some(Box::new(Nobody))));
+    }
+    assert!(slots.is_in_flight(owned));
+    assert_eq!(slots.orphans_of(&[1, 3]), [left, repeated]);
+    assert_eq!(slots.orphans_of(&[2]), [others]);
+    slots.complete(left, Completion::of(0));
+    slots.complete(repeated, Completion::of(0));
+    assert_eq!(slots.orphans_of(&[1, 3]), []);
+}
+
 fn more(result: i32) -> Completion {
     Completion { result, flags: crate::driver::completion::MORE }
 }

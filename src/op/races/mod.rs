@@ -4,10 +4,12 @@
 //! [`endings`]: what is closed and freed, and when.
 //! [`whole`]: transfers that take several submissions. [`files`]: the order of writes to a file.
 //! [`stops`]: cancelling, and for which reason. [`repeated`]: what is answered several times.
+//! [`settling`]: waiting for what was left behind.
 
 mod endings;
 mod files;
 mod repeated;
+mod settling;
 mod splices;
 mod stops;
 mod streams;

@@ -76,6 +76,8 @@ mod runtime;
 
 pub mod time;
 
+pub mod task;
+
 pub mod io;
 
 pub mod fs;
@@ -107,11 +109,3 @@ pub use runtime::{
     Answer, Builder, Current, Error, Latency, Metrics, Remote, Runtime, random, run, spawn, spawn_blocking,
     yield_now,
 };
-
-/// Tasks: what is waited for, stopped, and told apart by.
-pub mod task {
-    pub use crate::executor::{AbortHandle, Id, JoinError, JoinHandle, Meta, Priority, State, UnheardPanic};
-    pub use crate::runtime::{
-        Snapshot, TaskBuilder as Builder, Wait, abort, all, current, spawn, spawn_blocking, yield_now,
-    };
-}

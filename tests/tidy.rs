@@ -17,6 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["cancel", "sync"],
     &["runtime"],
     &["time"],
+    &["task"],
     &["io"],
     &["fs", "net"],
     &["process", "signal"],

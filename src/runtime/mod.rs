@@ -18,6 +18,7 @@ pub use metrics::{Latency, Metrics};
 pub use observe::{Snapshot, Wait, abort, all, current};
 pub use random::random;
 pub use remote::{Answer, Remote};
+pub(crate) use spawn::blocking;
 pub use spawn::{spawn, spawn_blocking, yield_now};
 pub use task_builder::Builder as TaskBuilder;
 

@@ -60,9 +60,17 @@ pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
 /// ```
 #[track_caller]
 pub fn spawn_blocking<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    spawn(blocking(closure))
+}
+
+/// Starts a closure on a helper thread. The future waits for it, and panics as it does.
+#[track_caller]
+pub(crate) fn blocking<T: Send + 'static>(
+    closure: impl FnOnce() -> T + Send + 'static,
+) -> impl Future<Output = T> {
     let mut running = Submitted::new(Blocking::new(closure));
     running.start();
-    spawn(async move {
+    async move {
         match running.await {
             Ok(Ok(value)) => value,
             Ok(Err(panic)) => resume_unwind(panic),
@@ -70,7 +78,7 @@ pub fn spawn_blocking<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 's
                 "no helper thread could be started for spawn_blocking: {error}; raise RLIMIT_NPROC or pids.max"
             ),
         }
-    })
+    }
 }
 
 /// Lets the other tasks that are ready run first.

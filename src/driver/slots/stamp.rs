@@ -1,6 +1,6 @@
 //! Who asked for what, and when: for those who look, and for the time that operations take.
 
-use super::{GENERATION, INDEX_BITS, Slot, Slots, State};
+use super::{GENERATION, INDEX_BITS, Slot, Slots};
 use crate::dice::Dice;
 use crate::driver::operation::Wait;
 use crate::executor::{Executor, with_current};

@@ -134,7 +134,6 @@ pub(crate) fn give_way<T>(cx: &mut Context<'_>) -> Poll<T> {
 }
 
 /// Waits until the operations that these tasks have left behind are retired. The thread goes on meanwhile.
-#[cfg_attr(not(test), expect(dead_code, reason = "for groups of tasks"))]
 pub(crate) async fn settled(tasks: Vec<u64>) {
     let port = current_port();
     let mut orphans = port.orphans_of(&tasks);

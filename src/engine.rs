@@ -28,6 +28,10 @@ use crate::wheel::{Key, Wheel};
 const BUDGET: u32 = 128;
 /// Of so many turns in which the driver has its own one is looked at.
 const TURNS_PER_NOTE: u32 = 61;
+/// How many steps of a computation there are between two looks at the clock.
+const STEPS_PER_LOOK: u32 = 8;
+/// How long a task that computes may keep the others waiting (I8).
+const SHARE: Duration = Duration::from_micros(500);
 
 pub(crate) struct Engine {
     pub(crate) executor: Executor,
@@ -37,6 +41,8 @@ pub(crate) struct Engine {
     /// The wheel counts nanoseconds from here.
     epoch: Instant,
     budget: Cell<u32>,
+    /// In which poll time was last looked at, and when for the first time.
+    share: Cell<(u64, Instant)>,
     batch: Cell<usize>,
     dice: RefCell<Dice>,
     /// The executor's count of polls when the driver last had its turn.
@@ -126,6 +132,12 @@ pub(crate) fn has_turn() -> bool {
     current.unwrap_or(true)
 }
 
+/// As `has_turn`, for a task that computes: it has used up its share also by the time that it took.
+#[inline]
+pub(crate) fn has_share() -> bool {
+    with_current(Engine::spend_share).unwrap_or(true)
+}
+
 /// Pending, to be polled again when others had their turn.
 #[cold]
 pub(crate) fn give_way<T>(cx: &mut Context<'_>) -> Poll<T> {
@@ -146,13 +158,15 @@ impl Engine {
         if clock.is_simulated() {
             executor.times_nothing();
         }
+        let epoch = clock.now();
         Engine {
             port: Port::new(executor.id(), executor.inbox(), driver, pool),
             executor,
             wheel: RefCell::new(Wheel::new()),
-            epoch: clock.now(),
+            epoch,
             clock,
             budget: Cell::new(BUDGET),
+            share: Cell::new((u64::MAX, epoch)),
             batch: Cell::new(0),
             dice: RefCell::new(Dice::new(seed)),
             polls_at_flush: Cell::new(0),
@@ -282,6 +296,29 @@ impl Engine {
     /// An operation was answered without a trip through the driver.
     pub(crate) fn spend_budget(&self) {
         self.budget.set(self.budget.get().saturating_sub(1));
+    }
+
+    #[inline]
+    fn spend_share(&self) -> bool {
+        let left = self.budget.get();
+        self.budget.set(left.saturating_sub(1));
+        left > 0 && (left % STEPS_PER_LOOK != 0 || self.has_time())
+    }
+
+    /// Whether the task that is polled may go on for longer. Its time begins with its first look.
+    #[cold]
+    fn has_time(&self) -> bool {
+        let (poll, now) = (self.executor.polls.get(), self.now());
+        let (of_poll, began) = self.share.get();
+        if of_poll != poll {
+            self.share.set((poll, now));
+            return true;
+        }
+        let has_time = now.saturating_duration_since(began) < SHARE;
+        if !has_time {
+            self.budget.set(0);
+        }
+        has_time
     }
 
     // Timers.

@@ -25,7 +25,7 @@ pub fn now() -> Instant {
 }
 
 /// A moment that far away; one that no clock can say is thirty years away, which is as good.
-fn after(span: Duration) -> Instant {
+pub(crate) fn after(span: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     let now = now();
     now.checked_add(span).unwrap_or_else(|| now + FAR)

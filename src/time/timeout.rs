@@ -71,6 +71,34 @@ pin_project! {
 }
 
 impl<F> Timeout<F> {
+    /// When the time is up.
+    pub fn deadline(&self) -> Instant {
+        self.sleep.deadline()
+    }
+
+    /// Moves the deadline: sooner, later, or once more when the time was up, for the future is still there.
+    ///
+    /// Whoever moves it polls it afterwards, by awaiting it or in a `select!`: that is when the timer is armed anew.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::{future::pending, pin::pin, time::Duration};
+    /// use annulus::time::{now, timeout};
+    ///
+    /// annulus::run(async {
+    ///     let mut waits = pin!(timeout(Duration::from_millis(1), pending::<()>()));
+    ///     assert!(waits.as_mut().await.is_err());
+    ///     let later = now() + Duration::from_millis(2);
+    ///     waits.as_mut().reset(later);
+    ///     assert!(waits.await.is_err() && now() >= later);
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
+        self.project().sleep.reset(deadline);
+    }
+
     /// Gives the future back.
     pub fn into_inner(self) -> F {
         self.future

@@ -3,7 +3,9 @@
 mod calls;
 mod group;
 mod join_set;
+mod joins;
 mod local;
+mod scope;
 mod share;
 mod shield;
 
@@ -12,8 +14,16 @@ pub use crate::runtime::{
     Snapshot, TaskBuilder as Builder, Wait, abort, all, current, spawn, spawn_blocking, yield_now,
 };
 pub use calls::{CallHandle, call_at, call_later, call_soon};
+pub use futures_util::future::{join_all, select_all, try_join_all};
 pub use group::{GroupHandle, TaskGroup, group};
 pub use join_set::JoinSet;
+pub use joins::{AsCompleted, as_completed};
 pub use local::{AccessError, LocalKey, LocalPlace, LocalScope};
+pub use scope::{Scope, ScopeHandle, scope};
 pub use share::yield_if_needed;
 pub use shield::{Shield, shield};
+
+/// What the macros of this crate are made of.
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use tokio as __tokio;

@@ -109,6 +109,13 @@ async fn futures_may_spawn_others_into_their_scope() {
     })
     .await;
     assert_eq!(done.get(), 63);
+
+    // One that waits for what it has spawned.
+    let seven = scope(async |scope| {
+        let inner = scope.clone();
+        scope.spawn(async move { inner.spawn(async { 7 }).await }).await
+    });
+    assert_eq!(timeout(Duration::from_secs(20), seven).await, Ok(7));
 }
 
 async fn a_future_that_enters_from_elsewhere_is_polled() {

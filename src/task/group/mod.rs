@@ -63,7 +63,7 @@ use roll::Roll;
 ///         group.spawn(fs::read("no such file"));
 ///         group.spawn(async {
 ///             annulus::time::sleep(std::time::Duration::from_secs(3600)).await;
-///             Ok(vec![])
+///             Ok(())
 ///         });
 ///         Ok(())
 ///     });

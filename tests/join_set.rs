@@ -160,6 +160,9 @@ async fn waiting_for_many_polls_no_task_in_vain() {
     yield_now().await;
     let polls = || Runtime::try_current().unwrap().metrics().polls;
     let before = polls();
+    assert!(timeout(Duration::from_millis(5), set.join_next()).await.is_err());
+    assert!(polls() - before <= 2, "nobody looks while nobody finishes");
+    let before = polls();
     for (number, end) in ends.into_iter().enumerate() {
         end.send(()).unwrap();
         assert_eq!(set.join_next().await.unwrap().unwrap(), number as u32);

@@ -40,6 +40,27 @@ async fn spawn_many_and_join<J: Future>(rounds: u64, spawn: impl Fn() -> J) -> D
     start.elapsed()
 }
 
+/// A thousand tasks in a set, which are taken out as they finish.
+async fn join_sets_of_ours(rounds: u64) -> Duration {
+    let mut set = annulus::task::JoinSet::new();
+    let start = Instant::now();
+    for _ in 0..rounds {
+        (0..MANY).for_each(|_| drop(set.spawn(async {})));
+        while set.join_next().await.is_some() {}
+    }
+    start.elapsed()
+}
+
+async fn join_sets_of_theirs(rounds: u64) -> Duration {
+    let mut set = tokio::task::JoinSet::new();
+    let start = Instant::now();
+    for _ in 0..rounds {
+        (0..MANY).for_each(|_| drop(set.spawn_local(async {})));
+        while set.join_next().await.is_some() {}
+    }
+    start.elapsed()
+}
+
 async fn yields<Y: Future>(count: u64, yield_now: impl Fn() -> Y) -> Duration {
     let start = Instant::now();
     for _ in 0..count {
@@ -142,6 +163,41 @@ fn benches(criterion: &mut Criterion) {
                 in_rounds(count, MANY, |rounds| {
                     theirs.run(spawn_many_and_join(rounds, || spawn_local(async {})))
                 })
+            })
+        },
+    );
+    compare(
+        criterion,
+        "a set of 1000 tasks",
+        |bencher, ours| {
+            bencher.iter_custom(|count| {
+                in_rounds(count, MANY, |rounds| ours.run(join_sets_of_ours(rounds)).unwrap())
+            })
+        },
+        |bencher, theirs| {
+            bencher
+                .iter_custom(|count| in_rounds(count, MANY, |rounds| theirs.run(join_sets_of_theirs(rounds))))
+        },
+    );
+    // Both branches wake the one task that they are in.
+    compare(
+        criterion,
+        "yield, two branches of a join",
+        |bencher, ours| {
+            bencher.iter_custom(|count| {
+                let both = async {
+                    annulus::join!(yields(count, annulus::yield_now), yields(count, annulus::yield_now)).0
+                };
+                ours.run(both).unwrap()
+            })
+        },
+        |bencher, theirs| {
+            bencher.iter_custom(|count| {
+                let both = async move {
+                    tokio::join!(yields(count, tokio::task::yield_now), yields(count, tokio::task::yield_now))
+                        .0
+                };
+                theirs.run(both)
             })
         },
     );

@@ -308,7 +308,7 @@ impl Engine {
     /// Whether the task that is polled may go on for longer. Its time begins with its first look.
     #[cold]
     fn has_time(&self) -> bool {
-        let (poll, now) = (self.executor.polls.get(), self.now());
+        let (poll, now) = (self.executor.polls(), self.now());
         let (of_poll, began) = self.share.get();
         if of_poll != poll {
             self.share.set((poll, now));

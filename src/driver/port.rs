@@ -8,6 +8,7 @@
 mod end;
 mod lending;
 mod numbers;
+mod seen;
 mod settling;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -22,11 +23,10 @@ use super::descriptor::Hold;
 use super::fork;
 use super::operation::{Begin, Request};
 use super::pipes::Pipes;
-use super::slots::{Found, InFlight, LastLook, Next, Orphan, Retirement, Slots, Token};
+use super::slots::{Found, LastLook, Next, Orphan, Retirement, Slots, Token};
 use super::{Counters, Driver, Taker};
 use crate::buf::{Pool, PoolSize};
 use crate::executor::{Inbox, RuntimeId, Waiter};
-use crate::histogram::Histogram;
 
 /// Held by its runtime, by the futures in flight and by descriptors, so it may outlive the first.
 pub struct Port {
@@ -416,22 +416,6 @@ impl Port {
 
     pub(crate) fn orphans(&self) -> usize {
         self.pair.borrow().slots.orphans()
-    }
-
-    /// What time it is, by the executor's time.
-    #[inline]
-    pub(crate) fn set_time(&self, now: u64) {
-        self.pair.borrow_mut().slots.set_time(now);
-    }
-
-    /// All that is in flight.
-    pub(crate) fn list(&self) -> Vec<InFlight> {
-        self.pair.borrow().slots.list()
-    }
-
-    /// How long operations took, by their kinds.
-    pub(crate) fn latencies(&self) -> Vec<(&'static str, Histogram)> {
-        self.pair.borrow().slots.latencies()
     }
 
     /// Whether a helper, or a thread of the kernel's, is at something.

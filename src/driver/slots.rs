@@ -24,7 +24,7 @@ use std::task::Waker;
 use super::completion::Completion;
 use super::lent::Lent;
 use super::operation::{Form, Request};
-use crate::executor::Waiter;
+use crate::executor::{Waiter, current_task_id};
 
 pub(crate) use orphan::{Orphan, Retirement, orphan};
 pub(crate) use repeated::Next;
@@ -169,7 +169,7 @@ impl Slots {
         slot.token = token;
         slot.fd = request.fd;
         slot.form = request.form;
-        slot.stamp = Stamp::lately(waiter.task_id().unwrap_or_else(stamp::current_task), self.time);
+        slot.stamp = Stamp::lately(waiter.task_id().unwrap_or_else(current_task_id), self.time);
         if self.generation == self.latencies.next {
             slot.stamp = slot.stamp.exactly(&mut self.latencies);
         }

@@ -58,3 +58,9 @@ pub(crate) fn with_current<T>(ask: impl FnOnce(&Executor) -> T) -> Option<T> {
     // this stack. A scope that is forgotten, not dropped, would break this; they never leave `runtime`, which drops them.
     unsafe { current.as_ref() }.map(ask)
 }
+
+/// The number of the task of this thread that is polled or dropped now; 0 if there is none.
+#[inline]
+pub(crate) fn current_task_id() -> u64 {
+    with_current(Executor::current_id).unwrap_or(0)
+}

@@ -12,6 +12,7 @@ use super::with_current;
 
 type Hook = Option<Arc<dyn Fn() + Send + Sync>>;
 type TaskHook = Option<Arc<dyn Fn(&Meta) + Send + Sync>>;
+type PanicHook = Option<Arc<dyn Fn(&UnheardPanic) + Send + Sync>>;
 
 /// The hooks of a loop. What is not set costs nothing.
 #[derive(Clone, Default)]
@@ -22,7 +23,7 @@ pub(crate) struct Hooks {
     pub(crate) terminate: TaskHook,
     pub(crate) park: Hook,
     pub(crate) unpark: Hook,
-    pub(crate) panic: Option<Arc<dyn Fn(&UnheardPanic) + Send + Sync>>,
+    pub(crate) panic: PanicHook,
 }
 
 impl fmt::Debug for Hooks {

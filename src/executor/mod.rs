@@ -27,7 +27,7 @@ mod waker;
 mod warning;
 mod watch;
 
-pub(crate) use current::{RuntimeId, Scope, with_current};
+pub(crate) use current::{RuntimeId, Scope, current_task_id, with_current};
 pub(crate) use debug::{Debug, DebugPlan};
 pub(crate) use facts::Facts;
 pub use facts::State;

@@ -3,7 +3,6 @@
 use super::{GENERATION, INDEX_BITS, Slot, Slots};
 use crate::dice::Dice;
 use crate::driver::operation::Wait;
-use crate::executor::{Executor, with_current};
 use crate::histogram::Histogram;
 use crate::sys;
 
@@ -80,12 +79,6 @@ pub(crate) struct InFlight {
     pub(crate) since: u64,
     /// Its future was dropped.
     pub(crate) is_orphan: bool,
-}
-
-/// The task that is polled now; 0 if none is. For an operation whose waiter is somebody else's waker.
-#[cold]
-pub(super) fn current_task() -> u64 {
-    with_current(Executor::current_id).unwrap_or(0)
 }
 
 impl Slots {

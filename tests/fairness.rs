@@ -3,12 +3,14 @@
 mod support;
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use annulus::net::TcpStream;
 use annulus::time::{now, sleep_until, timeout};
 use annulus::{Builder, Runtime, spawn, yield_now};
+use futures_util::future::{Either, select};
 use support::data::{assert_same, bytes};
 use support::net::pair;
 use support::{on_every_driver, on_real_drivers};
@@ -20,10 +22,32 @@ on_every_driver! {
 
 on_real_drivers! {
     because "how many polls go by until a peer has answered is a matter of real time":
-        a_task_that_is_always_ready_does_not_starve_connections;
+        a_task_that_is_always_ready_does_not_starve_connections,
+        a_read_that_is_given_up_in_the_poll_in_which_it_began_is_answered_in_the_end;
 }
 
 const SOON: Duration = Duration::from_secs(30);
+
+/// The next read begins when the dropped one has been stopped, which is when the yield is over: it is dropped in the same poll.
+async fn a_read_that_is_given_up_in_the_poll_in_which_it_began_is_answered_in_the_end() {
+    let (near, far) = pair().await;
+    let late = spawn(async move {
+        sleep_until(now() + Duration::from_millis(5)).await;
+        far.write_all("hello").await.0.unwrap();
+        far
+    });
+    let mut tries = 0;
+    // So many after it was sent.
+    while tries < 100_000 {
+        tries += usize::from(late.is_finished());
+        let read = pin!(near.read(Vec::with_capacity(16)));
+        if let Either::Left(((result, got), _)) = select(read, pin!(yield_now())).await {
+            assert_eq!((result.unwrap(), &*got), (5, &b"hello"[..]));
+            return;
+        }
+    }
+    panic!("never in {tries} tries");
+}
 
 fn turns() -> u64 {
     Runtime::try_current().unwrap().metrics().turns

@@ -42,6 +42,8 @@ pub(crate) struct Readiness {
     /// How many operations wait for a descriptor.
     waiting: usize,
     answers: VecDeque<(Token, Completion)>,
+    /// It was its turn to ask who is ready, and nobody waited.
+    owes_a_look: bool,
     helpers: Option<Helpers>,
     helpers_max: usize,
     inbox: &'static Inbox,
@@ -86,6 +88,7 @@ impl Readiness {
             generation: 0,
             waiting: 0,
             answers: VecDeque::new(),
+            owes_a_look: false,
             helpers: None,
             helpers_max: settings.helpers_max,
             inbox,
@@ -212,18 +215,33 @@ impl Readiness {
     pub(crate) fn cancel(&mut self, token: Token, fd: i32) {
         self.counters.cancels += 1;
         let withdrawn = self.helpers.as_ref().is_some_and(|helpers| helpers.withdraw(token));
-        if withdrawn || self.stop_waiting(token, fd) {
+        if withdrawn {
             self.answers.push_back((token, Completion::cancelled()));
+        } else if let Some(request) = self.stop_waiting(token, fd) {
+            let answer = self.last_look(&request).unwrap_or(Completion::cancelled());
+            self.answers.push_back((token, answer));
         }
         // Otherwise a helper runs it, or its answer is under way: that will come.
     }
 
-    fn stop_waiting(&mut self, token: Token, fd: i32) -> bool {
-        let Some(watched) = self.watched_mut(fd) else { return false };
-        let place = watched.waiting.iter().position(|(waiting, _)| *waiting == token);
-        let found = place.and_then(|place| watched.waiting.remove(place)).is_some();
-        self.waiting -= usize::from(found);
-        found
+    fn stop_waiting(&mut self, token: Token, fd: i32) -> Option<Request> {
+        let watched = self.watched_mut(fd)?;
+        let place = watched.waiting.iter().position(|(waiting, _)| *waiting == token)?;
+        let (_, request) = watched.waiting.remove(place)?;
+        self.waiting -= 1;
+        Some(request)
+    }
+
+    /// Of what is stopped in the very poll in which it began, again and again (a read that is raced against something that is always
+    /// ready), nothing waits whenever it is time to ask who is ready. So it is tried itself then.
+    fn last_look(&mut self, request: &Request) -> Option<Completion> {
+        if !self.owes_a_look || request.form.wait != Wait::Readable {
+            return None;
+        }
+        self.owes_a_look = false;
+        // SAFETY: it has waited, and is not answered: its operation is in flight.
+        let answer = unsafe { request.attempt_with(self.pool.as_deref()) };
+        (answer.result != -libc::EAGAIN).then_some(answer)
     }
 
     pub(crate) fn close(&mut self, number: i32) {
@@ -269,7 +287,11 @@ impl Readiness {
     }
 
     pub(crate) fn flush(&mut self, due: bool) -> io::Result<()> {
-        if due && self.waiting > 0 { self.collect(Some(Duration::ZERO)) } else { Ok(()) }
+        self.owes_a_look |= due;
+        match self.owes_a_look && self.waiting > 0 {
+            true => self.collect(Some(Duration::ZERO)),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn wait(&mut self, limit: Option<Duration>) -> io::Result<()> {
@@ -280,6 +302,7 @@ impl Readiness {
     /// Waits for events and attempts what waited for them.
     fn collect(&mut self, limit: Option<Duration>) -> io::Result<()> {
         self.counters.enters += 1;
+        self.owes_a_look = false;
         let waited = self.poller.wait(limit);
         let mut place = 0;
         while let Some(event) = self.poller.event(place) {

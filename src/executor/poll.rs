@@ -20,6 +20,12 @@ impl Executor {
         }
     }
 
+    /// Whether a task of the background may be ready.
+    #[inline]
+    pub(crate) fn has_background(&self) -> bool {
+        self.ready.has_background()
+    }
+
     /// Polls a task of the background, if it is its turn: called once a turn, after the others had theirs, if there were
     /// others.
     #[inline]

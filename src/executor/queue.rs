@@ -72,6 +72,12 @@ impl Queue {
         self.normal.watch(ahead);
     }
 
+    /// Whether a task of the background may be ready. Cheap where there is none of any priority but the normal.
+    #[inline]
+    pub(super) fn has_background(&self) -> bool {
+        self.others.get() > 0
+    }
+
     /// How many tasks were taken.
     #[inline]
     pub(super) fn popped(&self) -> u64 {

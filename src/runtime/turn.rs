@@ -71,16 +71,34 @@ fn run_batch(engine: &Engine) -> bool {
         if look && (engine.port.queued() > 0 || engine.timers() > 0) {
             let now = engine.now();
             if now.duration_since(*begun.get_or_insert(now)) > BATCH_LIMIT {
+                poll_background(engine, true);
                 return true;
             }
         }
     }
-    engine.executor.poll_background(batch > 0);
+    poll_background(engine, batch > 0);
     false
+}
+
+/// After each batch, also one that was broken off: in a loop where each one is, the background has its share all the same.
+#[inline]
+fn poll_background(engine: &Engine, others: bool) {
+    if engine.executor.has_background() {
+        engine.renew_budget();
+        engine.executor.poll_background(others);
+    }
 }
 
 /// Hands over what is queued and waits until something happens: one system call.
 fn sleep(engine: &Engine, at_most: Option<Duration>) -> io::Result<()> {
+    engine.parks.set(engine.parks.get() + 1);
+    engine.note_turn();
+    let hooks = engine.executor.hooks();
+    if let Some(hook) = &hooks.park {
+        hook();
+    }
+    // The hook may have spawned or woken a task, or armed a timer.
+    let at_most = if engine.executor.ready() > 0 { Some(Duration::ZERO) } else { at_most };
     engine.flushed();
     let limit = engine.next_deadline().map(|deadline| deadline.saturating_duration_since(engine.now()));
     let stands_still =
@@ -94,12 +112,6 @@ fn sleep(engine: &Engine, at_most: Option<Duration>) -> io::Result<()> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (limit, at_most) => limit.or(at_most),
     };
-    engine.parks.set(engine.parks.get() + 1);
-    engine.note_turn();
-    let hooks = engine.executor.hooks();
-    if let Some(hook) = &hooks.park {
-        hook();
-    }
     let slept = engine.port.wait(limit, || !engine.executor.inbox().is_empty());
     engine.note_time();
     if let Some(hook) = &hooks.unpark {

@@ -33,10 +33,17 @@ const STEPS_PER_LOOK: u32 = 8;
 /// How long a task that computes may keep the others waiting (I8).
 const SHARE: Duration = Duration::from_micros(500);
 
+/// Who waits for a moment.
+struct Timer {
+    waiter: Waiter,
+    /// The number of the task that was polled when it was armed; 0 if none was. The waiter may be somebody else's waker.
+    task: u64,
+}
+
 pub(crate) struct Engine {
     pub(crate) executor: Executor,
     pub(crate) port: Rc<Port>,
-    wheel: RefCell<Wheel<Waiter>>,
+    wheel: RefCell<Wheel<Timer>>,
     pub(crate) clock: Clock,
     /// The wheel counts nanoseconds from here.
     epoch: Instant,
@@ -181,6 +188,8 @@ impl Engine {
     }
 
     pub(crate) fn enter(&self) -> Scope<'_> {
+        // Much time may have passed since the last turn.
+        self.note_time();
         let _executor = executor::Scope::enter(&self.executor);
         Scope { before: CURRENT.replace(self), _executor }
     }
@@ -330,25 +339,25 @@ impl Engine {
 
     /// Wakes `waker` once the deadline has come.
     pub(crate) fn arm(&self, deadline: Instant, waker: &Waker) -> Key {
-        let waiter = Waiter::of(waker);
-        self.wheel.borrow_mut().insert(self.nanoseconds(deadline), waiter)
+        let timer = Timer { waiter: Waiter::of(waker), task: self.executor.current_id() };
+        self.wheel.borrow_mut().insert(self.nanoseconds(deadline), timer)
     }
 
     /// Whether the timer is still armed; if so, `waker` is who waits from now on.
     pub(crate) fn still_armed(&self, key: Key, waker: &Waker) -> bool {
         match self.wheel.borrow_mut().get_mut(key) {
             None => return false,
-            Some(waiter) if waiter.is(waker) => return true,
+            Some(timer) if timer.waiter.is(waker) => return true,
             Some(_) => {}
         }
-        let waiter = Waiter::of(waker);
-        let before = self.wheel.borrow_mut().get_mut(key).map(|place| std::mem::replace(place, waiter));
+        let timer = Timer { waiter: Waiter::of(waker), task: self.executor.current_id() };
+        let before = self.wheel.borrow_mut().get_mut(key).map(|place| std::mem::replace(place, timer));
         before.is_some()
     }
 
     pub(crate) fn disarm(&self, key: Key) {
-        let waiter = self.wheel.borrow_mut().remove(key);
-        drop(waiter);
+        let timer = self.wheel.borrow_mut().remove(key);
+        drop(timer);
     }
 
     /// How many timers are armed.
@@ -360,7 +369,11 @@ impl Engine {
     pub(crate) fn timers_of_tasks(&self) -> Vec<(u64, Instant)> {
         let wheel = self.wheel.borrow();
         let at = |after| self.epoch + Duration::from_nanos(after);
-        wheel.iter().filter_map(|(after, waiter)| Some((waiter.task_id()?, at(after)))).collect()
+        wheel
+            .iter()
+            .filter(|(_, timer)| timer.task != 0)
+            .map(|(after, timer)| (timer.task, at(after)))
+            .collect()
     }
 
     /// When the next timer is due, if there is one.
@@ -382,9 +395,9 @@ impl Engine {
         let now = self.nanoseconds(self.now());
         let mut foreign = Vec::new();
         let mut fired = 0;
-        self.wheel.borrow_mut().expire(now, |waiter| {
+        self.wheel.borrow_mut().expire(now, |timer| {
             fired += 1;
-            foreign.extend(waiter.resume_own());
+            foreign.extend(timer.waiter.resume_own());
         });
         self.timers_fired.set(self.timers_fired.get() + fired);
         for waker in foreign {

@@ -4,12 +4,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::hooks::{Meta, say};
+use super::hooks::{Meta, drop_unheard, say};
 use super::warning::{Leak, NeverPolled, SlowPoll, Warning};
 use crate::sys::{clock, stack};
 
@@ -171,7 +172,11 @@ impl Shared {
                 Warning::Leak(_) => {}
             }
             match &self.plan.tell {
-                Some(tell) => tell(&warning),
+                // A panic of theirs has been told by the panic hook, and what comes next is told all the same.
+                Some(tell) => {
+                    let told = catch_unwind(AssertUnwindSafe(|| tell(&warning)));
+                    told.unwrap_or_else(drop_unheard);
+                }
                 None => say(&warning),
             }
         }

@@ -29,6 +29,8 @@ pub(crate) struct Facts {
     pub(crate) polls: u64,
     pub(crate) busy: Duration,
     pub(crate) age: Duration,
+    /// It will be stopped when its turn comes.
+    pub(crate) is_aborted: bool,
     /// The task that waits for its end.
     pub(crate) joiner: Option<u64>,
 }
@@ -59,13 +61,19 @@ impl Executor {
     }
 
     fn facts(&self, task: &TaskRef) -> Facts {
+        let age = self.time.get().saturating_sub(task.spawned_when);
         Facts {
             meta: self.meta(task),
             priority: task.priority,
             state: task.state().seen(),
             polls: task.polls.get(),
-            busy: Duration::from_nanos(task.busy.get()),
-            age: Duration::from_nanos(self.time.get().saturating_sub(task.spawned_when)),
+            busy: Duration::from_nanos(if task.state().is_timed() {
+                task.busy.get()
+            } else {
+                task.busy.get().min(age)
+            }),
+            age: Duration::from_nanos(age),
+            is_aborted: task.state().is_aborted(),
             joiner: task.joined_by(),
         }
     }
@@ -94,9 +102,12 @@ impl Executor {
         }
     }
 
-    /// Stops a task that is told by its number; false if there is none of it, or not any more.
+    /// Stops a task that is told by its number; false if there is none of it, or not any more. The one that the loop is run for is
+    /// its caller's, who waits for its output, and nobody else's to stop.
     pub(crate) fn abort(&self, id: Id) -> bool {
-        let found = self.live.iter().find(|task| task.id == id.0 && !self.is_the_loops(task));
+        let is_to_stop =
+            |task: &TaskRef| task.id == id.0 && task.id != self.root.get() && !self.is_the_loops(task);
+        let found = self.live.iter().find(is_to_stop);
         found.map(|task| task.abort()).is_some()
     }
 }

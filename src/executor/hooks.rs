@@ -11,7 +11,7 @@ use super::task::Id;
 use super::with_current;
 
 type Hook = Option<Arc<dyn Fn() + Send + Sync>>;
-type TaskHook = Option<Arc<dyn Fn(&Meta) + Send + Sync>>;
+pub(super) type TaskHook = Option<Arc<dyn Fn(&Meta) + Send + Sync>>;
 type PanicHook = Option<Arc<dyn Fn(&UnheardPanic) + Send + Sync>>;
 
 /// The hooks of a loop. What is not set costs nothing.
@@ -96,19 +96,37 @@ impl UnheardPanic {
     }
 }
 
-/// A task that nobody waits for has panicked. One that ends after its loop has nobody to be told to.
+/// A task that nobody waits for has panicked. Where its handle is dropped outside of its loop there is no hook to be told, and no
+/// name: then it is said.
 pub(super) fn tell_of_panic(task: &TaskRef, payload: Box<dyn Any + Send>) {
-    let mut panic = Some(payload);
+    let mut payload = Some(payload);
     with_current(|executor| {
-        if let Some(payload) = panic.take_if(|_| executor.id == task.runtime) {
-            let panic = UnheardPanic { task: executor.meta(task), payload };
-            // A hook that panics is not heard either: this may be somebody's drop.
-            drop(catch_unwind(AssertUnwindSafe(|| match &executor.hooks.panic {
-                Some(hook) => hook(&panic),
-                None => say(&panic),
-            })));
+        if let Some(payload) = payload.take_if(|_| executor.id == task.runtime) {
+            tell(UnheardPanic { task: executor.meta(task), payload }, executor.hooks.panic.as_deref());
         }
     });
+    if let Some(payload) = payload {
+        let task = Meta { id: Id(task.id), name: None, spawned_at: task.spawned_at };
+        tell(UnheardPanic { task, payload }, None);
+    }
+}
+
+/// A hook that panics is not heard either: this may be somebody's drop.
+fn tell(panic: UnheardPanic, hook: Option<&(dyn Fn(&UnheardPanic) + Send + Sync)>) {
+    let told = catch_unwind(AssertUnwindSafe(|| match hook {
+        Some(hook) => hook(&panic),
+        None => say(&panic),
+    }));
+    told.unwrap_or_else(drop_unheard);
+    drop_unheard(panic.payload);
+}
+
+/// Drops what a panic carried, which may panic once more.
+pub(super) fn drop_unheard(payload: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // There is no end to what it may do.
+        std::mem::forget(another);
+    }
 }
 
 /// Says something on standard error. Nobody may listen there, at which `eprintln!` would panic.

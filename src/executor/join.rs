@@ -13,6 +13,7 @@ use super::header::TaskRef;
 use super::hooks::text_of;
 use super::task::Id;
 use super::waiter::Waiter;
+use super::with_current;
 
 /// Waits for a spawned task. Dropping it lets the task go on by itself.
 ///
@@ -107,13 +108,29 @@ impl<T> Future for JoinHandle<T> {
     }
 }
 
+/// What was kept aside of a task that has finished, for nobody asks for it any more. Where this is not its loop, that lets go of it at
+/// its end.
+#[cold]
+fn forget_extra(task: &TaskRef) {
+    with_current(|executor| {
+        if executor.id == task.runtime {
+            executor.forget_extra(task);
+        }
+    });
+}
+
 impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         self.task.state().drop_handle();
         match self.is_finished() {
-            true => self.task.discard_output(),
+            true => {
+                self.task.discard_output();
+                if self.task.state().has_extra() {
+                    forget_extra(&self.task);
+                }
+            }
             false => self.task.set_joiner(None),
         }
     }

@@ -44,7 +44,7 @@ pub use warning::{Leak, NeverPolled, SlowPoll, Warning};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use header::{Birth, TaskPointer, TaskRef};
 use live::Live;
@@ -64,6 +64,8 @@ pub(crate) struct Executor {
     closed: Cell<bool>,
     /// The task that is polled, or dropped, now.
     current: Cell<Option<TaskPointer>>,
+    /// The number of the task that `drive` has made; 0 if it does not run.
+    root: Cell<u64>,
     watch: Watch,
     hooks: Hooks,
     debug: Option<Debug>,
@@ -89,6 +91,7 @@ impl Executor {
             inbox: Inbox::claim(),
             closed: Cell::new(false),
             current: Cell::new(None),
+            root: Cell::new(0),
             times_all: hooks.before_poll.is_some() || hooks.after_poll.is_some() || debug.is_some(),
             hooks,
             debug: debug.map(Debug::new),
@@ -162,6 +165,7 @@ impl Executor {
         // SAFETY: `root` cancels the task, if it has not finished, before this returns.
         let task = unsafe { allocate(future, self.birth(&plan)) };
         let root = Root { executor: self, task: task.clone() };
+        self.root.set(task.id);
         // SAFETY: the output of the future just allocated.
         let mut handle = unsafe { self.adopt::<F::Output>(task, plan.extra) };
         loop {
@@ -185,12 +189,12 @@ impl Executor {
     #[inline]
     unsafe fn adopt<T>(&self, task: TaskRef, extra: Extra) -> JoinHandle<T> {
         self.spawned.set(self.spawned.get() + 1);
-        if self.times_all || self.hooks.spawn.is_some() || !extra.is_empty() {
-            self.adopt_with_more(&task, extra);
-        }
         // SAFETY: passed on to the caller.
         let handle = unsafe { JoinHandle::new(task.clone()) };
         self.live.insert(task.clone());
+        if self.times_all || self.hooks.spawn.is_some() || !extra.is_empty() {
+            self.adopt_with_more(&task, extra);
+        }
         match self.closed.get() {
             // Spawned by a destructor while the runtime ends: it is cancelled at once, and its handle says so.
             true => self.cancel(&task),
@@ -210,7 +214,12 @@ impl Executor {
             self.extras.borrow_mut().insert(task.id, extra);
         }
         if let Some(hook) = &self.hooks.spawn {
-            hook(&self.meta(task));
+            let told = catch_unwind(AssertUnwindSafe(|| hook(&self.meta(task))));
+            if let Err(panic) = told {
+                // Whoever spawned has no task, so there is to be none.
+                self.cancel(task);
+                resume_unwind(panic);
+            }
         }
     }
 
@@ -257,10 +266,26 @@ impl Executor {
 
     #[cold]
     fn finish_with_more(&self, task: &TaskRef) {
-        if let Some(hook) = &self.hooks.terminate {
-            hook(&self.meta(task));
+        let meta = self.hooks.terminate.as_ref().map(|hook| (hook, self.meta(task)));
+        // A panic that is its result may be told of later, and then by the task's name.
+        if !task.state().has_handle() {
+            self.forget_extra(task);
         }
-        self.extras.borrow_mut().remove(&task.id);
+        if let Some((hook, meta)) = meta {
+            let told = catch_unwind(AssertUnwindSafe(|| hook(&meta)));
+            if let Err(panic) = told {
+                // The end of a loop goes on whatever a hook does, and a second panic would end the process.
+                match self.closed.get() || std::thread::panicking() {
+                    true => hooks::drop_unheard(panic),
+                    false => resume_unwind(panic),
+                }
+            }
+        }
+    }
+
+    fn forget_extra(&self, task: &TaskRef) {
+        let extra = self.extras.borrow_mut().remove(&task.id);
+        drop(extra);
     }
 
     /// Drops every future. Those that spawn while they are dropped are dropped, too.
@@ -305,6 +330,7 @@ struct Root<'a> {
 
 impl Drop for Root<'_> {
     fn drop(&mut self) {
+        self.executor.root.set(0);
         if !self.task.state().is_complete() {
             self.executor.cancel(&self.task);
         }

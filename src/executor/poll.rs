@@ -4,8 +4,12 @@
 //! loop whose polls somebody wants to be told of.
 #![allow(unsafe_code)]
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use super::header::TaskRef;
-use super::{Executor, state, watch};
+use super::hooks::TaskHook;
+use super::{Executor, state};
 
 impl Executor {
     /// Polls the task that has waited longest, of those that are not of the background. False when none is ready.
@@ -94,7 +98,7 @@ impl Executor {
                 let took = self.watch.now() - begun;
                 self.watch.poll_time.borrow_mut().note(took);
                 // It stands for those that are not timed.
-                task.busy.set(task.busy.get() + took * watch::SPREAD);
+                task.busy.set(task.busy.get() + took * self.watch.weight());
                 self.polled(task, finished);
             }
             rare => self.poll_rarely(task, rare),
@@ -104,9 +108,7 @@ impl Executor {
     /// One that is timed each time.
     #[inline(never)]
     fn poll_timed(&self, task: &TaskRef) {
-        if let Some(hook) = &self.hooks.before_poll {
-            hook(&self.meta(task));
-        }
+        let before = self.tell_hook(&self.hooks.before_poll, task);
         let begun = self.watch.now();
         self.debug.iter().for_each(|debug| debug.poll_begins(self.meta(task)));
         let finished = self.poll_as_current(task);
@@ -114,13 +116,20 @@ impl Executor {
         let took = self.watch.now() - begun;
         self.watch.poll_time.borrow_mut().note(took);
         task.busy.set(task.busy.get() + took);
-        if let Some(hook) = &self.hooks.after_poll {
-            hook(&self.meta(task));
-        }
+        let after = self.tell_hook(&self.hooks.after_poll, task);
         if !finished && self.is_over_budget(task) {
             task.abort();
         }
         self.polled(task, finished);
+        if let Some(panic) = before.or(after) {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Calls a hook. Its panic, if there was one, is for whoever runs the loop, once the task is where it belongs.
+    fn tell_hook(&self, hook: &TaskHook, task: &TaskRef) -> Option<Box<dyn Any + Send>> {
+        let hook = hook.as_ref()?;
+        catch_unwind(AssertUnwindSafe(|| hook(&self.meta(task)))).err()
     }
 
     fn is_over_budget(&self, task: &TaskRef) -> bool {

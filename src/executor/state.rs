@@ -132,11 +132,24 @@ impl State {
         self.has(EXTRA)
     }
 
+    pub(super) fn is_timed(&self) -> bool {
+        self.has(TIMED)
+    }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.has(ABORTED)
+    }
+
+    pub(super) fn has_handle(&self) -> bool {
+        self.has(HANDLE)
+    }
+
     /// What those see who look at a task that has not finished.
     pub(super) fn seen(&self) -> Seen {
         match self.0.get() {
             state if state & RUNNING != 0 => Seen::Running,
-            state if state & SCHEDULED != 0 => Seen::Ready,
+            // Aborted: it may still be in the inbox, but its turn comes.
+            state if state & (SCHEDULED | ABORTED) != 0 => Seen::Ready,
             _ => Seen::Waiting,
         }
     }

@@ -10,12 +10,14 @@ use crate::histogram::Histogram;
 use crate::sys;
 
 /// One of so many polls is timed, in the mean.
-pub(super) const SPREAD: u64 = 512;
+const SPREAD: u64 = 512;
 
 pub(super) struct Watch {
     now: Cell<fn() -> u64>,
     /// When the task that is watched became ready.
     since: Cell<u64>,
+    /// How many polls the next that is timed stands for. The first of all is not chosen by chance: it stands for itself.
+    weight: Cell<u64>,
     dice: RefCell<Dice>,
     pub(super) poll_time: RefCell<Histogram>,
     pub(super) wake_to_poll: RefCell<Histogram>,
@@ -26,6 +28,7 @@ impl Watch {
         Watch {
             now: Cell::new(sys::clock::now),
             since: Cell::new(0),
+            weight: Cell::new(1),
             dice: RefCell::default(),
             poll_time: RefCell::default(),
             wake_to_poll: RefCell::default(),
@@ -51,6 +54,11 @@ impl Watch {
     /// The task that is watched is polled.
     pub(super) fn is_polled(&self, now: u64) {
         self.wake_to_poll.borrow_mut().note(now - self.since.get());
+    }
+
+    /// How many polls that stands for which was just timed.
+    pub(super) fn weight(&self) -> u64 {
+        self.weight.replace(SPREAD)
     }
 
     /// How many tasks further on the next one is.

@@ -207,7 +207,7 @@ pub(super) fn all_of(engine: &Engine) -> Vec<Snapshot> {
 }
 
 /// Stops a task that is told by its number, as [`AbortHandle::abort`](crate::task::AbortHandle::abort) does. False if the loop has no
-/// such task, or not any more.
+/// such task, or not any more, or if it is the future that was given to [`run`](crate::Runtime::run), which is its caller's.
 ///
 /// # Panics
 /// Outside of a running loop.
@@ -232,7 +232,7 @@ pub fn abort(id: Id) -> bool {
 
 /// Tells of the tasks that have not finished when their loop ends.
 pub(super) fn tell_of_tasks(engine: &Engine, debug: &Debug) {
-    for task in all_of(engine) {
+    for task in all_of(engine).into_iter().filter(|task| !task.facts.is_aborted) {
         debug.tell(Leak::Task {
             state: task.doing(),
             never_polled: task.polls() == 0,

@@ -240,8 +240,9 @@ impl Builder {
             iopoll: self.iopoll,
             kernel_workers: self.kernel_workers,
         };
-        let debug =
-            self.debug.unwrap_or_else(|| std::env::var("ANNULUS_DEBUG").is_ok_and(|value| value != "0"));
+        let debug = self.debug.unwrap_or_else(|| {
+            std::env::var("ANNULUS_DEBUG").is_ok_and(|value| !["", "0"].contains(&&*value))
+        });
         let executor = Executor::new(self.hooks, debug.then_some(self.debug_plan));
         let driver = open(&settings, executor.inbox())?;
         Ok(Runtime {

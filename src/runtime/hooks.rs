@@ -18,6 +18,13 @@ impl Builder {
     ///
     /// A second thread looks at the loop, asks it by SIGURG where it is, and tells what was found. Each poll takes about 100 ns longer. Off, it costs nothing.
     ///
+    /// What the program's own handler of SIGURG does is done as before. The signal interrupts a call only while a poll is slow. The
+    /// standard library's sleeps, locks, reads and writes go on after it; but those calls that the system never begins anew, signal(7)
+    /// names them, say `Interrupted`: nanosleep, poll and epoll_wait that are called past the standard library, and reads with
+    /// `set_read_timeout`.
+    ///
+    /// An operation that `select!` had no need to begin, for another one was ready at once, is told of as one that was never awaited.
+    ///
     /// # Examples
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -58,7 +65,8 @@ impl Builder {
     /// Calls this for each task that is spawned, before its first poll.
     ///
     /// Hooks are called on the loop's thread, with nothing borrowed. They may do what tasks may, but await; a panic in one
-    /// comes out of [`Runtime::run`](crate::Runtime::run), or of what spawned.
+    /// comes out of [`Runtime::run`](crate::Runtime::run), or of what spawned, once the task is in order; of
+    /// [`on_terminate`](Self::on_terminate) at the end of the loop it is not heard.
     ///
     /// # Examples
     /// ```

@@ -18,7 +18,7 @@ impl<O: Operation> Submitted<O> {
     pub(in crate::op) fn begin(&mut self, cx: &mut Context<'_>) -> Begun {
         let current = engine::with_current(|engine| (engine.executor.id(), engine.has_budget(cx.waker())));
         if let Some((_, false)) = current {
-            return Begun::Waiting;
+            return self.waits();
         }
         if self.operation().descriptor().is_none() {
             self.port = Some(engine::current_port());
@@ -28,10 +28,18 @@ impl<O: Operation> Submitted<O> {
         }
         assert_at_home(self.port(), current.map(|(id, _)| id));
         if !self.enter(cx) {
-            return Begun::Waiting;
+            return self.waits();
         }
         self.stage = Stage::Entered;
         Begun::InTurn
+    }
+
+    /// It is awaited, and its turn will come. That it has a port tells it from one that nobody has polled.
+    fn waits(&mut self) -> Begun {
+        let port =
+            self.operation().descriptor().map_or_else(engine::current_port, |hold| Rc::clone(hold.port()));
+        self.port = Some(port);
+        Begun::Waiting
     }
 
     /// Takes the operation's turn, if it has to wait for one, and counts on the descriptor. False if it is not yet its
@@ -136,8 +144,8 @@ impl<O: Operation> Submitted<O> {
             }
             Stage::Idle => {
                 let operation = self.finish();
-                // One that was to be stopped before it began has been dealt with.
-                if self.stop == Stop::Not {
+                // One that was to be stopped before it began has been dealt with; a panic's mistake is another one.
+                if self.stop == Stop::Not && self.port.is_none() && !std::thread::panicking() {
                     engine::with_current(|engine| engine.executor.never_polled(O::form().name));
                 }
                 drop(operation);

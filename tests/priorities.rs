@@ -253,9 +253,11 @@ async fn timers_and_input_are_served_whatever_is_ready() {
 
 async fn a_background_task_makes_operations_beside_a_task_that_uses_up_its_budget() {
     // What is answered at hand spends the budget; this goes on until it is sent back to the queue, each turn.
-    let spends = Task::new().spawn(async {
+    let limit = turns() + 10_000;
+    // The last that is polled before the background.
+    let spends = Task::new().spawn(async move {
         let (sender, mut receiver) = annulus::sync::mpsc::channel(1);
-        loop {
+        while turns() < limit {
             // Never waits, but for its budget.
             sender.send(()).await.unwrap();
             receiver.recv().await.unwrap();
@@ -271,11 +273,9 @@ async fn a_background_task_makes_operations_beside_a_task_that_uses_up_its_budge
             doing.set(doing.get() + 1);
         }
     });
-    let limit = turns() + 10_000;
-    while !background.is_finished() && turns() < limit {
-        yield_now().await;
-    }
-    assert_eq!(done.get(), 50, "it goes on");
+    background.await.unwrap();
+    assert!(!spends.is_finished() && turns() < limit, "it goes on");
+    assert_eq!(done.get(), 50);
     spends.abort();
 }
 

@@ -278,7 +278,7 @@ fn a_hook_on_spawns_that_panics_for_the_root_leaves_the_loop_whole(builder: Buil
         .build()
         .unwrap();
     // Two live, so that the list of tasks has something to lose.
-    let others = runtime.run(async { spawn(async { 7 }) }).unwrap();
+    let others = runtime.run(async { Some(spawn(async { 7 })) }).unwrap().unwrap();
     let held = Rc::new(());
     let holds = Rc::clone(&held);
     let root = async move {
@@ -306,16 +306,15 @@ fn a_hook_on_polls_that_panics_loses_no_task(builder: Builder) {
         let builder = builder.clone();
         let builder = if is_before { builder.on_before_poll(hook) } else { builder.on_after_poll(hook) };
         let runtime = builder.build().unwrap();
-        let mut task = runtime
-            .run(async {
-                task::Builder::new().name("task").spawn(async {
-                    for _ in 0..9 {
-                        yield_now().await;
-                    }
-                    7
-                })
+        let task = task::Builder::new().name("task");
+        let mut task = runtime.enter(|| {
+            task.spawn(async {
+                for _ in 0..9 {
+                    yield_now().await;
+                }
+                7
             })
-            .unwrap();
+        });
         let mut panics = 0;
         let seven = loop {
             match quietly(AssertUnwindSafe(|| runtime.run(&mut task))) {
@@ -435,8 +434,9 @@ fn a_panic_that_nobody_waits_for_is_told(builder: Builder) {
             assert_eq!(told.lock().unwrap()[3..], ["somebody: in a destructor, on purpose"]);
             // An output that panics when it is dropped is nobody's either.
             drop(spawn(async { Bomb }));
-            spawn(async { boom("kept") })
+            Some(spawn(async { boom("kept") }))
         })
+        .unwrap()
         .unwrap();
     runtime.run(yield_now()).unwrap();
     assert_eq!(told.lock().unwrap()[4..], ["somebody: in a destructor, on purpose"]);

@@ -27,11 +27,9 @@ on_real_drivers! {
         a_task_that_is_held_up_waits_from_its_wake_to_its_poll;
 }
 
-fn for_turns(count: usize) -> impl Future<Output = ()> {
-    async move {
-        for _ in 0..count {
-            yield_now().await;
-        }
+async fn for_turns(count: usize) {
+    for _ in 0..count {
+        yield_now().await;
     }
 }
 

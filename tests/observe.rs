@@ -310,14 +310,15 @@ fn the_current_task_is_the_one_whose_destructors_run(builder: Builder) {
             drop(note());
             assert_eq!(notes.take(), [Some(task::current().unwrap().id()); 4]);
             let inner = note();
-            spawn(async move {
+            let left = spawn(async move {
                 let _inner = inner;
                 pending::<()>().await;
-            })
+            });
+            left.id()
         })
         .unwrap();
     drop(runtime);
-    assert_eq!(notes.take(), [Some(other.id()); 4], "at the end of the loop, too");
+    assert_eq!(notes.take(), [Some(other); 4], "at the end of the loop, too");
     drop(note());
     assert_eq!(notes.take(), [None; 4]);
     assert!(task::current().is_none());

@@ -11,8 +11,8 @@ use super::task::Id;
 use super::with_current;
 
 type Hook = Option<Arc<dyn Fn() + Send + Sync>>;
+type PanicHook = dyn Fn(&UnheardPanic) + Send + Sync;
 pub(super) type TaskHook = Option<Arc<dyn Fn(&Meta) + Send + Sync>>;
-type PanicHook = Option<Arc<dyn Fn(&UnheardPanic) + Send + Sync>>;
 
 /// The hooks of a loop. What is not set costs nothing.
 #[derive(Clone, Default)]
@@ -23,7 +23,7 @@ pub(crate) struct Hooks {
     pub(crate) terminate: TaskHook,
     pub(crate) park: Hook,
     pub(crate) unpark: Hook,
-    pub(crate) panic: PanicHook,
+    pub(crate) panic: Option<Arc<PanicHook>>,
 }
 
 impl fmt::Debug for Hooks {
@@ -112,7 +112,7 @@ pub(super) fn tell_of_panic(task: &TaskRef, payload: Box<dyn Any + Send>) {
 }
 
 /// A hook that panics is not heard either: this may be somebody's drop.
-fn tell(panic: UnheardPanic, hook: Option<&(dyn Fn(&UnheardPanic) + Send + Sync)>) {
+fn tell(panic: UnheardPanic, hook: Option<&PanicHook>) {
     let told = catch_unwind(AssertUnwindSafe(|| match hook {
         Some(hook) => hook(&panic),
         None => say(&panic),

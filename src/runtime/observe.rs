@@ -104,7 +104,8 @@ impl Snapshot {
     }
 
     /// What it waits for: operations, timers and other tasks, several if it waits for the first or the last of them. Nothing is said
-    /// of channels and locks, nor of an operation that waits for another one on the same descriptor: then this is empty, though
+    /// of channels and locks, nor of an operation that waits for another one on the same descriptor, nor of a task that is awaited through
+    /// somebody else's waker (`FuturesUnordered`). An operation or a timer is told of the task that began it. Where nothing is known this is empty, though
     /// [`state`](Self::state) says `Waiting`.
     pub fn waits(&self) -> &[Wait] {
         &self.waits

@@ -94,6 +94,9 @@ fn a_forked_child_cannot_use_the_loop_and_its_parent_can(builder: Builder) {
             let error = runtime.as_ref().unwrap().run(async {}).unwrap_err();
             assert!(matches!(error, Error::Forked), "{error:?}");
             assert!(error.to_string().contains("fork"), "{error}");
+            let error = runtime.as_ref().unwrap().turn(None).unwrap_err();
+            assert!(matches!(error, Error::Forked), "{error:?}");
+            assert!(runtime.as_ref().unwrap().as_fd().is_err());
             let Poll::Ready((result, buffer)) = begin(&mut read) else { panic!("it fails at once") };
             assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
             assert_eq!(buffer.capacity(), 16);

@@ -170,6 +170,18 @@ impl Faulty {
         !self.held.is_empty() || self.inner.has_answers()
     }
 
+    pub(crate) fn announces_by(&mut self) -> io::Result<Option<i32>> {
+        self.inner.announces_by()
+    }
+
+    pub(crate) fn set_outside(&self, is_outside: bool) {
+        self.inner.set_outside(is_outside);
+    }
+
+    pub(crate) fn settle(&mut self) -> io::Result<bool> {
+        Ok(self.inner.settle()? && self.held.is_empty())
+    }
+
     pub(crate) fn closing(&self) -> usize {
         self.inner.closing()
     }

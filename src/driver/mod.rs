@@ -280,14 +280,32 @@ impl Driver {
     }
 
     /// The descriptor that is readable when there is something to reap, if there is one that tells all.
-    fn announces_by(&self) -> Option<i32> {
+    fn announces_by(&mut self) -> io::Result<Option<i32>> {
         match self {
             #[cfg(annulus_uring)]
             Driver::Uring(driver) => driver.announces_by(),
             #[cfg(annulus_readiness)]
-            Driver::Readiness(driver) => Some(driver.announces_by()),
-            _ => None,
+            Driver::Readiness(driver) => Ok(Some(driver.announces_by())),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.announces_by(),
+            _ => Ok(None),
         }
+    }
+
+    /// Who waits from now on, and is to be woken by the doorbell: a loop around this one, or `wait`.
+    fn set_outside(&self, _is_outside: bool) {
+        match self {
+            #[cfg(annulus_uring)]
+            Driver::Uring(driver) => driver.set_outside(_is_outside),
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) => faulty.set_outside(_is_outside),
+            _ => {}
+        }
+    }
+
+    /// Does what is left before somebody else waits for the descriptor. False if there is something to reap all the same.
+    fn settle(&mut self) -> io::Result<bool> {
+        each!(self, driver => driver.settle(), ended: Ok(true))
     }
 
     /// Whether accepted connections are kept in a table of the ring's own.

@@ -8,6 +8,7 @@
 mod end;
 mod lending;
 mod numbers;
+mod outside;
 mod seen;
 mod settling;
 
@@ -49,6 +50,10 @@ pub struct Port {
     settling: RefCell<Vec<Waiter>>,
     /// Whether the driver was given anything since it was last found with nothing to do.
     given: Cell<bool>,
+    /// Whether somebody else waits, between two turns.
+    outside: Cell<bool>,
+    /// Whether somebody has the descriptor to wait for.
+    announced: Cell<bool>,
     ended: Cell<bool>,
     /// Whether this is a child's copy of its parent's port. It has then ended as well.
     forked: Cell<bool>,
@@ -112,6 +117,8 @@ impl Port {
             closing: RefCell::default(),
             settling: RefCell::default(),
             given: Cell::new(false),
+            outside: Cell::new(false),
+            announced: Cell::new(false),
             ended: Cell::new(false),
             forked: Cell::new(false),
             stray: Cell::new(0),
@@ -216,6 +223,7 @@ impl Port {
         if let Some(fd) = pair.slots.fd(token) {
             pair.driver.cancel(token, fd);
         }
+        self.call_for_a_turn();
     }
 
     /// What is in flight on a descriptor.
@@ -384,6 +392,9 @@ impl Port {
     /// `limit`. First we say that we sleep, then we look once more: what comes after the look rings the doorbell.
     pub(crate) fn wait(&self, limit: Option<Duration>, look: impl FnOnce() -> bool) -> io::Result<()> {
         self.refuse_in_child()?;
+        if self.outside.get() {
+            self.step_in();
+        }
         self.inbox.park();
         let driver = &mut self.pair.borrow_mut().driver;
         let waited = match driver.has_answers() || look() {
@@ -416,11 +427,6 @@ impl Port {
 
     pub(crate) fn orphans(&self) -> usize {
         self.pair.borrow().slots.orphans()
-    }
-
-    /// Whether a helper, or a thread of the kernel's, is at something.
-    pub(crate) fn is_at_work(&self) -> bool {
-        self.pair.borrow().slots.some_end_by_themselves()
     }
 
     /// Completions that found no slot.

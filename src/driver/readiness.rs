@@ -282,6 +282,15 @@ impl Readiness {
         self.poller.number()
     }
 
+    /// False if there is something to reap; if not, the poller will tell.
+    pub(crate) fn settle(&mut self) -> io::Result<bool> {
+        // A poller that had more to report than there was room for tells nobody so.
+        while self.poller.may_have_more() {
+            self.collect(Some(Duration::ZERO))?;
+        }
+        Ok(!self.has_answers())
+    }
+
     pub(crate) fn counters(&self) -> Counters {
         self.counters
     }

@@ -117,6 +117,10 @@ impl Script {
         0
     }
 
+    pub(crate) fn settle(&mut self) -> io::Result<bool> {
+        Ok(!self.has_answers())
+    }
+
     pub(crate) fn queued(&self) -> usize {
         0
     }

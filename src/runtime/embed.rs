@@ -1,4 +1,6 @@
 //! A loop inside of another: one turn at a time, when the other says so.
+//!
+//! Once a turn was false nothing of the loop goes on unless its descriptor tells or a deadline comes; it is not readable otherwise.
 
 use std::future::Future;
 use std::io;
@@ -25,8 +27,11 @@ impl Runtime {
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         let plan = Plan::at(Location::caller());
-        let _scope = self.engine.enter();
-        self.engine.executor.spawn(future, plan)
+        let engine = &*self.engine;
+        let _scope = engine.enter();
+        let task = engine.executor.spawn(future, plan);
+        engine.port.call_for_a_turn();
+        task
     }
 
     /// Calls a function as if it ran on this loop, so that it may make operations, timers and tasks, and poll futures by hand.
@@ -50,15 +55,19 @@ impl Runtime {
     pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
         let _scope = self.engine.enter();
         self.engine.renew_budget();
-        work()
+        let answer = work();
+        self.engine.port.call_for_a_turn();
+        answer
     }
 
     /// One turn of the loop, for those who have a loop of their own: polls the tasks that are ready, hands their operations over,
-    /// takes what has come, and fires the timers that are due. If there is nothing to do it waits for at most `timeout`; `None` is for ever.
+    /// takes what has come, and fires the timers that are due. If there was nothing to do it waits for at most `timeout`; `None` is for
+    /// ever. It may end earlier, for nothing that you see.
     ///
     /// True if there is more to do at once: then call it again before you wait for something else. Once it is false,
-    /// the loop needs no turn until its [descriptor](Self::as_fd) is readable or its [next deadline](Self::next_deadline) has come, or until you
-    /// spawn or wake one of its tasks yourself.
+    /// the loop needs no turn until its [descriptor](Self::as_fd) is readable or its [next deadline](Self::next_deadline) has come. What you
+    /// ask for between two turns makes the descriptor readable too: a task that you spawn, wake or stop, what you begin by
+    /// [`enter`](Self::enter), what you drop. Begin with a turn, also after a [`run`](Self::run).
     ///
     /// # Errors
     /// Those of [`run`](Self::run).
@@ -80,11 +89,17 @@ impl Runtime {
         self.refuse_broken()?;
         let engine = &*self.engine;
         let _scope = engine.enter();
-        engine.executor.inbox().unpark();
+        let inbox = engine.executor.inbox();
+        inbox.unpark();
+        let has_work = engine.executor.ready() > 0 || engine.port.has_later() || !inbox.is_empty();
+        // What is done now may be what the caller is waiting for.
+        let timeout = if has_work { Some(Duration::ZERO) } else { timeout };
         turn::turn(engine, timeout, || false).map_err(|error| self.broken_by(&error))?;
-        // From here on what comes rings: the other loop is told by the descriptor.
-        engine.executor.inbox().park();
-        Ok(engine.executor.ready() > 0 || engine.port.has_later() || !engine.executor.inbox().is_empty())
+        if engine.executor.ready() > 0 || engine.port.has_later() {
+            return Ok(true);
+        }
+        let rests = engine.port.step_out().map_err(|error| self.broken_by(&error))?;
+        Ok(!rests)
     }
 
     /// When the loop's next timer is due, if there is one: the latest moment for the next [`turn`](Self::turn).
@@ -92,15 +107,22 @@ impl Runtime {
         self.engine.next_deadline()
     }
 
-    /// A descriptor that is readable when the loop has something to do: when an operation is done, or another thread has woken a
-    /// task. Not when a timer is due: see [`next_deadline`](Self::next_deadline). It is the ring's own, or the poller's.
+    /// A descriptor that is readable when the loop has something to do: when an operation is done, another thread has woken a
+    /// task, or something was asked for between two turns. Not when a timer is due: see [`next_deadline`](Self::next_deadline). It is
+    /// always the same.
     ///
-    /// Wait for it with poll(2), epoll(7) or whatever the other loop has, edge-triggered or not; do not read it and do not close it.
+    /// Wait with poll(2), epoll(7) or whatever the other loop has, edge-triggered or not, until it is readable; that it is writable means
+    /// nothing. Do not read it: a turn does that. docs/embedding.md has such loops.
     ///
     /// # Errors
-    /// `Unsupported` on a simulated driver, which has none, and with [`Builder::iopoll`](crate::Builder::iopoll), whose devices tell
+    /// What the system says if no descriptor is left. `Unsupported` on a simulated driver, which has none, and with [`Builder::iopoll`](crate::Builder::iopoll), whose devices tell
     /// nobody.
     pub fn as_fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.engine.port.as_fd()
     }
 }
+
+/// The guide's snippets are run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct Guide;

@@ -122,7 +122,7 @@ fn sleep(engine: &Engine, at_most: Option<Duration>) -> io::Result<()> {
     engine.port.reap();
     let nothing_came = engine.executor.ready() == 0 && !engine.port.has_later();
     if let Some(until_deadline) = stands_still.filter(|_| nothing_came) {
-        engine.clock.advance(until_deadline);
+        engine.clock.advance(at_most.map_or(until_deadline, |most| most.min(until_deadline)));
     }
     engine.fire_timers();
     slept

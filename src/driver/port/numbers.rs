@@ -1,12 +1,9 @@
 //! Numbers of descriptors: only the driver knows what they mean.
-#![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::BorrowedFd;
 
 use super::Port;
 use crate::driver::{Control, Reply, RingFacts};
-use crate::sys;
 
 impl Port {
     /// Closes a number that nothing names.
@@ -18,6 +15,7 @@ impl Port {
         }
         self.given.set(true);
         self.pair.borrow_mut().driver.close(number);
+        self.call_for_a_turn();
     }
 
     /// A number will be closed by an operation, and nothing else names it any more.
@@ -59,19 +57,9 @@ impl Port {
         self.pair.borrow_mut().driver.poll_file(number, most);
     }
 
-    /// A descriptor that is readable when there is something to reap.
-    pub(crate) fn as_fd(&self) -> io::Result<BorrowedFd<'_>> {
-        self.refuse_in_child()?;
-        let number = self.pair.borrow().driver.announces_by();
-        let number = number.ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::Unsupported,
-                "no descriptor says when this loop has something to do: a simulated driver has none, and with \
-                 Builder::iopoll devices have to be asked; give the loop turns at a steady rate instead",
-            )
-        })?;
-        // SAFETY: the driver keeps it open until the runtime ends, which nobody can end while this is borrowed.
-        Ok(unsafe { sys::borrow(number) })
+    /// Whether a helper, or a thread of the kernel's, is at something.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.pair.borrow().slots.some_end_by_themselves()
     }
 
     /// Whether its numbers mean nothing to the operating system.

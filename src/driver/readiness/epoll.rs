@@ -104,6 +104,11 @@ impl Poller {
         if found == -libc::EINTR { Ok(()) } else { sys::checked(found).map(drop) }
     }
 
+    /// Whether the last wait found as much as there is room for.
+    pub(super) fn may_have_more(&self) -> bool {
+        self.found == self.events.len()
+    }
+
     /// What the last wait found, by place.
     #[inline]
     pub(super) fn event(&self, place: usize) -> Option<Event> {

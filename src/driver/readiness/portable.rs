@@ -83,6 +83,11 @@ impl Poller {
         }
     }
 
+    /// Whether the last wait found as much as there is room for.
+    pub(super) fn may_have_more(&self) -> bool {
+        self.events.len() >= self.reported.capacity().get()
+    }
+
     /// What the last wait found, by place.
     pub(super) fn event(&self, place: usize) -> Option<Event> {
         self.events.get(place).map(|event| Event {

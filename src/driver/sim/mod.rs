@@ -161,6 +161,11 @@ impl Sim {
         self.world.borrow().closing(self.process)
     }
 
+    /// False if there is something to hand over or to reap.
+    pub(crate) fn settle(&mut self) -> io::Result<bool> {
+        Ok(self.queued() == 0 && !self.has_answers())
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.world.borrow().queued(self.process)
     }

@@ -13,6 +13,7 @@ mod direct;
 mod early;
 mod facts;
 mod fallback;
+mod outer;
 mod polled;
 mod queues;
 mod reap;
@@ -310,11 +311,6 @@ impl Ring {
 
     pub(crate) fn closing(&self) -> usize {
         self.closing
-    }
-
-    /// The ring's own descriptor. Of devices that have to be asked it knows nothing.
-    pub(crate) fn announces_by(&self) -> Option<i32> {
-        self.polled.is_none().then(|| self.queues.ring().as_raw_fd())
     }
 
     pub(crate) fn counters(&self) -> Counters {

@@ -1,0 +1,43 @@
+//! A ring inside of a loop that waits for descriptors: what that one waits for, and what is left to do before it may.
+//!
+//! The ring's own descriptor will not do. Where completions are delivered when they are asked for (DEFER_TASKRUN) it is readable to
+//! who looks, but poll(2) and epoll(7) that wait already are not woken: so it is on 6.18, where a wait of 700 ms took them all,
+//! and on 6.1 it is not. A counter that is registered with the ring is told on all of them.
+
+use std::io;
+
+use super::Ring;
+use crate::driver::doorbell::EventBell;
+use crate::executor::Doorbell;
+use crate::sys;
+
+impl Ring {
+    /// The counter that is told when there is something to reap. None where devices have to be asked: they tell nobody.
+    pub(crate) fn announces_by(&mut self) -> io::Result<Option<i32>> {
+        if self.polled.is_some() {
+            return Ok(None);
+        }
+        if self.bell.outer().is_none() {
+            let counter = EventBell::new()?;
+            self.queues.ring().submitter().register_eventfd(counter.number())?;
+            // Nobody has told it what came before.
+            counter.ring();
+            self.bell.set_outer(counter);
+        }
+        Ok(self.bell.outer().map(EventBell::number))
+    }
+
+    /// Who waits from now on: a loop around this one, or the ring.
+    pub(crate) fn set_outside(&self, is_outside: bool) {
+        self.bell.set_outside(is_outside);
+    }
+
+    /// Hands over what a reap has queued. False if there is something to reap; if not, the counter will tell.
+    pub(crate) fn settle(&mut self) -> io::Result<bool> {
+        self.flush(true)?;
+        // First emptied, then looked: what comes in between is told again.
+        self.bell.outer().iter().for_each(|counter| sys::event::take(counter.number()));
+        let held_back = self.queues.holds_back() || self.queues.has_overflowed();
+        Ok(!held_back && self.queued() == 0 && !self.has_answers())
+    }
+}

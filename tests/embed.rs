@@ -49,6 +49,7 @@ on_real_drivers! {
         signals_are_told,
         what_is_asked_for_between_two_turns_is_told,
         a_descriptor_that_is_asked_for_late_tells_what_came_before,
+        a_wait_that_was_in_vain_goes_on,
         more_answers_than_the_queue_has_room_for_are_all_told,
         more_descriptors_that_are_ready_than_one_look_finds_hide_nobody,
         several_loops_are_waited_for_by_one_call,
@@ -378,7 +379,7 @@ fn what_is_asked_for_between_two_turns_is_told(builder: Builder) {
         outer.settle();
         assert!(task.is_finished());
 
-        let mut far = pin!(runtime.enter(|| sleep(Duration::from_millis(1))));
+        let mut far = pin!(runtime.enter(|| sleep(Duration::from_secs(1000))));
         assert!(runtime.enter(|| ask(&mut far)).is_pending());
         told("a timer that was armed");
         outer.settle();
@@ -419,12 +420,37 @@ fn a_descriptor_that_is_asked_for_late_tells_what_came_before(builder: Builder) 
             stream.read(Vec::with_capacity(8)).await.1
         });
         while runtime.turn(NO_TIME).unwrap() {}
-        // It has come before anybody has asked for the descriptor.
+        // Both have come before anybody has asked for the descriptor.
+        let stopped = runtime.spawn(pending::<()>());
+        while runtime.turn(NO_TIME).unwrap() {}
+        stopped.abort();
         theirs.write_all(b"early").unwrap();
         let outer = Outer::new(&runtime, way);
         assert!(outer.wait(FOR_EVER), "what came before is told");
         assert_eq!(outer.finish(task), b"early");
     }
+}
+
+/// Somebody else takes the connection that the loop was told of.
+fn a_wait_that_was_in_vain_goes_on(builder: Builder) {
+    in_each_way(builder.without_operation("accept"), |outer| {
+        let thief = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, own) = (thief.local_addr().unwrap(), thief.try_clone().unwrap());
+        let task = outer.runtime.spawn(async move {
+            let listener = TcpListener::from_std(own).unwrap();
+            listener.accept().await.unwrap().1
+        });
+        outer.settle();
+        for _ in 0..10 {
+            let _stolen = StdStream::connect(address).unwrap();
+            assert!(outer.wait(FOR_EVER), "the loop is told");
+            thief.accept().unwrap();
+            outer.settle();
+            assert!(!task.is_finished());
+        }
+        let client = StdStream::connect(address).unwrap();
+        assert_eq!(outer.finish(task), client.local_addr().unwrap());
+    });
 }
 
 fn more_answers_than_the_queue_has_room_for_are_all_told(builder: Builder) {
@@ -472,6 +498,7 @@ fn more_descriptors_that_are_ready_than_one_look_finds_hide_nobody(builder: Buil
                 outer.settle();
             }
             theirs.iter_mut().for_each(|stream| stream.write_all(b"here").unwrap());
+            assert!(outer.wait(FOR_EVER), "the edge, of which there is one");
             let last = reads.into_iter().next_back().unwrap();
             assert_eq!(outer.finish(last), b"here");
         });
@@ -601,7 +628,7 @@ fn a_loop_that_ends_while_it_is_waited_for_disturbs_nobody(builder: Builder) {
         drop(runtime);
         // The task is gone, and with it its descriptor; who wakes it finds nobody.
         theirs.set_read_timeout(Some(FOR_EVER)).unwrap();
-        assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
+        assert_eq!(theirs.read_to_end(&mut Vec::new()).unwrap(), 0);
         waker.lock().unwrap().take().unwrap().wake();
         if let Some(epoll) = epoll {
             let mut events = Vec::with_capacity(4);

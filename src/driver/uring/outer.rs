@@ -32,9 +32,8 @@ impl Ring {
         self.bell.set_outside(is_outside);
     }
 
-    /// Hands over what a reap has queued. False if there is something to reap; if not, the counter will tell.
+    /// False if there is something to hand over or to reap; if not, the counter will tell.
     pub(crate) fn settle(&mut self) -> io::Result<bool> {
-        self.flush(true)?;
         // First emptied, then looked: what comes in between is told again.
         self.bell.outer().iter().for_each(|counter| sys::event::take(counter.number()));
         let held_back = self.queues.holds_back() || self.queues.has_overflowed();

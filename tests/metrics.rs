@@ -14,7 +14,7 @@ use support::{is_simulated, on_every_driver, on_real_drivers};
 on_every_driver! {
     pictures_of_turns_show_how_many_tasks_were_polled,
     pictures_of_turns_show_how_many_operations_were_in_the_driver,
-    one_turn_in_sixty_four_is_looked_at,
+    one_turn_in_sixty_one_is_looked_at,
     some_polls_are_timed_and_all_where_hooks_are_told_of_them,
     a_histogram_is_in_order,
     numbers_are_kept_from_run_to_run,
@@ -37,23 +37,29 @@ fn now() -> Metrics {
     Runtime::try_current().unwrap().metrics()
 }
 
+/// Turns in which the driver has its own: pictures are taken of those.
+async fn for_driver_turns(count: usize) {
+    for _ in 0..count {
+        nop().await.unwrap();
+    }
+}
+
 async fn pictures_of_turns_show_how_many_tasks_were_polled() {
-    for_turns(1000).await;
+    for_driver_turns(3000).await;
     assert_eq!(now().batches.max(), Some(1));
-    let tasks: Vec<_> = (0..99).map(|_| spawn(for_turns(1000))).collect();
-    for_turns(990).await;
+    let tasks: Vec<_> = (0..99).map(|_| spawn(for_driver_turns(3000))).collect();
+    for_driver_turns(2990).await;
     let batches = now().batches;
-    assert_eq!(batches.max(), Some(100));
-    let many: u64 = batches.buckets().filter(|(least, ..)| *least >= 64).map(|(.., count)| count).sum();
-    assert!((14..=16).contains(&many), "{batches:?}");
+    // In a world the answers come when chance has it.
+    assert!(batches.max() == Some(100) || (is_simulated() && batches.max() > Some(1)), "{batches:?}");
     for task in tasks {
         task.await.unwrap();
     }
 }
 
 async fn pictures_of_turns_show_how_many_operations_were_in_the_driver() {
-    for_turns(1000).await;
-    assert_eq!(now().depths.max(), Some(0));
+    for_driver_turns(3000).await;
+    assert!(now().depths.max() <= Some(1));
     let mut streams = Vec::new();
     for _ in 0..20 {
         let (client, server) = pair().await;
@@ -61,19 +67,22 @@ async fn pictures_of_turns_show_how_many_operations_were_in_the_driver() {
         let reading = Rc::clone(&server);
         streams.push((client, spawn(async move { reading.read(Vec::with_capacity(8)).await.0 })));
     }
-    for_turns(1000).await;
-    assert_eq!(now().depths.max(), Some(20));
+    for_driver_turns(3000).await;
+    assert!([Some(20), Some(21)].contains(&now().depths.max()), "the reads, and a nop: {:?}", now().depths);
     for (client, read) in streams {
         client.write_all("x").await.0.unwrap();
         assert_eq!(read.await.unwrap().unwrap(), 1);
     }
 }
 
-async fn one_turn_in_sixty_four_is_looked_at() {
-    for_turns(6400).await;
+async fn one_turn_in_sixty_one_is_looked_at() {
+    for_driver_turns(6100).await;
     let metrics = now();
-    assert_eq!(metrics.batches.count(), metrics.turns / 64);
-    assert_eq!(metrics.depths.count(), metrics.turns / 64);
+    assert_eq!(metrics.depths.count(), metrics.batches.count());
+    assert!((1..=metrics.turns / 61 + 1).contains(&metrics.batches.count()), "{metrics:?}");
+    // A loop that only yields leaves the driver alone.
+    for_turns(6100).await;
+    assert!(now().batches.count() <= metrics.batches.count() + 1);
 }
 
 fn some_polls_are_timed_and_all_where_hooks_are_told_of_them(builder: Builder) {
@@ -164,8 +173,8 @@ fn one_operation_in_sixty_four_is_timed_by_its_name(builder: Builder) {
     let latencies = runtime.latencies();
     let [nops] = &latencies[..] else { panic!("{latencies:?}") };
     assert_eq!(nops.operation, "nop");
-    // Somewhat more often, lest a rhythm of 64 is seen in one beat only.
-    assert!((95..=110).contains(&nops.time.count()), "{nops:?}");
+    // By chance, lest a rhythm is seen in one of its beats only.
+    assert!((75..=125).contains(&nops.time.count()), "{nops:?}");
     runtime.run(some_work()).unwrap();
     let names: Vec<_> = runtime.latencies().iter().map(|latency| latency.operation).collect();
     let mut once = names.clone();

@@ -135,7 +135,11 @@ fn a_sleeper_is_told_of(builder: Builder) -> bool {
     assert!(is_here(line.file()) && line.line() == Some(blocks), "{during}");
     let said = during.to_string();
     let place = format!("\"sleeper\", spawned at {}:{spawned}:", file!());
-    assert!(said.contains(&place) && said.contains(&format!("debug.rs:{blocks} in ")), "{said}");
+    assert!(said.contains(&place), "{said}");
+    // Cargo runs tests in the package's directory.
+    assert!(said.contains(&format!(", at {}:{blocks} in ", file!())), "from here: {said}");
+    assert_eq!(said.matches(&format!("{}:{blocks} in ", file!())).count(), 1, "and once: {said}");
+    assert!(said.contains(&format!("\n    called by {}:", file!())), "{said}");
     assert!(told.never().is_empty() && told.leaks().is_empty(), "and nothing else: {:?}", told.all());
     true
 }

@@ -147,7 +147,7 @@ async fn a_read_and_an_accept_tell_their_descriptors_and_for_how_long() {
     assert_number(number, || server.with_fd(|fd| fd.as_raw_fd()).unwrap());
     let Wait::Operation { age, .. } = wait else { unreachable!() };
     assert!(*age >= Duration::from_millis(150) && *age < Duration::from_secs(60), "{seen}");
-    assert!(seen.to_string().contains(&format!("waits for recv on descriptor {} since ", number.unwrap())));
+    assert!(seen.to_string().contains(&format!("waits for recv on descriptor {} for ", number.unwrap())));
 
     let seen = find(accept.id());
     let (name, number) = operation(&seen.waits()[0]);
@@ -242,7 +242,10 @@ async fn a_task_in_a_channel_waits_for_nothing_that_is_known() {
     settled().await;
     let seen = find(receives.id());
     assert_eq!((seen.state(), seen.waits()), (State::Waiting, &[][..]));
-    assert!(seen.to_string().contains("waits for another task's word"), "{seen}");
+    assert!(
+        seen.to_string().contains("waits for another task's word (a channel, a lock); 1 poll, "),
+        "{seen}"
+    );
     drop(sender);
     assert_eq!(receives.await.unwrap(), None);
 }

@@ -125,10 +125,9 @@ impl fmt::Display for SlowPoll {
         f.write_str(
             "; await what waits (time::sleep, fs, net), give what blocks to spawn_blocking, and yield_now in long computations",
         )?;
-        self.frames
-            .iter()
-            .filter(|frame| frame.is_the_programs())
-            .try_for_each(|frame| write!(f, "\n    {frame}"))
+        // The line itself has been named.
+        let mut callers = self.frames.iter().filter(|frame| frame.is_the_programs()).skip(1);
+        callers.try_for_each(|frame| write!(f, "\n    called by {frame}"))
     }
 }
 

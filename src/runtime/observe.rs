@@ -24,7 +24,7 @@ use crate::executor::{Debug, Facts, Id, Leak, Priority, State};
 ///     });
 ///     annulus::yield_now().await;
 ///     for task in annulus::task::all() {
-///         // task 2 "listening", spawned at src/main.rs:6:70: waits for recvmsg on descriptor 9 since 0.0 s; ...
+///         // task 2 "listening", spawned at src/main.rs:6:70: waits for recvmsg on descriptor 9 for 0.0 s; ...
 ///         println!("{task}");
 ///     }
 ///     listening.abort();
@@ -116,7 +116,7 @@ impl Snapshot {
         match (self.state(), self.waits()) {
             (State::Running, _) => "runs".to_owned(),
             (State::Ready, _) => "is ready".to_owned(),
-            (State::Waiting, []) => "waits for another task's word".to_owned(),
+            (State::Waiting, []) => "waits for another task's word (a channel, a lock)".to_owned(),
             (State::Waiting, waits) => {
                 let waits: Vec<_> = waits.iter().map(Wait::to_string).collect();
                 format!("waits for {}", waits.join(", "))
@@ -129,12 +129,12 @@ impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Wait::Operation { name, descriptor: Some(number), age } => {
-                write!(f, "{name} on descriptor {number} since {:.1} s", age.as_secs_f64())
+                write!(f, "{name} on descriptor {number} for {:.1} s", age.as_secs_f64())
             }
             Wait::Operation { name, descriptor: None, age } => {
-                write!(f, "{name} since {:.1} s", age.as_secs_f64())
+                write!(f, "{name} for {:.1} s", age.as_secs_f64())
             }
-            Wait::Timer { left } => write!(f, "a timer of {:.1} s more", left.as_secs_f64()),
+            Wait::Timer { left } => write!(f, "a timer that is due in {:.1} s", left.as_secs_f64()),
             Wait::Task(id) => write!(f, "task {id}"),
         }
     }
@@ -144,7 +144,8 @@ impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.facts.meta, self.doing())?;
         let (busy, age) = (self.busy().as_secs_f64() * 1e3, self.age().as_secs_f64());
-        write!(f, "; {} polls, {busy:.1} ms busy, {age:.1} s old", self.polls())
+        let polls = if self.polls() == 1 { "poll" } else { "polls" };
+        write!(f, "; {} {polls}, {busy:.1} ms busy, {age:.1} s old", self.polls())
     }
 }
 

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A call on a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +47,18 @@ impl Frame {
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.file, self.line) {
-            (Some(file), Some(line)) => write!(f, "{}:{line} in {}", file.display(), self.function),
+            (Some(file), Some(line)) => {
+                write!(f, "{}:{line} in {}", from_here(file).display(), self.function)
+            }
             _ => f.write_str(&self.function),
         }
     }
+}
+
+/// Shorter, where it is below the current directory: as the compiler names the places of spawns.
+fn from_here(file: &Path) -> &Path {
+    let here = std::env::current_dir().ok();
+    here.and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file)
 }
 
 /// The calls of a stack, the innermost first, as addresses: to be named, which takes much longer, when there is time.

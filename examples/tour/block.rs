@@ -66,11 +66,13 @@ pub(crate) fn stop(builder: Builder) -> io::Result<()> {
     let mut told = (0, 0, Vec::new());
     for _ in 0..TRIES_MAX {
         let heard = Heard::default();
-        let debugged =
-            builder.clone().debug(true).slow_poll(Duration::from_millis(20)).on_warning(heard.listener());
-        let runtime = debugged.build()?;
+        let builder = builder.clone();
+        // shown
+        let builder = builder.debug(true).slow_poll(Duration::from_millis(20)); // the limit
+        let runtime = builder.on_warning(heard.listener()).build()?;
         let blocked = ticks_during(&runtime, "naps badly", naps_badly())?;
         let awaited = ticks_during(&runtime, "naps well", naps_well())?;
+        // until here
         drop(runtime);
         told = (blocked, awaited, heard.all());
         if caught(&told.2) || !cfg!(target_os = "linux") {
@@ -78,11 +80,11 @@ pub(crate) fn stop(builder: Builder) -> io::Result<()> {
         }
     }
     let (blocked, awaited, warnings) = told;
-    prints(format_args!("while naps_badly slept the other task ticked {blocked} times"));
-    prints(format_args!("while naps_well slept the other task ticked {awaited} times"));
+    prints(format_args!("while naps_badly slept, the other task ticked {blocked} times"));
+    prints(format_args!("while naps_well slept, the other task ticked {awaited} times"));
     warnings.iter().for_each(annulus);
     so(
-        "The slow-poll detector of debug mode asked the thread where it was while it slept: look up the line above. \
+        "The slow-poll detector of debug mode asked the thread, while it slept, where it was: find that line in the code above. \
          Who awaits keeps nobody from anything.",
     );
     Ok(())

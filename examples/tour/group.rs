@@ -31,7 +31,7 @@ pub(crate) fn stop(builder: Builder) -> io::Result<()> {
             group.spawn(async move {
                 let _cleared = Cleared("the toaster");
                 yield_now().await;
-                prints(format_args!("operations in flight while the kettle waits: {}", in_flight()));
+                prints(format_args!("operations in flight, the kettle waits: {}", in_flight()));
                 Err::<(), _>(io::Error::other("the toast is burnt"))
             });
             Ok(())
@@ -39,7 +39,7 @@ pub(crate) fn stop(builder: Builder) -> io::Result<()> {
         if let Err(error) = breakfast.await {
             prints(format_args!("breakfast failed: {error}"));
         }
-        prints(format_args!("operations in flight after the group: {}", in_flight()));
+        prints(format_args!("operations in flight, after the group:  {}", in_flight()));
         io::Result::Ok(())
     })??;
     // until here

@@ -20,9 +20,10 @@ pub(crate) fn stop(builder: Builder) -> io::Result<()> {
     let runtime = builder.debug(true).on_warning(heard.listener()).build()?;
     runtime.run(async {
         let (_silent, waiting) = UnixStream::pair()?;
-        waiting.with_fd(|fd| prints(format_args!("the socket is descriptor {}", fd.as_raw_fd())))?;
+        let number = waiting.with_fd(|fd| fd.as_raw_fd())?;
+        prints(format_args!("the socket is descriptor {number}"));
         let lost = async move { waiting.read(Vec::with_capacity(8)).await.0 };
-        drop(task::Builder::new().name("lost").spawn(lost)); // the mistake: nobody has its handle
+        drop(task::Builder::new().name("lost").spawn(lost)); // the mistake: its handle is gone
         drop(task::Builder::new().name("lost, too").spawn(std::future::pending::<()>()));
         yield_now().await;
 

@@ -8,11 +8,12 @@ use annulus::net::UnixStream;
 use crate::heard::Heard;
 use crate::page::{annulus, code, prints, so, tell};
 
+#[allow(clippy::let_underscore_future, reason = "it is the mistake")]
 pub(crate) fn stop(builder: Builder) -> io::Result<()> {
     let heard = Heard::default();
     tell(
         "The first mistake: a future is a plan, and making a plan does nothing. Only `.await` carries it out. The compiler \
-         warns of a future that is not used; `let _` silences it.",
+         warns of a future that is not used; `let _`, as here, silences it.",
     );
     code(file!(), include_str!("never_awaited.rs"));
     // shown

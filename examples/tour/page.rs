@@ -12,9 +12,9 @@ const CYAN: &str = "36";
 
 /// Who is who.
 pub(crate) fn legend() {
-    line("This is the narration. Each stop shows code that runs, with its line numbers, and then runs it.");
+    line("This is the narration. Each stop makes a point, shows a few lines of its own code, and runs them.");
     line("");
-    behind("    1 | ", DIM, "code");
+    behind("    1 | ", DIM, "code, with the number of its line");
     behind("prints  | ", DIM, "what that code prints");
     annulus("annulus's own words: its errors, warnings and reports, as your program gets them");
 }
@@ -30,21 +30,23 @@ pub(crate) fn tell(text: &str) {
     wrapped(text, COLUMNS).iter().for_each(|words| line(words));
 }
 
-/// What stands in a stop's file between `// shown` and `// until here`.
+/// What stands in a stop's file between `// shown` and `// until here`, each time.
 pub(crate) fn code(file: &str, text: &str) {
-    let numbered = (1..).zip(text.lines());
-    let shown: Vec<_> = numbered
-        .skip_while(|(_, code)| code.trim() != "// shown")
-        .skip(1)
-        .take_while(|(_, code)| code.trim() != "// until here")
-        .collect();
-    let indent = |code: &str| code.len() - code.trim_start().len();
-    let indents = shown.iter().filter(|(_, code)| !code.is_empty()).map(|(_, code)| indent(code));
-    let indent = indents.min().expect("the stop says what is to be shown");
+    let numbered: Vec<_> = (1..).zip(text.lines()).collect();
     line("");
     line(&coloured(DIM, &format!("      {file}")));
-    for (number, code) in shown {
-        behind(&format!("{number:>5} | "), DIM, code.get(indent..).unwrap_or_default());
+    for (place, part) in numbered.split(|(_, code)| code.trim() == "// shown").skip(1).enumerate() {
+        let part = part.iter().take_while(|(_, code)| code.trim() != "// until here");
+        let shown: Vec<(usize, &str)> = part.copied().collect();
+        let indent = |code: &str| code.len() - code.trim_start().len();
+        let indents = shown.iter().filter(|(_, code)| !code.is_empty()).map(|(_, code)| indent(code));
+        let indent = indents.min().expect("the stop says what is to be shown");
+        if place > 0 {
+            behind("      | ", DIM, "...");
+        }
+        for (number, code) in shown {
+            behind(&format!("{number:>5} | "), DIM, code.get(indent..).unwrap_or_default());
+        }
     }
     line("");
 }

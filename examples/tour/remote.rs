@@ -11,7 +11,7 @@ use crate::page::{annulus, code, prints, so, tell};
 
 pub(crate) fn stop(builder: Builder) -> io::Result<()> {
     tell(
-        "A program stands still. Nothing of a loop may be touched by another thread, but a Remote may be sent there: by it \
+        "A program stands still, and nobody knows why. Nothing of a loop may be touched by another thread, but a Remote may be sent there: by it \
          any thread has the loop run a closure, and waits for the answer.",
     );
     code(file!(), include_str!("remote.rs"));
@@ -24,7 +24,7 @@ pub(crate) fn stop(builder: Builder) -> io::Result<()> {
         yield_now().await;
         let id = hangs.id();
         let helper = thread::spawn(move || {
-            remote.run(task::all).wait()?.iter().for_each(annulus); // on the loop; shown here
+            remote.run(task::all).wait()?.iter().for_each(annulus); // on the loop
             let stopped = remote.run(move || task::abort(id)).wait()?;
             prints(format_args!("the other thread has stopped task {id}: {stopped}"));
             Ok::<_, JoinError>(())
@@ -39,7 +39,8 @@ pub(crate) fn stop(builder: Builder) -> io::Result<()> {
         annulus(error);
     }
     so(
-        "That is the tour. README.md says what else there is; each file in examples/ begins with commands to try.",
+        "The program waited for a task, and the task for bytes that never came. That was the tour. README.md says what else \
+         there is; each file in examples/ begins with the commands to try.",
     );
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use annulus::Builder;
+use annulus::report::Topic;
 
 use crate::page::{annulus, code, prints, so, tell};
 
@@ -20,11 +21,16 @@ pub(crate) fn stop(builder: Builder) -> io::Result<()> {
         task.await
     })?;
     // until here
+
     prints(format_args!("the task's answer is {}, by the {} driver", answer?, runtime.driver()));
-    // Who serves and why: the rest of the report is the doctor's.
-    let report = report.to_string();
-    let first = report.lines().take_while(|line| *line != "permission");
-    first.filter(|line| !line.is_empty()).for_each(annulus);
-    so("There is more to be known of this machine: cargo run --example doctor.");
+    for fact in report.facts().iter().filter(|fact| fact.topic() == Topic::Driver) {
+        annulus(format_args!("{}: {}", fact.name(), fact.value()));
+        for (title, words) in [("costs", fact.costs()), ("remedy", fact.remedy())] {
+            words.into_iter().for_each(|words| annulus(format_args!("  {title}: {words}")));
+        }
+    }
+    so(
+        "So that is the driver here, and why. What else this machine gives a loop: cargo run --example doctor.",
+    );
     Ok(())
 }

@@ -58,7 +58,8 @@ pub(crate) fn stop(builder: Builder) -> io::Result<()> {
         prints(format_args!("metrics.{name:<9}  {before} -> {after}  {what}"));
     }
     so(
-        "The bytes ended a sleep, and so the task was polled again. An event loop is this tick, for as long as it lives.",
+        "The loop slept until the bytes came; then it polled the task again, which went on where it had stopped. An event \
+         loop is this tick, for as long as it lives.",
     );
     Ok(())
 }

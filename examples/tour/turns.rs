@@ -32,7 +32,7 @@ pub(crate) fn stop(builder: Builder) -> io::Result<()> {
     })??;
     // until here
     so(
-        "Tea and toast took turns, line by line, on one thread. The hog had all three of its steps in one turn.",
+        "Tea and toast took turns on one thread. The hog had all three of its steps in one turn, while the others waited.",
     );
     Ok(())
 }

@@ -109,3 +109,8 @@ pub use runtime::{
     Answer, Builder, Current, Error, Latency, Metrics, Remote, Runtime, random, run, spawn, spawn_blocking,
     yield_now,
 };
+
+/// The guide's snippets are run with the documentation's.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/asyncio.md")]
+struct Asyncio;

@@ -91,6 +91,10 @@ pub mod sim;
 
 pub mod report;
 
+/// What [`on_every_driver!`] is made of.
+#[doc(hidden)]
+pub mod testing;
+
 #[cfg(all(test, target_os = "linux", not(annulus_loom)))]
 mod conformance;
 

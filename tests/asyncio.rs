@@ -72,6 +72,24 @@ on_real_drivers! {
         l23_a_signal_stops_a_server_which_finishes_what_it_has_begun;
 }
 
+/// The rows are the guide's: each has a test, and is told of its name.
+#[test]
+fn each_row_of_the_guide_names_its_tests() {
+    const ROWS: u32 = 25;
+    let (guide, tests) = (include_str!("../docs/asyncio.md"), include_str!("asyncio.rs"));
+    for row in 1..=ROWS {
+        let line =
+            guide.lines().find(|line| line.starts_with(&format!("| L{row} |"))).expect("the row is there");
+        let (_, cell) = line.trim_end_matches([' ', '|']).rsplit_once('|').unwrap();
+        let names: Vec<_> = cell.split(',').map(|name| name.trim().trim_matches('`')).collect();
+        assert!(names.iter().all(|name| name.starts_with(&format!("l{row:02}_"))), "{names:?}");
+        let prefix = |test: &str| names.iter().any(|name| test.starts_with(name));
+        let own = tests.lines().filter_map(|line| line.trim_start_matches("async ").strip_prefix("fn "));
+        let mut own = own.filter(|test| test.starts_with(&format!("l{row:02}_"))).peekable();
+        assert!(own.peek().is_some() && own.all(prefix), "a test of L{row} that the guide does not name");
+    }
+}
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn metrics() -> annulus::Metrics {

@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["io"],
     &["fs", "net"],
     &["process", "signal"],
-    &["sim", "report"],
+    &["sim", "report", "testing"],
     &["conformance"],
 ];
 

@@ -50,8 +50,8 @@ async fn pictures_of_turns_show_how_many_tasks_were_polled() {
     let tasks: Vec<_> = (0..99).map(|_| spawn(for_driver_turns(3000))).collect();
     for_driver_turns(2990).await;
     let batches = now().batches;
-    // In a world the answers come when chance has it.
-    assert!(batches.max() == Some(100) || (is_simulated() && batches.max() > Some(1)), "{batches:?}");
+    // How many answers come together is a matter of chance, and of the machine.
+    assert!(batches.max() > Some(10), "{batches:?}");
     for task in tasks {
         task.await.unwrap();
     }

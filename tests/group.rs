@@ -38,6 +38,7 @@ on_every_driver! {
     a_panic_of_a_task_is_the_groups_when_all_have_ended,
     a_panic_of_the_body_is_the_groups_when_all_have_ended,
     a_panic_in_a_drop_is_a_failure,
+    a_later_panic_that_panics_when_it_is_dropped_keeps_nobody_in_the_group,
     a_group_that_is_dropped_stops_its_tasks,
     a_group_inside_of_one_that_fails_is_waited_for_by_it,
     a_group_in_the_body_of_one_that_fails_is_waited_for_by_it,
@@ -377,6 +378,27 @@ async fn a_panic_in_a_drop_is_a_failure() {
         bomb("a stopped body").await
     });
     assert_eq!(of_the_body.await, Err(()), "the first failure counts");
+}
+
+/// Panics when it is dropped, with what does so once more.
+struct Chain;
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new(Bomb("a panic's payload")));
+    }
+}
+
+async fn a_later_panic_that_panics_when_it_is_dropped_keeps_nobody_in_the_group() {
+    let group = task::group(async |group| {
+        group.spawn(async {
+            let _chain = Chain;
+            pending::<Result<(), _>>().await
+        });
+        yield_now().await;
+        Err::<(), _>("the first")
+    });
+    assert_eq!(timeout(Duration::from_secs(10), group).await, Ok(Err("the first")));
 }
 
 async fn a_group_that_is_dropped_stops_its_tasks() {

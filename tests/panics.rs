@@ -7,11 +7,11 @@ use std::cell::Cell;
 use std::future::{Future, pending};
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, RawWaker, RawWakerVTable, Wake, Waker};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::time::Duration;
 
 use annulus::buf::{IoBuf, IoBufMut};
@@ -32,6 +32,8 @@ on_every_driver! {
     a_buffer_that_panics_when_it_is_freed_leaves_its_stream_in_order,
     a_waker_that_panics_when_it_is_dropped_leaves_the_operation_stopped,
     an_operation_that_panics_while_it_is_submitted_leaves_its_stream_in_order,
+    a_future_and_its_output_that_both_panic_when_dropped_end_their_task_alone,
+    a_waker_whose_panic_panics_when_it_is_dropped_keeps_no_other_from_being_woken,
 }
 
 /// So long at most does anything here wait for what must come.
@@ -323,4 +325,60 @@ fn a_waker_that_panics_when_it_is_dropped_leaves_the_operation_stopped(builder: 
             })
             .unwrap();
     });
+}
+
+/// Is ready at once, with what panics when it is dropped, and panics so itself.
+struct Both;
+
+impl Future for Both {
+    type Output = Bomb;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Bomb> {
+        Poll::Ready(Bomb)
+    }
+}
+
+impl Drop for Both {
+    fn drop(&mut self) {
+        boom("in a future's destructor");
+    }
+}
+
+fn a_future_and_its_output_that_both_panic_when_dropped_end_their_task_alone(builder: Builder) {
+    let runtime = builder.build().unwrap();
+    let ended = runtime.run(async { spawn(Both).await });
+    assert!(ended.unwrap().is_err_and(|error| error.is_panic()));
+    assert!(runtime.enter(annulus::task::current).is_none(), "nobody runs");
+    assert_eq!(runtime.metrics().alive, 0);
+}
+
+/// Panics when it is woken, with what panics when it is dropped.
+struct Chained;
+
+impl Wake for Chained {
+    fn wake(self: Arc<Self>) {
+        std::panic::resume_unwind(Box::new(Bomb));
+    }
+}
+
+async fn a_waker_whose_panic_panics_when_it_is_dropped_keeps_no_other_from_being_woken() {
+    let event = annulus::sync::Event::new();
+    let (mut first, mut second) = (pin!(event.wait()), pin!(event.wait()));
+    let chained = Waker::from(Arc::new(Chained));
+    assert!(first.as_mut().poll(&mut Context::from_waker(&chained)).is_pending());
+    let counted = Arc::new(Counted::default());
+    let waker = Waker::from(Arc::clone(&counted));
+    assert!(second.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    event.set();
+    assert_eq!(counted.0.load(Ordering::Relaxed), 1);
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Counted(AtomicUsize);
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }

@@ -27,7 +27,7 @@ use super::pipes::Pipes;
 use super::slots::{Found, LastLook, Next, Orphan, Retirement, Slots, Token};
 use super::{Counters, Driver, Taker};
 use crate::buf::{Pool, PoolSize};
-use crate::executor::{Inbox, RuntimeId, Waiter};
+use crate::executor::{Inbox, RuntimeId, Waiter, drop_unheard};
 
 /// Held by its runtime, by the futures in flight and by descriptors, so it may outlive the first.
 pub struct Port {
@@ -348,12 +348,13 @@ impl Port {
     fn run_what_is_later(self: &Rc<Port>) {
         let batch = std::mem::take(&mut *self.later.borrow_mut());
         for later in batch {
-            let _ = catch_unwind(AssertUnwindSafe(|| match later {
+            let ran = catch_unwind(AssertUnwindSafe(|| match later {
                 Later::Wake(waker) => waker.wake(),
                 Later::Close(hold) => hold.is_named_no_more(),
                 Later::Retire(orphan, answer) => orphan.retire(answer),
                 Later::RetireMany(retirement) => retirement.retire(),
             }));
+            ran.unwrap_or_else(drop_unheard);
         }
         self.tell_those_who_settle();
     }

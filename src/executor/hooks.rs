@@ -121,9 +121,9 @@ fn tell(panic: UnheardPanic, hook: Option<&PanicHook>) {
     drop_unheard(panic.payload);
 }
 
-/// Drops what a panic carried, which may panic once more.
-pub(super) fn drop_unheard(payload: Box<dyn Any + Send>) {
-    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+/// Drops what a panic carried, or what else nobody is to have. That may panic once more.
+pub(crate) fn drop_unheard<T>(unwanted: T) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(unwanted))) {
         // There is no end to what it may do.
         std::mem::forget(another);
     }

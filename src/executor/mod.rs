@@ -31,7 +31,7 @@ pub(crate) use current::{RuntimeId, Scope, current_task_id, with_current};
 pub(crate) use debug::{Debug, DebugPlan};
 pub(crate) use facts::Facts;
 pub use facts::State;
-pub(crate) use hooks::Hooks;
+pub(crate) use hooks::{Hooks, drop_unheard};
 pub use hooks::{Meta, UnheardPanic};
 pub(crate) use inbox::{Doorbell, Inbox};
 pub use join::{AbortHandle, JoinError, JoinHandle};
@@ -276,7 +276,7 @@ impl Executor {
             if let Err(panic) = told {
                 // The end of a loop goes on whatever a hook does, and a second panic would end the process.
                 match self.closed.get() || std::thread::panicking() {
-                    true => hooks::drop_unheard(panic),
+                    true => drop_unheard(panic),
                     false => resume_unwind(panic),
                 }
             }

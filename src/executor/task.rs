@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::header::{Birth, Header, TaskPointer, TaskRef, VTable};
+use super::hooks::drop_unheard;
 use super::join::JoinError;
 use super::{spare, waker};
 
@@ -131,7 +132,11 @@ unsafe fn replace<F: Future>(task: TaskPointer, result: Result<F::Output, JoinEr
     }));
     let result = match dropped {
         Ok(()) => result,
-        Err(panic) => Err(JoinError::Panicked(panic)),
+        Err(panic) => {
+            // One panic is told. Another, of what the future gave, would leave a task that neither runs nor has ended.
+            drop_unheard(result);
+            Err(JoinError::Panicked(panic))
+        }
     };
     // SAFETY: as above.
     unsafe { *stage::<F>(task) = Stage::Result(result) };

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::task::{RawWakerVTable, Waker};
 
 use super::header::{Header, TaskRef};
+use super::hooks::drop_unheard;
 use super::{waker, with_current};
 
 /// Whom to resume when what they wait for has come.
@@ -163,5 +164,6 @@ fn drop_foreign(waker: Waker) {
 /// Wakes who is no task of this loop. That runs their code, and a panic of theirs is theirs.
 #[cold]
 pub(crate) fn wake_foreign(waker: Waker) {
-    drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+    // What it carried is theirs as well: dropped, it may panic, and others are still to be woken.
+    catch_unwind(AssertUnwindSafe(|| waker.wake())).unwrap_or_else(drop_unheard);
 }

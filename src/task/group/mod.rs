@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::engine::settled;
-use crate::executor::{AbortHandle, Id, JoinError, JoinHandle, current_task_id};
+use crate::executor::{AbortHandle, Id, JoinError, JoinHandle, current_task_id, drop_unheard};
 use crate::runtime::spawn;
 use member::Member;
 use roll::Roll;
@@ -155,6 +155,9 @@ impl<E> Shared<E> {
         if is_first {
             *self.failure.borrow_mut() = Some(failure);
             self.roll.cancel();
+        } else {
+            // Where it panics once more its task has to leave the group all the same.
+            drop_unheard(failure);
         }
     }
 }

@@ -385,6 +385,14 @@ fn what_is_asked_for_between_two_turns_is_told(builder: Builder) {
         outer.settle();
         assert!(runtime.next_deadline().is_some());
 
+        let remote = runtime.remote();
+        told("a remote, which a task of the loop serves");
+        outer.settle();
+        let asked = thread::spawn(move || remote.run(|| 7).wait().unwrap());
+        told("what another thread asked for");
+        outer.settle();
+        assert_eq!(asked.join().unwrap(), 7);
+
         let endless = runtime.spawn(pending::<()>());
         outer.settle();
         endless.abort();

@@ -197,7 +197,10 @@ impl Runtime {
     /// # Ok::<(), annulus::Error>(())
     /// ```
     pub fn remote(&self) -> Remote {
-        Remote::of(&self.engine)
+        let remote = Remote::of(&self.engine);
+        // Who serves it is a task, made with the first and polled once before anybody can wake it.
+        self.engine.port.call_for_a_turn();
+        remote
     }
 
     /// Ends the loop as dropping it does, waiting for at most `limit`, and says how many operations the kernel had not

@@ -16,7 +16,7 @@ use annulus::{Builder, Runtime, spawn, yield_now};
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use support::on_every_driver;
-use support::quiet::boom;
+use support::quiet::{boom, quietly};
 
 on_every_driver! {
     tasks_are_told_of_in_the_order_in_which_they_finish,
@@ -34,6 +34,7 @@ on_every_driver! {
     a_set_that_outlives_its_loop_tells_that_all_was_cancelled,
     blocking_closures_finish_in_a_set_too,
     a_set_that_is_never_empty_lets_others_run,
+    what_could_not_be_spawned_leaves_nothing_in_its_set,
 }
 
 /// A task that ends with a number when it is told to.
@@ -278,4 +279,21 @@ async fn a_set_that_is_never_empty_lets_others_run() {
         taken += 1;
     }
     assert!(taken <= 200, "{taken}");
+}
+
+fn what_could_not_be_spawned_leaves_nothing_in_its_set(builder: Builder) {
+    let mut set = JoinSet::new();
+    let outside = quietly(AssertUnwindSafe(|| drop(set.spawn(async { 1 }))));
+    assert!(outside.is_err());
+    assert!(set.is_empty());
+    let joined = builder.build().unwrap().run(async move {
+        for number in 2..4 {
+            set.spawn(async move {
+                yield_now().await;
+                number
+            });
+        }
+        set.join_all().await
+    });
+    assert_eq!(joined.unwrap(), [2, 3]);
 }

@@ -76,6 +76,18 @@ impl Drop for Told {
     }
 }
 
+/// Takes back what a future said that became no task: there is no loop, or a hook has panicked.
+struct Unspawned<'a> {
+    finished: &'a Finished,
+    place: usize,
+}
+
+impl Drop for Unspawned<'_> {
+    fn drop(&mut self) {
+        self.finished.places.borrow_mut().retain(|place| *place != self.place);
+    }
+}
+
 pin_project! {
     /// A future of a set. The fields are dropped in this order, so the set hears of it when all of it is gone.
     struct Member<F> {
@@ -107,8 +119,11 @@ impl<T: 'static> JoinSet<T> {
     #[track_caller]
     pub fn spawn<F: Future<Output = T> + 'static>(&mut self, future: F) -> AbortHandle {
         let entry = self.tasks.vacant_entry();
-        let told = Told { finished: Rc::clone(&self.finished), place: entry.key() };
+        let place = entry.key();
+        let unspawned = Unspawned { finished: &self.finished, place };
+        let told = Told { finished: Rc::clone(&self.finished), place };
         let handle = spawn(Member { future, told });
+        std::mem::forget(unspawned);
         let abort = handle.abort_handle();
         entry.insert(handle);
         abort

@@ -107,7 +107,7 @@ impl Queue {
     fn pop_by_priority(&self) -> Option<(TaskRef, bool)> {
         let is_urgent = self.normal.is_empty() || self.urgent.get() < URGENT_POLLS;
         if !self.high.is_empty() && is_urgent {
-            self.urgent.set(self.urgent.get() + 1);
+            self.urgent.set(self.urgent.get().saturating_add(1));
             self.others.set(self.others.get() - 1);
             return unwatched(&self.high);
         }
@@ -123,7 +123,7 @@ impl Queue {
 
     #[inline(never)]
     fn pop_background_in_turn(&self, others: bool) -> Option<(TaskRef, bool)> {
-        let turns = self.turns.get() + 1;
+        let turns = self.turns.get().saturating_add(1);
         let waits = self.background.is_empty() || (others && turns < TURNS_PER_BACKGROUND);
         self.turns.set(if waits { turns } else { 0 });
         if waits {
@@ -142,4 +142,23 @@ impl Queue {
 /// Only normal tasks are watched.
 fn unwatched(queue: &Ready) -> Option<(TaskRef, bool)> {
     queue.pop().map(|(task, _)| (task, false))
+}
+
+#[cfg(all(test, not(annulus_loom)))]
+mod tests {
+    use super::*;
+    use crate::executor::{Executor, Hooks, Plan};
+
+    #[test]
+    fn urgent_tasks_that_are_alone_for_long_overflow_no_count() {
+        let executor = Executor::new(Hooks::default(), None);
+        let plan = Plan { priority: Priority::High, ..Plan::at(std::panic::Location::caller()) };
+        executor.ready.urgent.set(u32::MAX);
+        executor.ready.turns.set(u32::MAX);
+        let handles = [executor.spawn(async {}, plan.clone()), executor.spawn(async {}, plan)];
+        assert!(executor.poll_next());
+        executor.poll_background(true);
+        assert!(executor.poll_next());
+        assert!(handles.iter().all(super::super::JoinHandle::is_finished));
+    }
 }

@@ -262,6 +262,13 @@ impl Engine {
         self.budget.set(BUDGET);
     }
 
+    /// Somebody polls by hand, as if it were a task's poll.
+    pub(crate) fn begin_by_hand(&self) {
+        self.renew_budget();
+        // These polls are not counted, so what was looked at before belongs to none.
+        self.share.set((u64::MAX, self.epoch));
+    }
+
     /// Whether the task may go on. If not, `has_budget` is to be told who asks.
     #[inline]
     pub(crate) fn has_budget_left(&self) -> bool {

@@ -28,6 +28,7 @@ on_every_driver! {
     a_time_out_that_was_up_goes_on_where_it_was,
     a_computation_gives_way_when_its_share_is_used_up,
     a_computation_gives_way_when_its_time_is_up,
+    a_computation_that_is_polled_by_hand_goes_on,
 }
 
 /// What was said, in its order.
@@ -241,4 +242,24 @@ fn a_computation_gives_way_when_its_time_is_up(builder: Builder) {
             assert!(polls() - before <= 1, "nobody gives way in vain");
         })
         .unwrap();
+}
+
+fn a_computation_that_is_polled_by_hand_goes_on(builder: Builder) {
+    let runtime = builder.build().unwrap();
+    let mut computation = pin!(async {
+        for _ in 0..3 {
+            yield_if_needed().await;
+            yield_now().await;
+        }
+    });
+    let polls = (1..=20).find(|_| {
+        let is_over = runtime.enter(|| computation.as_mut().now_or_never()).is_some();
+        // Longer than a share.
+        runtime.enter(|| {
+            let begun = now();
+            while now() - begun < Duration::from_micros(600) {}
+        });
+        is_over
+    });
+    assert_eq!(polls, Some(4));
 }

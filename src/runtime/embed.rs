@@ -54,7 +54,7 @@ impl Runtime {
     /// ```
     pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
         let _scope = self.engine.enter();
-        self.engine.renew_budget();
+        self.engine.begin_by_hand();
         let answer = work();
         self.engine.port.call_for_a_turn();
         answer

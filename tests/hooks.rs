@@ -25,6 +25,7 @@ on_every_driver! {
     every_task_that_ends_is_told_once_however_it_ends,
     a_hook_runs_where_tasks_may_be_spawned_and_operations_made,
     what_a_hook_on_parks_makes_ready_is_not_slept_over,
+    hooks_may_ask_for_a_remote_and_are_not_told_of_the_task_that_serves_it,
     a_hook_on_spawns_that_panics_leaves_no_task,
     a_hook_on_spawns_that_panics_for_the_root_leaves_the_loop_whole,
     a_hook_on_polls_that_panics_loses_no_task,
@@ -211,6 +212,25 @@ fn a_hook_runs_where_tasks_may_be_spawned_and_operations_made(builder: Builder) 
 thread_local! {
     /// What a hook, which goes to any thread, may reach of its loop's thread.
     static TO_WAKE: RefCell<Option<Rc<Notify>>> = const { RefCell::new(None) };
+}
+
+fn hooks_may_ask_for_a_remote_and_are_not_told_of_the_task_that_serves_it(builder: Builder) {
+    let told = Told::default();
+    let spawning = telling(&told, "spawn");
+    let runtime = builder
+        .on_spawn(move |task| {
+            spawning(task);
+            drop(Runtime::try_current().unwrap().remote());
+        })
+        .on_before_poll(telling(&told, "before"))
+        .on_after_poll(telling(&told, "after"))
+        .on_terminate(telling(&told, "end"))
+        .build()
+        .unwrap();
+    runtime.run(yield_now()).unwrap();
+    drop(runtime);
+    let polls = ["before root", "after root", "before root", "after root"];
+    assert_eq!(*told.lock().unwrap(), [&["spawn root"][..], &polls, &["end root"]].concat());
 }
 
 fn what_a_hook_on_parks_makes_ready_is_not_slept_over(builder: Builder) {

@@ -78,7 +78,8 @@ impl Executor {
         }
     }
 
-    fn is_the_loops(&self, task: &TaskRef) -> bool {
+    /// Of those hooks are not told, either: one that asks for what such a task serves would have it made again and again.
+    pub(super) fn is_the_loops(&self, task: &TaskRef) -> bool {
         task.state().has_extra() && self.extras.borrow().get(&task.id).is_some_and(|extra| extra.is_the_loops)
     }
 

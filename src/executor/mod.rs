@@ -206,6 +206,7 @@ impl Executor {
     /// What few tasks have and few loops want.
     #[cold]
     fn adopt_with_more(&self, task: &TaskRef, extra: Extra) {
+        let is_the_loops = extra.is_the_loops;
         if self.times_all || extra.time_budget.is_some() {
             task.state().set_timed();
         }
@@ -213,7 +214,7 @@ impl Executor {
             task.state().set_extra();
             self.extras.borrow_mut().insert(task.id, extra);
         }
-        if let Some(hook) = &self.hooks.spawn {
+        if let Some(hook) = self.hooks.spawn.as_ref().filter(|_| !is_the_loops) {
             let told = catch_unwind(AssertUnwindSafe(|| hook(&self.meta(task))));
             if let Err(panic) = told {
                 // Whoever spawned has no task, so there is to be none.
@@ -266,7 +267,8 @@ impl Executor {
 
     #[cold]
     fn finish_with_more(&self, task: &TaskRef) {
-        let meta = self.hooks.terminate.as_ref().map(|hook| (hook, self.meta(task)));
+        let hook = self.hooks.terminate.as_ref().filter(|_| !self.is_the_loops(task));
+        let meta = hook.map(|hook| (hook, self.meta(task)));
         // A panic that is its result may be told of later, and then by the task's name.
         if !task.state().has_handle() {
             self.forget_extra(task);

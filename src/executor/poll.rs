@@ -128,7 +128,7 @@ impl Executor {
 
     /// Calls a hook. Its panic, if there was one, is for whoever runs the loop, once the task is where it belongs.
     fn tell_hook(&self, hook: &TaskHook, task: &TaskRef) -> Option<Box<dyn Any + Send>> {
-        let hook = hook.as_ref()?;
+        let hook = hook.as_ref().filter(|_| !self.is_the_loops(task))?;
         catch_unwind(AssertUnwindSafe(|| hook(&self.meta(task)))).err()
     }
 

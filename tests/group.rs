@@ -33,6 +33,7 @@ on_every_driver! {
     nothing_of_a_failed_group_is_in_flight_when_it_is_left,
     what_the_body_left_behind_is_waited_for_too,
     what_tasks_that_ended_well_left_behind_is_waited_for,
+    what_one_task_began_and_another_left_behind_is_waited_for,
     the_thread_goes_on_while_a_group_is_left,
     a_connection_that_a_stopped_accept_met_goes_to_the_next,
     a_panic_of_a_task_is_the_groups_when_all_have_ended,
@@ -234,6 +235,27 @@ async fn what_the_body_left_behind_is_waited_for_too() {
     });
     assert_eq!(outcome.await.unwrap_err().to_string(), "now");
     assert_eq!(in_flight(), 0);
+}
+
+async fn what_one_task_began_and_another_left_behind_is_waited_for() {
+    let (stream, _peer) = pair().await;
+    let stream = Rc::new(stream);
+    let outcome = task::group(async |group| {
+        let (give, taken) = oneshot::channel();
+        let begins = group.spawn(async move {
+            let mut read = Box::pin(async move { stream.read(Vec::with_capacity(100)).await.0 });
+            assert!(read.as_mut().now_or_never().is_none());
+            drop(give.send(read));
+            Ok(())
+        });
+        begins.await.unwrap();
+        group.spawn(async move { taken.await.unwrap().await });
+        yield_now().await;
+        yield_now().await;
+        Err::<(), _>(failure("now"))
+    });
+    assert_eq!(outcome.await.unwrap_err().to_string(), "now");
+    assert_eq!((in_flight(), orphans()), (0, 0));
 }
 
 async fn what_tasks_that_ended_well_left_behind_is_waited_for() {

@@ -217,7 +217,7 @@ impl Slots {
         self.orphans
     }
 
-    /// Those of them that these tasks have submitted.
+    /// Those of them that these tasks have left behind.
     pub(crate) fn orphans_of(&self, tasks: &[u64]) -> Vec<Token> {
         if self.orphans == 0 {
             return Vec::new();
@@ -360,6 +360,11 @@ impl Slots {
         let orphan = orphan.take().expect("the slot takes it once");
         self.orphans += 1;
         let slot = self.expect(token);
+        // Who began it may have given it away. It is theirs who leave it behind.
+        match current_task_id() {
+            0 => {}
+            task => slot.stamp.task = task,
+        }
         if let State::Repeated(repeated) = &mut slot.state {
             let Owner::Future(asker) = std::mem::replace(&mut repeated.owner, Owner::Slot(orphan)) else {
                 unreachable!("a future is dropped once")

@@ -8,7 +8,7 @@ use crate::driver::slots::Token;
 use crate::executor::Waiter;
 
 impl Port {
-    /// What these tasks have submitted and no future owns any more.
+    /// What these tasks have left behind, and is not answered.
     pub(crate) fn orphans_of(&self, tasks: &[u64]) -> Vec<Token> {
         self.pair.borrow().slots.orphans_of(tasks)
     }

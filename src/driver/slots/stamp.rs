@@ -9,7 +9,7 @@ use crate::sys;
 /// By whom and when an operation was submitted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stamp {
-    /// The number of the task that asked; 0 if it was none.
+    /// The number of the task that asked, or that dropped the future; 0 if it was none.
     pub(super) task: u64,
     /// By the executor's time, some milliseconds late; or, in one of many, exactly, and then odd.
     since: u64,

@@ -59,7 +59,7 @@ impl Orphan for Nobody {
 }
 
 #[test]
-fn the_orphans_of_a_task_are_those_it_submitted_and_nobody_owns() {
+fn the_orphans_of_a_task_are_those_it_left_behind() {
     let mut slots = Slots::new(true);
     let mut submit = |task| {
         let token = slots.insert(waiter(), &on(7));

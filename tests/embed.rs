@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnix;
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,6 +27,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::process::{Signal, getpid, kill_process};
 use support::child::alone;
 use support::data::Dice;
+use support::quiet::{boom, quietly};
 use support::{on_every_driver, on_real_drivers};
 
 on_every_driver! {
@@ -384,6 +386,18 @@ fn what_is_asked_for_between_two_turns_is_told(builder: Builder) {
         told("a timer that was armed");
         outer.settle();
         assert!(runtime.next_deadline().is_some());
+
+        let task = RefCell::new(None);
+        let panicked = quietly(AssertUnwindSafe(|| {
+            runtime.enter(|| {
+                *task.borrow_mut() = Some(spawn(async {}));
+                boom("by hand");
+            });
+        }));
+        assert!(panicked.is_err());
+        told("a task that was spawned before a panic");
+        outer.settle();
+        assert!(task.take().unwrap().is_finished());
 
         let remote = runtime.remote();
         told("a remote, which a task of the loop serves");

@@ -9,6 +9,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use super::{Error, Runtime, refuse_nesting, turn};
+use crate::engine::Engine;
 use crate::executor::{JoinHandle, Plan};
 
 impl Runtime {
@@ -29,9 +30,8 @@ impl Runtime {
         let plan = Plan::at(Location::caller());
         let engine = &*self.engine;
         let _scope = engine.enter();
-        let task = engine.executor.spawn(future, plan);
-        engine.port.call_for_a_turn();
-        task
+        let _asks = Asks(engine);
+        engine.executor.spawn(future, plan)
     }
 
     /// Calls a function as if it ran on this loop, so that it may make operations, timers and tasks, and poll futures by hand.
@@ -55,9 +55,8 @@ impl Runtime {
     pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
         let _scope = self.engine.enter();
         self.engine.begin_by_hand();
-        let answer = work();
-        self.engine.port.call_for_a_turn();
-        answer
+        let _asks = Asks(&self.engine);
+        work()
     }
 
     /// One turn of the loop, for those who have a loop of their own: polls the tasks that are ready, hands their operations over,
@@ -119,6 +118,15 @@ impl Runtime {
     /// nobody.
     pub fn as_fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.engine.port.as_fd()
+    }
+}
+
+/// Something is asked for between two turns, also by who panics then.
+struct Asks<'a>(&'a Engine);
+
+impl Drop for Asks<'_> {
+    fn drop(&mut self) {
+        self.0.port.call_for_a_turn();
     }
 }
 

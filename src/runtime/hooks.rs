@@ -62,7 +62,8 @@ impl Builder {
         self
     }
 
-    /// Calls this for each task that is spawned, before its first poll.
+    /// Calls this for each task that is spawned, before its first poll. The loop's own, which serves a
+    /// [`Remote`](crate::Remote), is not told of, by this hook or another.
     ///
     /// Hooks are called on the loop's thread, with nothing borrowed. They may do what tasks may, but await; a panic in one
     /// comes out of [`Runtime::run`](crate::Runtime::run), or of what spawned, once the task is in order; of

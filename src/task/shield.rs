@@ -12,13 +12,13 @@ use crate::runtime::spawn;
 /// Spawns a future that is not to be stopped half way, and waits for it.
 ///
 /// Whoever waits may be dropped, by a time-out or an abort, and the future goes on by itself. It is begun in the next batch, awaited
-/// or not. Only the loop's end stops it.
+/// or not. Only the loop's end stops it, and who aborts it by its [`id`](Shield::id).
 ///
 /// # Cancel safety
 /// Dropping it lets the future go on; its output is lost then.
 ///
 /// # Panics
-/// Outside of a running loop. When awaited: if the future panicked, with its panic; or if its loop has ended before it.
+/// Outside of a running loop. When awaited: if the future panicked, with its panic; or if it was stopped.
 ///
 /// # Examples
 /// ```
@@ -73,7 +73,9 @@ impl<T> Future for Shield<T> {
             Ok(output) => Poll::Ready(output),
             Err(JoinError::Panicked(panic)) => resume_unwind(panic),
             Err(JoinError::Cancelled) => {
-                panic!("a shielded future has no output: its loop ended before it did, and stopped it")
+                panic!(
+                    "a shielded future has no output: it was stopped, by the end of its loop or by task::abort with its id"
+                )
             }
         }
     }

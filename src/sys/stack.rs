@@ -160,7 +160,7 @@ mod asking {
     #[cfg(target_os = "linux")]
     mod linux {
         use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-        use std::sync::{Mutex, Once, PoisonError};
+        use std::sync::{Mutex, MutexGuard, Once, TryLockError};
         use std::time::{Duration, Instant};
 
         use super::super::Thread;
@@ -206,9 +206,22 @@ mod asking {
             let _ = ASKED.compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
         }
 
+        /// None if somebody else asks all the time: in a child of fork(2) that may be a thread that it does not have.
+        fn one_at_a_time() -> Option<MutexGuard<'static, ()>> {
+            let until = Instant::now() + PATIENCE;
+            loop {
+                match ASKING.try_lock() {
+                    Ok(one) => return Some(one),
+                    Err(TryLockError::Poisoned(one)) => return Some(one.into_inner()),
+                    Err(TryLockError::WouldBlock) if Instant::now() >= until => return None,
+                    Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+                }
+            }
+        }
+
         /// The calls that another thread is in; none if it does not answer. tgkill(2)
         pub(crate) fn of(thread: Thread) -> Calls {
-            let _one = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(_one) = one_at_a_time() else { return Calls::default() };
             ASKED.store(thread.number, Ordering::Release);
             // SAFETY: no memory is passed. A thread that has ended is no thread, or another one, which does not answer.
             let sent =
@@ -226,6 +239,20 @@ mod asking {
                     Calls(ADDRESSES[..count].iter().map(|address| address.load(Ordering::Relaxed)).collect())
                 }
                 false => Calls::default(),
+            }
+        }
+
+        #[cfg(test)]
+        mod tests {
+            use super::*;
+
+            #[test]
+            fn who_asks_does_not_wait_for_ever_for_another_who_asks() {
+                prepare();
+                let (sender, receiver) = std::sync::mpsc::channel();
+                let _for_ever = ASKING.lock();
+                std::thread::spawn(move || sender.send(of(Thread::current()).0.len()));
+                assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(0));
             }
         }
     }

@@ -262,8 +262,10 @@ async fn l06_every_task_says_what_it_is_and_what_it_waits_for() {
     assert!(reading.spawned_at().file().ends_with("tests/asyncio.rs"));
     assert!(reading.polls() >= 1 && reading.age() >= reading.busy());
     match reading.waits() {
-        [Wait::Operation { name, descriptor, .. }] => {
+        [Wait::Operation { name, descriptor, age }] => {
             assert_eq!(*name, "recv");
+            // Both to some milliseconds.
+            assert!(*age <= reading.age() + Duration::from_secs(1), "{age:?}");
             assert!(number.is_none() || *descriptor == number, "{descriptor:?}, not {number:?}");
         }
         other => panic!("it waits for {other:?}"),

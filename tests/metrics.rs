@@ -51,7 +51,7 @@ async fn pictures_of_turns_show_how_many_tasks_were_polled() {
     for_driver_turns(2990).await;
     let batches = now().batches;
     // How many answers come together is a matter of chance, and of the machine.
-    assert!(batches.max() > Some(10), "{batches:?}");
+    assert!(batches.max() > Some(if is_simulated() { 1 } else { 10 }), "{batches:?}");
     for task in tasks {
         task.await.unwrap();
     }

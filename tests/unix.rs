@@ -502,7 +502,10 @@ async fn a_connect_that_waits_can_be_given_up() {
     assert!(now() - begin >= Duration::from_millis(100));
     // It has left nothing behind.
     let (server, _) = listener.accept().await.unwrap();
-    assert!(timeout(Duration::from_millis(20), listener.accept()).await.is_err());
+    if let Ok(late) = timeout(Duration::from_millis(20), listener.accept()).await {
+        // But where it was asked again in the very moment in which it was given up, and then there was room.
+        assert_eq!(late.unwrap().0.read(Vec::with_capacity(1)).await.0.unwrap(), 0, "it is closed");
+    }
     first.write_all("x").await.0.unwrap();
     assert_eq!(server.read(Vec::with_capacity(1)).await.1, b"x");
 }

@@ -72,7 +72,7 @@ pub(crate) struct Executor {
     /// Whether each poll is timed, because somebody wants to be told of each.
     times_all: bool,
     /// By the tasks' numbers.
-    extras: RefCell<HashMap<u64, Extra>>,
+    extras: RefCell<HashMap<u64, Box<Extra>>>,
     /// What time it was lately, in nanoseconds: for ages.
     pub(crate) time: Cell<u64>,
     pub(crate) spawned: Cell<u64>,
@@ -83,10 +83,11 @@ pub(crate) struct Executor {
 
 impl Executor {
     pub(crate) fn new(hooks: Hooks, debug: Option<DebugPlan>) -> Executor {
-        let watch = Watch::new();
+        let (watch, ready) = (Watch::new(), Queue::default());
+        ready.watch(0);
         Executor {
             id: RuntimeId::next(),
-            ready: Queue::default(),
+            ready,
             live: Live::default(),
             inbox: Inbox::claim(),
             closed: Cell::new(false),
@@ -187,12 +188,12 @@ impl Executor {
     /// # Safety
     /// `T` is the output of the task's future.
     #[inline]
-    unsafe fn adopt<T>(&self, task: TaskRef, extra: Extra) -> JoinHandle<T> {
+    unsafe fn adopt<T>(&self, task: TaskRef, extra: Option<Box<Extra>>) -> JoinHandle<T> {
         self.spawned.set(self.spawned.get() + 1);
         // SAFETY: passed on to the caller.
         let handle = unsafe { JoinHandle::new(task.clone()) };
         self.live.insert(task.clone());
-        if self.times_all || self.hooks.spawn.is_some() || !extra.is_empty() {
+        if self.times_all || self.hooks.spawn.is_some() || extra.is_some() {
             self.adopt_with_more(&task, extra);
         }
         match self.closed.get() {
@@ -205,12 +206,12 @@ impl Executor {
 
     /// What few tasks have and few loops want.
     #[cold]
-    fn adopt_with_more(&self, task: &TaskRef, extra: Extra) {
-        let is_the_loops = extra.is_the_loops;
-        if self.times_all || extra.time_budget.is_some() {
+    fn adopt_with_more(&self, task: &TaskRef, extra: Option<Box<Extra>>) {
+        let is_the_loops = extra.as_ref().is_some_and(|extra| extra.is_the_loops);
+        if self.times_all || extra.as_ref().is_some_and(|extra| extra.time_budget.is_some()) {
             task.state().set_timed();
         }
-        if !extra.is_empty() {
+        if let Some(extra) = extra {
             task.state().set_extra();
             self.extras.borrow_mut().insert(task.id, extra);
         }

@@ -11,7 +11,8 @@ use super::queue::Priority;
 pub(crate) struct Plan {
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) priority: Priority,
-    pub(crate) extra: Extra,
+    /// Boxed, for it goes through many hands, and is nearly always none.
+    pub(crate) extra: Option<Box<Extra>>,
 }
 
 /// What few tasks have, kept aside.
@@ -28,17 +29,12 @@ impl Plan {
     /// That of nearly all tasks.
     #[inline]
     pub(crate) fn at(spawned_at: &'static Location<'static>) -> Plan {
-        Plan { spawned_at, priority: Priority::Normal, extra: Extra::default() }
+        Plan { spawned_at, priority: Priority::Normal, extra: None }
     }
 
     /// Of a task that serves the loop, and that users did not spawn.
     pub(crate) fn of_the_loop(spawned_at: &'static Location<'static>) -> Plan {
-        Plan { extra: Extra { is_the_loops: true, ..Extra::default() }, ..Plan::at(spawned_at) }
-    }
-}
-
-impl Extra {
-    pub(super) fn is_empty(&self) -> bool {
-        self.name.is_none() && self.time_budget.is_none() && !self.is_the_loops
+        let extra = Extra { is_the_loops: true, ..Extra::default() };
+        Plan { extra: Some(Box::new(extra)), ..Plan::at(spawned_at) }
     }
 }

@@ -1,7 +1,7 @@
 //! The tasks that are ready, first in, first out: a list through the tasks themselves.
 //!
-//! Each entry owns one reference to its task, so that a task that finishes while it is linked stays. The entries are
-//! numbered, so that one of many can be watched from its wake to its poll.
+//! Each entry owns one reference to its task, so that a task that finishes while it is linked stays. One entry of many is watched
+//! from its wake to its poll: it is the one with which the two counts, which go down, come to zero.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -12,22 +12,23 @@ use super::header::{TaskPointer, TaskRef};
 pub(super) struct Ready {
     first: Cell<Option<TaskPointer>>,
     last: Cell<Option<TaskPointer>>,
-    pushed: Cell<u64>,
-    popped: Cell<u64>,
-    /// The number of the entry that is watched.
-    watched: Cell<u64>,
+    /// How many are to be linked until the watched one is, and how many taken. Below zero there is none.
+    to_push: Cell<i64>,
+    to_pop: Cell<i64>,
+    /// What `to_pop` would be before the first was taken.
+    sum: Cell<i64>,
 }
 
 impl Ready {
     #[inline]
     pub(super) fn len(&self) -> usize {
-        (self.pushed.get() - self.popped.get()) as usize
+        (self.to_pop.get() - self.to_push.get()) as usize
     }
 
     /// How many were taken.
     #[inline]
     pub(super) fn popped(&self) -> u64 {
-        self.popped.get()
+        (self.sum.get() - self.to_pop.get()) as u64
     }
 
     #[inline]
@@ -35,9 +36,12 @@ impl Ready {
         self.first.get().is_none()
     }
 
-    /// Watches the entry that comes in so many.
+    /// Watches the entry that comes after so many.
     pub(super) fn watch(&self, ahead: u64) {
-        self.watched.set(self.pushed.get() + ahead);
+        let (popped, length) = (self.popped(), self.len());
+        self.to_push.set(ahead as i64 + 1);
+        self.to_pop.set(self.to_push.get() + length as i64);
+        self.sum.set(popped as i64 + self.to_pop.get());
     }
 
     /// Links a task that is not linked (its state says so). True if it is the one that is watched.
@@ -49,9 +53,9 @@ impl Ready {
             Some(last) => unsafe { last.as_ref() }.ready_next.set(Some(task)),
             None => self.first.set(Some(task)),
         }
-        let number = self.pushed.get();
-        self.pushed.set(number + 1);
-        number == self.watched.get()
+        let left = self.to_push.get() - 1;
+        self.to_push.set(left);
+        left == 0
     }
 
     /// Takes the task that has waited longest, and says whether it is the one that is watched.
@@ -65,8 +69,8 @@ impl Ready {
         if next.is_none() {
             self.last.set(None);
         }
-        let number = self.popped.get();
-        self.popped.set(number + 1);
-        Some((task, number == self.watched.get()))
+        let left = self.to_pop.get() - 1;
+        self.to_pop.set(left);
+        Some((task, left == 0))
     }
 }

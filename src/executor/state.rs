@@ -82,18 +82,31 @@ impl State {
         link
     }
 
+    #[inline]
     pub(super) fn start(&self) -> Start {
-        self.clear(SCHEDULED);
-        match self.0.get() {
-            state if state & COMPLETE != 0 => Start::Nothing,
-            state if state & ABORTED != 0 => Start::Cancel,
-            state => {
-                self.set(RUNNING);
-                if state & TIMED == 0 { Start::Poll } else { Start::PollTimed }
-            }
+        let state = self.0.get() & !SCHEDULED;
+        // One look for all that is rare.
+        if state & (COMPLETE | ABORTED | TIMED) == 0 {
+            self.0.set(state | RUNNING);
+            return Start::Poll;
         }
+        self.start_rarely(state)
     }
 
+    #[cold]
+    fn start_rarely(&self, state: u8) -> Start {
+        self.0.set(state);
+        if state & COMPLETE != 0 {
+            return Start::Nothing;
+        }
+        if state & ABORTED != 0 {
+            return Start::Cancel;
+        }
+        self.set(RUNNING);
+        Start::PollTimed
+    }
+
+    #[inline]
     pub(super) fn stop(&self, finished: bool) -> Stop {
         self.clear(RUNNING);
         match finished {

@@ -88,7 +88,8 @@ impl Builder {
     /// Outside of a running loop.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(self, future: F) -> JoinHandle<F::Output> {
-        let plan = Plan { spawned_at: Location::caller(), priority: self.priority, extra: self.extra };
+        let extra = Some(Box::new(self.extra));
+        let plan = Plan { spawned_at: Location::caller(), priority: self.priority, extra };
         expect_current("task::Builder::spawn", |engine| engine.executor.spawn(future, plan))
     }
 }

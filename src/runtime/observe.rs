@@ -24,7 +24,7 @@ use crate::executor::{Debug, Facts, Id, Leak, Priority, State};
 ///     });
 ///     annulus::yield_now().await;
 ///     for task in annulus::task::all() {
-///         // task 2 "listening", spawned at src/main.rs:6:70: waits for recvmsg on descriptor 9 for 0.0 s; ...
+///         // task 2 "listening", spawned at src/main.rs:6:70: waits for recv_message on descriptor 9 for 0.0 s; ...
 ///         println!("{task}");
 ///     }
 ///     listening.abort();

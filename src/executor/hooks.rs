@@ -124,8 +124,11 @@ fn tell(panic: UnheardPanic, hook: Option<&PanicHook>) {
 /// Drops what a panic carried, or what else nobody is to have. That may panic once more.
 pub(crate) fn drop_unheard<T>(unwanted: T) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(unwanted))) {
-        // There is no end to what it may do.
-        std::mem::forget(another);
+        match text_of(&*another) {
+            Some(_) => drop(another),
+            // There is no end to what it may do.
+            None => std::mem::forget(another),
+        }
     }
 }
 

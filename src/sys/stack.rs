@@ -70,7 +70,10 @@ pub(crate) struct Calls(
 /// A thread that can be asked where it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Thread {
-    #[cfg_attr(not(feature = "backtrace"), allow(dead_code, reason = "nobody is asked"))]
+    #[cfg_attr(
+        not(all(feature = "backtrace", target_os = "linux")),
+        allow(dead_code, reason = "nobody is asked")
+    )]
     number: i32,
 }
 

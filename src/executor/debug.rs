@@ -1,6 +1,6 @@
 //! Debug mode: a second thread that looks whether a poll takes long, and a place to tell what was found.
 //!
-//! Off, there is nothing of it. On, each poll takes two looks at the clock and four stores.
+//! Off, there is nothing of it. On, each poll takes four looks at the clock, and says whose it is under a lock.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -50,7 +50,7 @@ impl Live {
         self.length.set(self.length.get() - 1);
     }
 
-    /// Each of them, the last that came first. Tasks may finish meanwhile, but for the one that was given last.
+    /// Each of them, the last that came first. Should the next one finish meanwhile, it ends there.
     pub(super) fn iter(&self) -> impl Iterator<Item = TaskRef> {
         let mut next = self.first();
         std::iter::from_fn(move || {

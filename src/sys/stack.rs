@@ -35,7 +35,8 @@ impl Frame {
     pub(crate) fn is_the_programs(&self) -> bool {
         const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
         // Those of the standard library, and of the two crates by which a stack is looked at. The C library's are relative.
-        const OTHERS: [&str; 4] = ["/rustc/", "/library/", "/backtrace-", "/signal-hook-registry-"];
+        const OTHERS: [&str; 4] =
+            ["/rustc/", "/rustlib/src/rust/library/", "/backtrace-0.", "/signal-hook-registry-1."];
         let file = self.file.as_deref().map(|file| file.to_string_lossy()).unwrap_or_default();
         !file.is_empty()
             && !file.starts_with(OURS)
@@ -184,8 +185,9 @@ mod asking {
             ONCE.call_once(|| {
                 // What looks for the calls' frames is loaded here, and not in a signal handler.
                 backtrace::trace(|_| false);
-                // SAFETY: the handler calls nothing but atomics, gettid(2), and the unwinder, which takes no lock and
-                // allocates nothing once it has run. Refused only for signals that are not this one.
+                // SAFETY: the handler calls nothing but atomics, gettid(2), and the unwinder, which allocates nothing once it has
+                // run, and takes no lock but the loader's where the C library is old: that one may be taken again by who has it,
+                // and others let go of it. Refused only for signals that are not this one.
                 let _ = unsafe { signal_hook_registry::register(libc::SIGURG, answer) };
             });
         }
@@ -262,3 +264,25 @@ mod asking {
 }
 
 pub(crate) use asking::{here, named, of, prepare};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_program_is_told_from_those_of_others_wherever_it_lies() {
+        let is_the_programs = |file: &str| {
+            let frame = Frame { function: "f".into(), file: Some(file.into()), line: Some(1) };
+            frame.is_the_programs()
+        };
+        for file in ["/home/me/library/src/main.rs", "/home/me/backtrace-viewer/src/main.rs", "src/main.rs"] {
+            assert!(is_the_programs(file), "{file}");
+        }
+        let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs");
+        let installed = "/home/me/.rustup/toolchains/stable/lib/rustlib/src/rust/library/std/src/thread.rs";
+        let registry = "/home/me/.cargo/registry/src/index/backtrace-0.3.76/src/lib.rs";
+        for file in [ours, "/rustc/5980/library/std/src/thread.rs", installed, registry, "./time/sleep.c"] {
+            assert!(!is_the_programs(file), "{file}");
+        }
+    }
+}

@@ -97,6 +97,7 @@
 pub mod across;
 mod barrier;
 pub mod broadcast;
+mod ends;
 mod event;
 mod line;
 pub mod mpsc;

@@ -29,6 +29,7 @@ mod receiver;
 mod sender;
 mod shared;
 
+pub use crate::sync::ends::Closed;
 pub use error::{RecvError, SendError, TryRecvError};
 pub use receiver::{Receiver, Recv};
-pub use sender::{Closed, Sender, WeakSender, channel};
+pub use sender::{Sender, WeakSender, channel};

@@ -99,7 +99,7 @@ impl<T> Receiver<T> {
 
     /// Whether all senders are gone. There may be messages yet.
     pub fn is_closed(&self) -> bool {
-        self.shared.senders() == 0
+        self.shared.ends.senders() == 0
     }
 
     /// Whether the other one receives of the same channel.
@@ -109,7 +109,7 @@ impl<T> Receiver<T> {
 
     /// How many senders there are, weak ones aside.
     pub fn sender_strong_count(&self) -> usize {
-        self.shared.senders()
+        self.shared.ends.senders()
     }
 }
 

@@ -1,15 +1,12 @@
 //! The sending end.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
 use super::error::SendError;
 use super::receiver::Receiver;
 use super::shared::Shared;
-use crate::sync::waiters::Place;
+use crate::sync::ends::Closed;
 
 /// Makes a channel that keeps the newest `capacity` messages. (Tokio's keeps the next power of two.)
 ///
@@ -81,7 +78,7 @@ impl<T> Sender<T> {
 
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
-        self.shared.receivers()
+        self.shared.ends.receivers()
     }
 
     /// How many messages are there that somebody has not received yet.
@@ -119,8 +116,8 @@ impl<T> Sender<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn closed(&self) -> Closed<'_, T> {
-        Closed { shared: &self.shared, place: None }
+    pub fn closed(&self) -> Closed<'_> {
+        self.shared.ends.closed()
     }
 
     /// Whether the other one sends into the same channel.
@@ -143,20 +140,20 @@ impl<T> Sender<T> {
 
     /// How many senders there are, weak ones aside.
     pub fn strong_count(&self) -> usize {
-        self.shared.senders()
+        self.shared.ends.senders()
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Sender<T> {
-        self.shared.add_sender();
+        self.shared.ends.add_sender();
         Sender { shared: Rc::clone(&self.shared) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared.remove_sender();
+        self.shared.ends.remove_sender();
     }
 }
 
@@ -174,10 +171,10 @@ pub struct WeakSender<T> {
 impl<T> WeakSender<T> {
     /// A sender, unless all are gone.
     pub fn upgrade(&self) -> Option<Sender<T>> {
-        if self.shared.senders() == 0 {
+        if self.shared.ends.senders() == 0 {
             return None;
         }
-        self.shared.add_sender();
+        self.shared.ends.add_sender();
         Some(Sender { shared: Rc::clone(&self.shared) })
     }
 }
@@ -190,36 +187,6 @@ impl<T> Clone for WeakSender<T> {
 
 impl<T> fmt::Debug for WeakSender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeakSender").field("senders", &self.shared.senders()).finish()
-    }
-}
-
-/// The future of [`Sender::closed`].
-#[must_use = "it waits only when it is awaited"]
-pub struct Closed<'a, T> {
-    shared: &'a Shared<T>,
-    place: Option<Place>,
-}
-
-impl<T> Future for Closed<'_, T> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Closed { shared, place } = self.get_mut();
-        shared.leavers.poll_until((), place, cx, || shared.receivers() == 0)
-    }
-}
-
-impl<T> Drop for Closed<'_, T> {
-    fn drop(&mut self) {
-        if let Some(place) = self.place {
-            drop(self.shared.leavers.leave(place));
-        }
-    }
-}
-
-impl<T> fmt::Debug for Closed<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closed").field("receivers", &self.shared.receivers()).finish_non_exhaustive()
+        f.debug_struct("WeakSender").field("senders", &self.shared.ends.senders()).finish()
     }
 }

@@ -3,25 +3,20 @@
 //! A message lies in an `Rc`, so that it is cloned while nothing is borrowed (I5); the last receiver takes it out. The `Rc` stays in
 //! its place for the next message: a steady coming and going allocates nothing.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use super::error::{RecvError, TryRecvError};
 use crate::engine::{give_way, has_turn};
-use crate::sync::line::Line;
+use crate::sync::ends::Ends;
 use crate::sync::waiters::Place;
 
 pub(super) struct Shared<T> {
     ring: RefCell<Ring<T>>,
     capacity: usize,
-    /// Weak ones do not count.
-    senders: Cell<usize>,
-    receivers: Cell<usize>,
-    /// Receivers that wait for a message.
-    waiting: Line<()>,
-    /// Senders that wait until nobody receives.
-    pub(super) leavers: Line<()>,
+    /// Receivers wait for a message.
+    pub(super) ends: Ends,
 }
 
 struct Ring<T> {
@@ -55,14 +50,7 @@ impl<T> Slot<T> {
 impl<T> Shared<T> {
     /// With one sender and no receiver.
     pub(super) fn new(capacity: usize) -> Shared<T> {
-        Shared {
-            ring: RefCell::new(Ring { slots: Vec::new(), sent: 0 }),
-            capacity,
-            senders: Cell::new(1),
-            receivers: Cell::new(0),
-            waiting: Line::default(),
-            leavers: Line::default(),
-        }
+        Shared { ring: RefCell::new(Ring { slots: Vec::new(), sent: 0 }), capacity, ends: Ends::new() }
     }
 
     /// Where the message of that number lies.
@@ -79,30 +67,15 @@ impl<T> Shared<T> {
 
     // Senders.
 
-    pub(super) fn senders(&self) -> usize {
-        self.senders.get()
-    }
-
-    pub(super) fn add_sender(&self) {
-        self.senders.set(self.senders.get() + 1);
-    }
-
-    pub(super) fn remove_sender(&self) {
-        self.senders.set(self.senders.get() - 1);
-        if self.senders.get() == 0 {
-            self.waiting.call_all(());
-        }
-    }
-
     /// Says how many are to have the message; gives it back if nobody is.
     pub(super) fn send(&self, message: T) -> Result<usize, T> {
-        let receivers = self.receivers.get();
+        let receivers = self.ends.receivers();
         if receivers == 0 {
             return Err(message);
         }
         // What is overwritten is dropped at the end, when nothing is borrowed.
         let _overwritten = self.put(message, receivers);
-        self.waiting.call_all(());
+        self.ends.waiting.call_all(());
         Ok(receivers)
     }
 
@@ -129,19 +102,15 @@ impl<T> Shared<T> {
 
     // Receivers.
 
-    pub(super) fn receivers(&self) -> usize {
-        self.receivers.get()
-    }
-
     /// One more is to have what is sent from now on: the number of the first of them.
     pub(super) fn add_receiver(&self) -> u64 {
-        self.receivers.set(self.receivers.get() + 1);
+        self.ends.add_receiver();
         self.ring.borrow().sent
     }
 
     /// One who was to have `next` and those after it is gone.
     pub(super) fn remove_receiver(&self, mut next: u64) {
-        self.receivers.set(self.receivers.get() - 1);
+        self.ends.remove_receiver();
         let end = self.ring.borrow().sent;
         loop {
             let mut ring = self.ring.borrow_mut();
@@ -156,9 +125,7 @@ impl<T> Shared<T> {
             drop(ring);
             drop(gone);
         }
-        if self.receivers.get() == 0 {
-            self.leavers.call_all(());
-        }
+        self.ends.tell_if_nobody_receives();
     }
 
     /// How many were sent from `next` on.
@@ -167,7 +134,7 @@ impl<T> Shared<T> {
     }
 
     fn has_news(&self, next: u64) -> bool {
-        self.behind(next) > 0 || self.senders.get() == 0
+        self.behind(next) > 0 || self.ends.senders() == 0
     }
 
     pub(super) fn poll_recv(
@@ -180,9 +147,9 @@ impl<T> Shared<T> {
         T: Clone,
     {
         if let Some(place) = *mine {
-            ready!(self.waiting.poll_called(place, mine, cx));
+            ready!(self.ends.waiting.poll_called(place, mine, cx));
         } else if !self.has_news(*next) {
-            return self.waiting.join((), mine, cx, || !self.has_news(*next));
+            return self.ends.waiting.join((), mine, cx, || !self.has_news(*next));
         } else if !has_turn() {
             return give_way(cx);
         }
@@ -193,7 +160,7 @@ impl<T> Shared<T> {
     }
 
     pub(super) fn forget_waiting(&self, place: Place) {
-        drop(self.waiting.leave(place));
+        drop(self.ends.waiting.leave(place));
     }
 
     /// The message of that number, or the one after those that were lost.
@@ -203,7 +170,7 @@ impl<T> Shared<T> {
     {
         let mut ring = self.ring.borrow_mut();
         if *next == ring.sent {
-            return Err(match self.senders.get() {
+            return Err(match self.ends.senders() {
                 0 => TryRecvError::Closed,
                 _ => TryRecvError::Empty,
             });

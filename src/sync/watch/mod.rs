@@ -40,7 +40,8 @@ mod receiver;
 mod sender;
 mod shared;
 
+pub use crate::sync::ends::Closed;
 pub use error::{RecvError, SendError};
 pub use look::Ref;
 pub use receiver::{Changed, Receiver, WaitFor};
-pub use sender::{Closed, Sender, channel};
+pub use sender::{Sender, channel};

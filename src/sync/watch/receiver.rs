@@ -21,7 +21,7 @@ pub struct Receiver<T> {
 
 impl<T> Receiver<T> {
     pub(super) fn new(shared: &Rc<Shared<T>>, seen: u64) -> Receiver<T> {
-        shared.add_receiver();
+        shared.ends.add_receiver();
         Receiver { shared: Rc::clone(shared), seen }
     }
 
@@ -143,7 +143,7 @@ impl<T> Receiver<T> {
 
     /// Whether all senders are gone.
     pub fn is_closed(&self) -> bool {
-        self.shared.senders() == 0
+        self.shared.ends.senders() == 0
     }
 
     /// Whether the other one looks at the same value.
@@ -160,7 +160,8 @@ impl<T> Clone for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.remove_receiver();
+        self.shared.ends.remove_receiver();
+        self.shared.ends.tell_if_nobody_receives();
     }
 }
 
@@ -186,9 +187,9 @@ impl<T> Changed<'_, T> {
         let Changed { receiver, place: mine } = self;
         let is_to_wait = || !receiver.is_news() && !receiver.is_closed();
         if let Some(place) = *mine {
-            ready!(receiver.shared.waiting.poll_called(place, mine, cx));
+            ready!(receiver.shared.ends.waiting.poll_called(place, mine, cx));
         } else if is_to_wait() {
-            return receiver.shared.waiting.join((), mine, cx, is_to_wait);
+            return receiver.shared.ends.waiting.join((), mine, cx, is_to_wait);
         } else if !has_turn() {
             return give_way(cx);
         }
@@ -211,7 +212,7 @@ impl<T> Future for Changed<'_, T> {
 impl<T> Drop for Changed<'_, T> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            drop(self.receiver.shared.waiting.leave(place));
+            drop(self.receiver.shared.ends.waiting.leave(place));
         }
     }
 }

@@ -1,16 +1,13 @@
 //! The end that sets the value.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
 use super::error::SendError;
 use super::look::Ref;
 use super::receiver::Receiver;
 use super::shared::Shared;
-use crate::sync::waiters::Place;
+use crate::sync::ends::Closed;
 
 /// Makes a channel with a first value, which its receivers have seen.
 ///
@@ -139,7 +136,7 @@ impl<T> Sender<T> {
 
     /// Whether nobody looks now.
     pub fn is_closed(&self) -> bool {
-        self.shared.receivers() == 0
+        self.shared.ends.receivers() == 0
     }
 
     /// Waits until nobody looks.
@@ -159,8 +156,8 @@ impl<T> Sender<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn closed(&self) -> Closed<'_, T> {
-        Closed { shared: &self.shared, place: None }
+    pub fn closed(&self) -> Closed<'_> {
+        self.shared.ends.closed()
     }
 
     /// A receiver, which has seen the value of now.
@@ -170,12 +167,12 @@ impl<T> Sender<T> {
 
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
-        self.shared.receivers()
+        self.shared.ends.receivers()
     }
 
     /// How many senders there are.
     pub fn sender_count(&self) -> usize {
-        self.shared.senders()
+        self.shared.ends.senders()
     }
 
     /// Whether the other one sets the same value.
@@ -192,14 +189,14 @@ impl<T: Default> Default for Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Sender<T> {
-        self.shared.add_sender();
+        self.shared.ends.add_sender();
         Sender { shared: Rc::clone(&self.shared) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared.remove_sender();
+        self.shared.ends.remove_sender();
     }
 }
 
@@ -209,35 +206,5 @@ impl<T> fmt::Debug for Sender<T> {
             .field("version", &self.shared.version())
             .field("receivers", &self.receiver_count())
             .finish()
-    }
-}
-
-/// The future of [`Sender::closed`].
-#[must_use = "it waits only when it is awaited"]
-pub struct Closed<'a, T> {
-    shared: &'a Shared<T>,
-    place: Option<Place>,
-}
-
-impl<T> Future for Closed<'_, T> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Closed { shared, place } = self.get_mut();
-        shared.leavers.poll_until((), place, cx, || shared.receivers() == 0)
-    }
-}
-
-impl<T> Drop for Closed<'_, T> {
-    fn drop(&mut self) {
-        if let Some(place) = self.place {
-            drop(self.shared.leavers.leave(place));
-        }
-    }
-}
-
-impl<T> fmt::Debug for Closed<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closed").field("receivers", &self.shared.receivers()).finish_non_exhaustive()
     }
 }

@@ -6,19 +6,15 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::sync::line::Line;
+use crate::sync::ends::Ends;
 
 pub(super) struct Shared<T> {
     /// Not there while it is changed in place.
     value: Cell<Option<Rc<T>>>,
     /// How often it was set.
     version: Cell<u64>,
-    senders: Cell<usize>,
-    receivers: Cell<usize>,
-    /// Receivers that wait for a change.
-    pub(super) waiting: Line<()>,
-    /// Senders that wait until nobody looks.
-    pub(super) leavers: Line<()>,
+    /// Receivers wait for a change.
+    pub(super) ends: Ends,
 }
 
 const IN_PLACE: &str = "a watch's value was used by the function that changes it in place: \
@@ -42,14 +38,7 @@ impl<T> Drop for InPlace<'_, T> {
 impl<T> Shared<T> {
     /// With one sender and no receiver.
     pub(super) fn new(value: T) -> Shared<T> {
-        Shared {
-            value: Cell::new(Some(Rc::new(value))),
-            version: Cell::new(0),
-            senders: Cell::new(1),
-            receivers: Cell::new(0),
-            waiting: Line::default(),
-            leavers: Line::default(),
-        }
+        Shared { value: Cell::new(Some(Rc::new(value))), version: Cell::new(0), ends: Ends::new() }
     }
 
     #[inline]
@@ -99,36 +88,6 @@ impl<T> Shared<T> {
 
     fn tell(&self) {
         self.version.set(self.version.get() + 1);
-        self.waiting.call_all(());
-    }
-
-    pub(super) fn senders(&self) -> usize {
-        self.senders.get()
-    }
-
-    pub(super) fn receivers(&self) -> usize {
-        self.receivers.get()
-    }
-
-    pub(super) fn add_sender(&self) {
-        self.senders.set(self.senders.get() + 1);
-    }
-
-    pub(super) fn remove_sender(&self) {
-        self.senders.set(self.senders.get() - 1);
-        if self.senders.get() == 0 {
-            self.waiting.call_all(());
-        }
-    }
-
-    pub(super) fn add_receiver(&self) {
-        self.receivers.set(self.receivers.get() + 1);
-    }
-
-    pub(super) fn remove_receiver(&self) {
-        self.receivers.set(self.receivers.get() - 1);
-        if self.receivers.get() == 0 {
-            self.leavers.call_all(());
-        }
+        self.ends.waiting.call_all(());
     }
 }

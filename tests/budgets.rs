@@ -24,16 +24,16 @@ const BUDGETS: [(&str, Driver, u64); 12] = [
     ("echo", Driver::Uring, 2100),
     ("echo", Driver::Readiness, 3030),
     ("echo of leases", Driver::Uring, 2200),
-    ("spawn one", Driver::Uring, 820),
-    ("spawn a thousand", Driver::Uring, 430),
-    ("yield", Driver::Uring, 280),
-    ("nop", Driver::Uring, 395),
+    ("spawn one", Driver::Uring, 890),
+    ("spawn a thousand", Driver::Uring, 460),
+    ("yield", Driver::Uring, 300),
+    ("nop", Driver::Uring, 420),
     // Carries where the cursor was, for parts that the ring forgets to count: 16 bytes (op/cursor.rs).
-    ("cached read", Driver::Uring, 385),
-    ("cancelled timer", Driver::Uring, 480),
+    ("cached read", Driver::Uring, 410),
+    ("cancelled timer", Driver::Uring, 510),
     ("channel", Driver::Uring, 950),
     ("notify", Driver::Uring, 830),
-    ("wake", Driver::Uring, 355),
+    ("wake", Driver::Uring, 370),
 ];
 
 /// Tells the child what to do, and how often.

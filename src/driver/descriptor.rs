@@ -21,6 +21,8 @@ use super::policy::Policy;
 use super::port::Port;
 use crate::executor::Waiter;
 
+pub(crate) use leaving::{Parcel, Parcels, Traveller};
+
 /// A direction of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -151,11 +153,6 @@ impl Descriptor {
     /// What an abandoned operation left in a direction.
     pub(crate) fn take_leftover(&self, way: Way) -> Option<Leftover> {
         self.direction(way).take_leftover()
-    }
-
-    /// Leaves something for the next operation again.
-    pub(crate) fn leave_behind(&self, way: Way, leftover: Leftover) {
-        self.direction(way).leave_behind(leftover);
     }
 
     fn direction(&self, way: Way) -> &Direction {

@@ -48,7 +48,7 @@ pub use choice::{Choice, Refusal, UnknownDriver};
 pub use completion::Completion;
 pub(crate) use control::{Control, Property, Reply, Setting};
 pub(crate) use counters::Counters;
-pub(crate) use descriptor::{Departure, Descriptor, Hold, Mover, Way};
+pub(crate) use descriptor::{Departure, Descriptor, Hold, Mover, Parcel, Parcels, Traveller, Way};
 pub(crate) use direction::{Direction, LeftMessage, Leftover, Ticket};
 pub(crate) use fork::forks;
 #[cfg(any(target_os = "linux", feature = "sim"))]

@@ -3,6 +3,7 @@
 mod addresses;
 mod datagram;
 mod datagram_stream;
+mod detached;
 mod exchange;
 mod family;
 mod handover;
@@ -23,6 +24,7 @@ pub use crate::driver::ZeroCopy;
 pub use addresses::{ToSocketAddrs, lookup_host};
 pub use datagram::Datagram;
 pub use datagram_stream::DatagramStream;
+pub use detached::Detached;
 pub use exchange::Exchange;
 pub use family::{Family, Inet, Unix};
 pub use handover::NotHandedOver;

@@ -1,12 +1,11 @@
-//! Handing a descriptor over to somebody outside of the loop, with what was received for nobody.
+//! Handing a descriptor over to somebody outside of the loop, or to another loop, with what was received for nobody.
 
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use super::Bounds;
-use crate::driver::{Descriptor, LeftMessage, Leftover, Way};
-use crate::sys;
+use crate::driver::{Descriptor, LeftMessage, Leftover, Parcel, Parcels, Traveller};
 
 /// What leaves with a descriptor.
 #[derive(Debug, Default)]
@@ -20,13 +19,40 @@ pub(crate) struct Luggage {
 }
 
 /// Ends what is in flight on the descriptor, waits for it, and hands the number over. Where that cannot be, the
-/// descriptor is given back as it was.
+/// descriptor is given back as it was. An error that was left is such a reason: it would be told to nobody.
 ///
 /// Dropped half-way, it closes the descriptor.
 pub(crate) async fn hand_over(
     descriptor: Descriptor,
     bounds: Bounds,
 ) -> Result<(OwnedFd, Luggage), (io::Error, Descriptor)> {
+    let (descriptor, mut parcels) = pack(descriptor).await?;
+    let left = match parcels.take_error() {
+        Some(error) => Err(error),
+        None => descriptor.restore_blocking().and_then(|()| descriptor.port().leave(descriptor.number())),
+    };
+    match left {
+        Ok(number) => Ok((descriptor.hand_over(number), luggage(parcels, bounds))),
+        Err(error) => Err(stays(error, descriptor, parcels)),
+    }
+}
+
+/// As `hand_over`, to another loop: in the mode in which it is, and with everything that was left in it, errors included.
+pub(crate) async fn detach(descriptor: Descriptor) -> Result<Traveller, (io::Error, Descriptor)> {
+    if descriptor.port().has_ended() {
+        let text = "the loop of this socket has ended, and nobody knows what the kernel still does for it: detach it while \
+                    its loop runs";
+        return Err((io::Error::other(text), descriptor));
+    }
+    let (descriptor, parcels) = pack(descriptor).await?;
+    match descriptor.port().leave(descriptor.number()) {
+        Ok(number) => Ok(descriptor.depart(number, parcels)),
+        Err(error) => Err(stays(error, descriptor, parcels)),
+    }
+}
+
+/// Ends what is in flight, waits for it, and takes what was left. From here on the descriptor leaves, or is told to stay.
+async fn pack(descriptor: Descriptor) -> Result<(Descriptor, Parcels), (io::Error, Descriptor)> {
     // What is needed to give it away is there before it is settled.
     let ready = check_real(&descriptor).and_then(|()| descriptor.port().plain(descriptor.number()));
     if let Err(error) = ready {
@@ -34,22 +60,17 @@ pub(crate) async fn hand_over(
     }
     descriptor.start_handing_over();
     poll_fn(|cx| descriptor.poll_settled(cx.waker())).await;
-    let mut luggage = Luggage::default();
-    if let Err(error) = pack(&descriptor, bounds, &mut luggage).and_then(|()| descriptor.restore_blocking()) {
-        descriptor.stay();
-        if !luggage.messages.is_empty() {
-            descriptor.leave_behind(Way::Read, Leftover::Messages(luggage.messages.into()));
-        }
-        if !luggage.bytes.is_empty() {
-            let bytes = luggage.bytes.into_boxed_slice();
-            descriptor.leave_behind(Way::Read, Leftover::Bytes { bytes, taken: 0, then: None });
-        }
-        return Err((error, descriptor));
+    match descriptor.pack() {
+        Ok(parcels) => Ok((descriptor, parcels)),
+        Err(error) => Err(stays(error, descriptor, Parcels::default())),
     }
-    match descriptor.port().leave(descriptor.number()) {
-        Ok(number) => Ok((descriptor.hand_over(number), luggage)),
-        Err(error) => Err((error, descriptor)),
-    }
+}
+
+/// The descriptor goes on as if nothing had happened.
+fn stays(error: io::Error, descriptor: Descriptor, parcels: Parcels) -> (io::Error, Descriptor) {
+    descriptor.stay();
+    descriptor.unpack(parcels);
+    (error, descriptor)
 }
 
 /// Refuses where numbers mean nothing to the operating system.
@@ -63,30 +84,26 @@ pub(crate) fn check_real(descriptor: &Descriptor) -> io::Result<()> {
 /// Why a simulated descriptor stays, and a real one does not come in.
 pub(crate) fn simulated() -> io::Error {
     let text = "a simulated socket is no descriptor of the system's, nor the other way round: only Driver::Uring and \
-                Driver::Readiness have sockets in common with std";
+                Driver::Readiness have sockets in common with std, and with other loops";
     io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
-/// Takes what was left. An error that was left is told instead: it would be told to nobody.
-fn pack(descriptor: &Descriptor, bounds: Bounds, luggage: &mut Luggage) -> io::Result<()> {
-    for way in [Way::Read, Way::Write] {
-        while let Some(leftover) = descriptor.take_leftover(way) {
-            match leftover {
-                Leftover::Bytes { bytes, taken, then } => {
-                    luggage.bytes.extend_from_slice(&bytes[taken..]);
-                    then.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))?;
-                }
-                Leftover::Descriptor(number) => {
-                    luggage.connections.push(sys::owned(descriptor.port().leave(number)?));
-                }
-                // Of a stream it is the bytes that count: descriptors that came with them are closed.
-                Leftover::Messages(messages) if bounds == Bounds::None => {
-                    messages.iter().for_each(|message| luggage.bytes.extend_from_slice(&message.bytes));
-                }
-                Leftover::Messages(messages) => luggage.messages.extend(messages),
-                Leftover::Error(errno) => return Err(io::Error::from_raw_os_error(errno)),
+/// What was left, by what it is.
+fn luggage(parcels: Parcels, bounds: Bounds) -> Luggage {
+    let mut luggage = Luggage::default();
+    for parcel in parcels.read.into_iter().chain(parcels.write) {
+        match parcel {
+            Parcel::Connection(connection) => luggage.connections.push(connection),
+            Parcel::Plain(Leftover::Bytes { bytes, taken, .. }) => {
+                luggage.bytes.extend_from_slice(&bytes[taken..]);
             }
+            // Of a stream it is the bytes that count: descriptors that came with them are closed.
+            Parcel::Plain(Leftover::Messages(messages)) if bounds == Bounds::None => {
+                messages.iter().for_each(|message| luggage.bytes.extend_from_slice(&message.bytes));
+            }
+            Parcel::Plain(Leftover::Messages(messages)) => luggage.messages.extend(messages),
+            Parcel::Plain(leftover) => debug_assert!(false, "{leftover:?} was not taken out"),
         }
     }
-    Ok(())
+    luggage
 }

@@ -33,7 +33,7 @@ mod whole;
 pub use arrival::Tells;
 pub(crate) use arrival::{Arrival, Bounds};
 pub(crate) use closing::close;
-pub(crate) use leaving::{check_real, hand_over, simulated};
+pub(crate) use leaving::{check_real, detach, hand_over, simulated};
 pub use nop::nop;
 pub use parts::{Load, Many, One, Room};
 // Not in the list below: it never goes to the driver, so there is no doing without it.

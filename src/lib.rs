@@ -54,6 +54,7 @@ mod sys;
 
 mod dice;
 mod histogram;
+pub mod topology;
 
 pub mod buf;
 

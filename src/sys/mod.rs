@@ -5,6 +5,7 @@
 //! names `libc` functions; the constants are free for all. [`sync`] alone is no calls: what threads share things by.
 #![allow(unsafe_code)]
 
+pub(crate) mod affinity;
 pub(crate) mod attributes;
 pub(crate) mod clock;
 pub(crate) mod control;

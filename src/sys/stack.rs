@@ -81,12 +81,7 @@ pub(crate) struct Thread {
 impl Thread {
     /// The one that calls.
     pub(crate) fn current() -> Thread {
-        #[cfg(target_os = "linux")]
-        // SAFETY: no memory is passed.
-        let number = unsafe { libc::gettid() };
-        #[cfg(not(target_os = "linux"))]
-        let number = 0;
-        Thread { number }
+        Thread { number: super::affinity::thread_id() }
     }
 }
 

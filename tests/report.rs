@@ -23,6 +23,7 @@ on_every_driver! {
     what_the_program_does_without_is_told_with_its_remedy,
     the_text_is_for_a_terminal_of_100_columns_and_has_no_colours_unless_asked_for,
     the_json_says_what_the_report_says,
+    the_processors_are_told_as_the_topology_has_them,
 }
 
 on_real_drivers! {
@@ -144,6 +145,17 @@ fn the_json_says_what_the_report_says(builder: Builder) {
         assert_eq!(["name", "form", "standing"].map(|key| text(json, key)), wanted);
         assert_eq!(text(json, "remedy"), operation.remedy());
     }
+}
+
+fn the_processors_are_told_as_the_topology_has_them(builder: Builder) {
+    let topology = annulus::topology::Topology::read();
+    let report = builder.report();
+    let json: Value = serde_json::from_str(&report.to_json()).unwrap();
+    let told = json["facts"].as_array().unwrap().iter().find(|fact| fact["name"] == "topology").unwrap();
+    assert_eq!(told["value"], topology.to_string());
+    // The number is that of the loops that are right here.
+    assert_eq!(told["number"], topology.loops());
+    assert_eq!(told["standing"] == "good", topology.quota().is_none_or(|quota| quota >= 1.0), "{told}");
 }
 
 fn looking_leaves_nothing_behind_and_may_be_done_on_a_loop(builder: Builder) {

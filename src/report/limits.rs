@@ -4,6 +4,7 @@ use super::Fact;
 use super::fact::{Topic, bytes, pieces};
 use super::proc::{self, group_limit, line};
 use crate::sys::limits::{self as sys_limits, Limit};
+use crate::topology::Topology;
 
 /// What a shell gives when nobody asked for more.
 const USUAL_DESCRIPTORS: u64 = 1024;
@@ -21,6 +22,7 @@ const FEW_PIPE_PAGES: u64 = 4096;
 const MAY_LOCK: u64 = 1 << 14;
 
 pub(super) fn facts() -> Vec<Fact> {
+    let machine = Topology::read();
     [
         sys_limits::open_files().ok().map(descriptors),
         sys_limits::locked_memory().ok().map(locked),
@@ -28,6 +30,7 @@ pub(super) fn facts() -> Vec<Fact> {
         group_limit("pids", "pids.max", "pids.max").map(group_threads),
         group_limit("memory", "memory.max", "memory.limit_in_bytes").map(memory),
         sys_limits::processors().ok().map(processors),
+        Some(topology(machine.to_string(), machine.loops(), machine.quota())),
         proc::number("net.core.somaxconn").map(backlog),
         proc::number("fs.nr_open").map(greatest_number),
         proc::number("fs.pipe-user-pages-soft").map(pipes),
@@ -126,6 +129,16 @@ fn processors(online: u64) -> Fact {
     )
 }
 
+/// The number is that of the loops that are right.
+fn topology(words: String, loops: usize, quota: Option<f64>) -> Fact {
+    let fact = Fact::good(Topic::Limits, "topology", words).of(loops as u64);
+    fact.fair_if(
+        quota.is_some_and(|quota| quota < 1.0),
+        "a loop that has used up its quota stands still until the period ends, up to 100 ms, and all its tasks with it",
+        || "--cpus 1 or more for a container, CPUQuota=100% or more in a unit".to_owned(),
+    )
+}
+
 fn backlog(limit: u64) -> Fact {
     let fact = Fact::good(Topic::System, "net.core.somaxconn", pieces(limit)).of(limit);
     fact.fair_if(
@@ -168,6 +181,7 @@ mod tests {
             threads(limit(255)),
             group_threads(100),
             memory(32 << 20),
+            topology("2 processors".to_owned(), 1, Some(0.99)),
             backlog(128),
             pipes(1024),
         ];
@@ -180,6 +194,8 @@ mod tests {
             threads(limit(256)),
             group_threads(u64::MAX),
             memory(u64::MAX),
+            topology("2 processors".to_owned(), 1, Some(1.0)),
+            topology("2 processors".to_owned(), 2, None),
             backlog(4096),
             pipes(0),
             pipes(16384),

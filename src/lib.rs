@@ -87,6 +87,8 @@ pub mod net;
 pub mod process;
 pub mod signal;
 
+pub mod service;
+
 #[cfg(feature = "sim")]
 pub mod sim;
 

@@ -21,6 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["io"],
     &["fs", "net"],
     &["process", "signal"],
+    &["service"],
     &["sim", "report", "testing"],
     &["conformance"],
 ];

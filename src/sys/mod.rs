@@ -14,6 +14,7 @@ pub(crate) mod epoll;
 #[cfg(target_os = "linux")]
 pub(crate) mod event;
 pub(crate) mod file;
+pub(crate) mod inherit;
 pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod message;

@@ -18,12 +18,15 @@ use annulus::io::AsyncRead;
 use annulus::service::{self, EndedEarly, Successor};
 use annulus::{Builder, Driver, net};
 use support::child::{alone, is_child, myself, name, text};
+use support::watchdog::Watchdog;
 use support::{audit, on_real_drivers, skipped};
 
 on_real_drivers! {
     because "processes are the machine's":
         a_successor_serves_what_waited_in_the_queue,
         a_successor_outlives_its_predecessor_and_is_the_service_then,
+        sockets_may_have_each_others_numbers,
+        a_successors_child_is_not_the_successor,
         one_that_ends_before_it_is_ready_says_how,
         one_that_is_not_ready_in_time_is_ended,
         one_that_cannot_be_started_is_an_error,
@@ -107,6 +110,7 @@ fn is_there(process: u32) -> bool {
 #[test]
 fn a_manager_gives_its_sockets_with_their_names() {
     let test = "a_manager_gives_its_sockets_with_their_names";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         let given = service::inherited().unwrap();
         let names: Vec<_> = given.iter().map(|given| given.name().to_owned()).collect();
@@ -159,6 +163,7 @@ fn a_manager_gives_its_sockets_with_their_names() {
 #[test]
 fn sockets_for_another_process_are_left_alone() {
     let test = "sockets_for_another_process_are_left_alone";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         assert!(service::inherited().unwrap().is_empty());
         assert_eq!(is_close_on_exec(3), Some(false), "it is nobody's to touch");
@@ -172,6 +177,7 @@ fn sockets_for_another_process_are_left_alone() {
 #[test]
 fn a_childs_child_is_not_given_what_its_parent_was() {
     let test = "a_childs_child_is_not_given_what_its_parent_was";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         let given = service::inherited().unwrap();
         if role().is_some() {
@@ -194,6 +200,7 @@ fn a_childs_child_is_not_given_what_its_parent_was() {
 #[test]
 fn a_descriptor_that_is_promised_and_not_there_is_an_error() {
     let test = "a_descriptor_that_is_promised_and_not_there_is_an_error";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         if role().is_none() {
             // What this process opens at the number is not what was promised.
@@ -226,6 +233,7 @@ fn a_descriptor_that_is_promised_and_not_there_is_an_error() {
 #[test]
 fn a_variable_that_is_wrong_is_said() {
     let test = "a_variable_that_is_wrong_is_said";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         let error = service::inherited().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
@@ -253,6 +261,7 @@ fn a_variable_that_is_wrong_is_said() {
 #[test]
 fn a_socket_of_another_kind_is_given_back_and_said_to_be_what_it_is() {
     let test = "a_socket_of_another_kind_is_given_back_and_said_to_be_what_it_is";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         let [udp, stream, local, file] = service::inherited().unwrap().try_into().unwrap();
         let not = udp.into_tcp_listener().unwrap_err();
@@ -317,6 +326,7 @@ fn hears_all(manager: &UnixDatagram) {
 #[test]
 fn a_manager_is_told_by_a_path() {
     let test = "a_manager_is_told_by_a_path";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         return says_all();
     }
@@ -335,6 +345,7 @@ fn a_manager_is_told_by_an_abstract_name() {
     use std::os::linux::net::SocketAddrExt;
 
     let test = "a_manager_is_told_by_an_abstract_name";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         return says_all();
     }
@@ -350,6 +361,7 @@ fn a_manager_is_told_by_an_abstract_name() {
 #[test]
 fn nobody_who_asks_is_no_error() {
     let test = "nobody_who_asks_is_no_error";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         assert!(!service::ready().unwrap());
         assert!(!service::stopping().unwrap());
@@ -371,6 +383,7 @@ fn nobody_who_asks_is_no_error() {
 #[test]
 fn a_manager_that_cannot_be_told_is_an_error_and_does_not_hold_up() {
     let test = "a_manager_that_cannot_be_told_is_an_error_and_does_not_hold_up";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         let error = match role().unwrap().as_str() {
             "refuses" => {
@@ -418,6 +431,7 @@ fn a_manager_that_cannot_be_told_is_an_error_and_does_not_hold_up() {
 #[test]
 fn a_watchdog_is_for_the_process_that_it_is_set_for() {
     let test = "a_watchdog_is_for_the_process_that_it_is_set_for";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         match service::watchdog() {
             Ok(span) => print!("{span:?}"),
@@ -444,6 +458,7 @@ fn a_watchdog_is_for_the_process_that_it_is_set_for() {
 #[test]
 fn a_program_that_was_replaced_is_the_new_one() {
     let test = "a_program_that_was_replaced_is_the_new_one";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         let path = std::env::current_exe().unwrap();
         let command = service::program().unwrap();
@@ -471,16 +486,30 @@ fn a_program_that_was_replaced_is_the_new_one() {
 #[test]
 #[cfg(feature = "sim")]
 fn a_simulated_world_has_no_manager() {
-    let runtime = Builder::new().driver(Driver::Sim(1)).build().unwrap();
-    runtime
-        .run(async {
-            let error = Successor::start(Command::new("true"), &[]).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-            assert!(!service::ready().unwrap());
-            assert!(service::inherited().unwrap().is_empty());
-            assert_eq!(service::watchdog().unwrap(), None);
-        })
-        .unwrap();
+    let test = "a_simulated_world_has_no_manager";
+    let _watchdog = Watchdog::over(test);
+    if is_child(test) {
+        let runtime = Builder::new().driver(Driver::Sim(1)).build().unwrap();
+        return runtime
+            .run(async {
+                let error = Successor::start(Command::new("true"), &[]).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+                assert!(!service::ready().unwrap());
+                assert!(!service::stopping().unwrap());
+                assert!(service::inherited().unwrap().is_empty());
+                assert_eq!(is_close_on_exec(3), Some(false), "the machine's are left alone");
+                assert_eq!(service::watchdog().unwrap(), None);
+            })
+            .unwrap();
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("manager");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_nonblocking(true).unwrap();
+    let mut command = activated(test, "$$", vec![TcpListener::bind("127.0.0.1:0").unwrap().into()]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "3000000").env_remove("WATCHDOG_PID");
+    succeeds(test, command);
+    assert_eq!(manager.recv(&mut [0; 64]).unwrap_err().kind(), ErrorKind::WouldBlock, "it heard nothing");
 }
 
 /// The real thing, where it is installed: systemd-socket-activate(1) starts this test when somebody connects.
@@ -488,6 +517,7 @@ fn a_simulated_world_has_no_manager() {
 #[cfg(target_os = "linux")]
 fn systemd_is_understood() {
     let test = "systemd_is_understood";
+    let _watchdog = Watchdog::over(test);
     if is_child(test) {
         let [web, other] = service::inherited().unwrap().try_into().unwrap();
         assert_eq!((web.name(), other.name()), ("web", "other"));
@@ -663,6 +693,64 @@ fn a_successor_outlives_its_predecessor_and_is_the_service_then(builder: Builder
     let mut number = String::new();
     client.read_to_string(&mut number).unwrap();
     assert_eq!(said, [format!("READY=1\nMAINPID={number}"), format!("MAINPID={number}")]);
+}
+
+fn sockets_may_have_each_others_numbers(builder: Builder) {
+    if role().is_some() {
+        let ports = service::inherited().unwrap().into_iter().map(|given| {
+            let listener = given.into_tcp_listener().unwrap();
+            listener.local_addr().unwrap().port().to_string()
+        });
+        assert_eq!(ports.collect::<Vec<_>>().join(" "), std::env::var("PORTS").unwrap());
+        assert!(service::ready().unwrap());
+        return;
+    }
+    alone(|| {
+        let mut listeners: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        assert!(
+            listeners.iter().any(|listener| (3..8).contains(&listener.as_raw_fd())),
+            "as low as they can be"
+        );
+        listeners.reverse();
+        let runtime = builder.build().unwrap();
+        for _ in 0..5 {
+            listeners.rotate_left(1);
+            let port = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
+            let ports: Vec<_> = listeners.iter().map(port).collect();
+            let mut command = heir("heir");
+            command.env("PORTS", ports.join(" "));
+            let sockets: Vec<_> = listeners.iter().map(|listener| ("web", listener.as_fd())).collect();
+            runtime
+                .run(async { Successor::start(command, &sockets).unwrap().ready(LONG).await.unwrap() })
+                .unwrap();
+        }
+    });
+}
+
+/// It has inherited the variable, and even the descriptors.
+fn a_successors_child_is_not_the_successor(builder: Builder) {
+    if role().is_some() {
+        assert!(service::inherited().unwrap().is_empty());
+        assert!(!service::ready().unwrap(), "it is not for it to say");
+        assert_eq!(
+            (is_close_on_exec(3), is_close_on_exec(4)),
+            (Some(false), Some(false)),
+            "they are not its own"
+        );
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let again = heir("not the heir");
+    let mut command = shell("\"$@\" && printf ! >&4; exec sleep 0.05");
+    command.arg("sh").arg(again.get_program()).args(again.get_args()).stdout(Stdio::null());
+    command.envs(again.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let runtime = builder.build().unwrap();
+    runtime
+        .run(async {
+            let mut successor = Successor::start(command, &[("web", listener.as_fd())]).unwrap();
+            successor.ready(LONG).await.unwrap();
+        })
+        .unwrap();
 }
 
 async fn one_that_ends_before_it_is_ready_says_how() {

@@ -29,6 +29,7 @@ on_real_drivers! {
         a_successors_child_is_not_the_successor,
         one_that_ends_before_it_is_ready_says_how,
         one_that_is_not_ready_in_time_is_ended,
+        one_that_is_ended_is_not_the_service,
         one_that_cannot_be_started_is_an_error,
         waiting_for_a_successor_can_be_given_up_and_begun_again,
         nothing_but_what_is_given_reaches_a_successor,
@@ -791,6 +792,32 @@ async fn one_that_is_not_ready_in_time_is_ended() {
         assert!(before.elapsed() >= Duration::from_millis(200));
         assert!(!is_there(successor.pid()), "it is ended, and reaped");
     }
+}
+
+/// Even if it has told the manager so in its last moment: whoever ends it speaks last.
+fn one_that_is_ended_is_not_the_service(builder: Builder) {
+    if role().is_some() {
+        let runtime = builder.build().unwrap();
+        let error = runtime
+            .run(async {
+                let mut successor = Successor::start(shell("exec sleep 1000"), &[]).unwrap();
+                successor.ready(Duration::from_millis(50)).await.unwrap_err()
+            })
+            .unwrap();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        return print!("pid={};", std::process::id());
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("manager");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_nonblocking(true).unwrap();
+    let mut command = heir("server");
+    command.env("NOTIFY_SOCKET", &path);
+    let printed = succeeds(&name(), command);
+    let mut buffer = [0; 64];
+    let length = manager.recv(&mut buffer).unwrap();
+    let number = text(&buffer[..length]).strip_prefix("MAINPID=").unwrap().to_owned();
+    assert!(printed.contains(&format!("pid={number};")), "{number}: {printed}");
 }
 
 fn one_that_cannot_be_started_is_an_error(builder: Builder) {

@@ -179,8 +179,8 @@ impl fmt::Display for Kind {
 /// activation, sd_listen_fds(3)), or by the process that it takes over from ([`Successor`](super::Successor)). None if there
 /// are none, or if the variables in the environment are for another process, as those are that a child inherits.
 ///
-/// They are given once in a process: whoever asks again, on whichever thread, gets none. Ask early, while what a
-/// badly set-up manager promises and does not give is still seen to be missing.
+/// They are given once in a process: whoever asks again, on whichever thread, gets none. Ask early: programs that are started
+/// before inherit them, and what is promised and not given is seen to be missing.
 ///
 /// # Errors
 /// `InvalidData`: a variable (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES) is not what the protocol says; `NotFound`: a descriptor that

@@ -72,7 +72,7 @@ impl Successor {
     ///
     /// A program that does not use this crate finds in the variable `ANNULUS_INHERITED` how many sockets there are, the number
     /// of this process, and the names, with colons in between; the descriptor after the last socket is a stream,
-    /// to which it writes one byte when it is ready. LISTEN_PID cannot be set for it, since std makes its environment
+    /// to which it writes `!` when it is ready. LISTEN_PID cannot be set for it, since std makes its environment
     /// before it has a number; what this process had of LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES is taken out.
     ///
     /// On Linux (5.11) no other descriptor reaches it, also not what some library has opened without close-on-exec, or
@@ -139,6 +139,9 @@ impl Successor {
     pub async fn ready(&mut self, limit: Duration) -> io::Result<()> {
         let Some(channel) = &self.channel else { return Ok(()) };
         let Ok(heard) = timeout(limit, hear(channel, &mut self.child)).await else {
+            // It may have told the manager in this very moment that it is the service: the manager must not take its end for
+            // the service's.
+            let _ = notify(&format!("MAINPID={}", std::process::id()));
             self.child.kill().await?;
             let text = format!(
                 "the successor (process {}) was not ready within {limit:?}, and was ended: does it call annulus::service::ready?",

@@ -37,8 +37,10 @@ pub(crate) fn allowed() -> io::Result<Vec<usize>> {
     Err(unsupported())
 }
 
-/// From now on the calling thread runs on that processor alone. Threads that it makes afterwards, the kernel's for its ring
-/// among them, do as well. sched_setaffinity(2)
+/// From now on the calling thread runs on that processor alone. sched_setaffinity(2)
+///
+/// So do threads that it makes afterwards, and the kernel's workers for its ring, also of a ring that was there before:
+/// IORING_REGISTER_IOWQ_AFF does not give them more (seen on 6.18).
 ///
 /// # Errors
 /// `InvalidInput` if there is no such processor, it is switched off, or the process may not use it.

@@ -79,6 +79,18 @@ fn with_a_slow_file(what: &str, body: impl FnOnce(&mut Slow)) {
     });
 }
 
+/// How many helpers are within a system call that reads, as the kernel says.
+fn helpers_in_reads() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let reads = threads.filter(|thread| {
+        let text = |name| std::fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+        let call = text("syscall").split(' ').next().and_then(|number| number.parse().ok());
+        let reads = [libc::SYS_pread64, libc::SYS_preadv, libc::SYS_preadv2];
+        text("comm").starts_with("annulus-helper") && call.is_some_and(|call| reads.contains(&call))
+    });
+    reads.count()
+}
+
 /// Begins 64 reads of it, each with a buffer of its own, and lets them get there. Dropping the handles abandons them.
 async fn begin_reads(slow: &Slow) -> Vec<annulus::task::JoinHandle<(io::Result<usize>, Guarded)>> {
     let file = Rc::new(OpenOptions::new().read(true).open(slow.file()).await.unwrap());
@@ -88,6 +100,12 @@ async fn begin_reads(slow: &Slow) -> Vec<annulus::task::JoinHandle<(io::Result<u
     });
     let reads = reads.collect();
     sleep(Duration::from_millis(100)).await;
+    // What no helper has begun could still be taken back.
+    let patience = Instant::now() + SOON;
+    while helpers_in_reads() < READS && Instant::now() < patience {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(helpers_in_reads(), READS);
     assert_eq!((metrics().in_flight, guarded::mapped()), (READS, READS));
     reads
 }

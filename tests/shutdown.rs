@@ -221,10 +221,15 @@ fn a_blocking_closure_that_does_not_return_does_not_hold_up_the_end(builder: Bui
     alone(|| {
         let limit = Duration::from_millis(150);
         let runtime = builder.shutdown_limit(limit).build().unwrap();
+        let (begun, has_begun) = annulus::sync::across::oneshot::channel();
         runtime
             .run(async {
-                drop(spawn_blocking(|| thread::sleep(Duration::from_secs(1000))));
-                sleep(Duration::from_millis(5)).await;
+                drop(spawn_blocking(|| {
+                    begun.send(()).unwrap();
+                    thread::sleep(Duration::from_secs(1000));
+                }));
+                // One that has not could still be taken back.
+                has_begun.await.unwrap();
             })
             .unwrap();
         let took = end(runtime);

@@ -44,8 +44,12 @@
 //! this crate can be tested by it as the crate itself is, with several hosts, links that fail, and disks that lose what was
 //! not synced. docs/testing.md has an example.
 //!
+//! # Many cores
+//! [`launch()`] starts a loop on each, which share connections, and live and end as one server: see [`mod@launch`]. What the manager of
+//! that server is told, and how another process takes over from it, is in [`service`].
+//!
 //! # What is not there yet
-//! More than one core, and adapters for other crates' traits. The changelog says what came when.
+//! Adapters for other crates' traits. The changelog says what came when.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -89,6 +93,8 @@ pub mod signal;
 
 pub mod service;
 
+pub mod launch;
+
 #[cfg(feature = "sim")]
 pub mod sim;
 
@@ -104,6 +110,7 @@ mod conformance;
 pub use cancel::{CancelToken, Cancelled, DropGuard};
 pub use driver::{Choice as Driver, UnknownDriver};
 pub use histogram::Histogram;
+pub use launch::launch;
 pub use op::{CancelWhen, Submitted, nop};
 pub use report::report;
 /// Debug mode: what it finds. Switched on by [`Builder::debug`], or by `ANNULUS_DEBUG=1`.

@@ -22,6 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["fs", "net"],
     &["process", "signal"],
     &["service"],
+    &["launch"],
     &["sim", "report", "testing"],
     &["conformance"],
 ];

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Once;
 
 use super::Driver;
+use super::helpers::HelperPlan;
 use crate::executor::Inbox;
 
 /// Which driver a runtime uses.
@@ -101,7 +102,7 @@ pub(crate) struct Settings {
     /// Places in the submission queue and in the completion queue.
     pub(crate) entries: u32,
     pub(crate) completions: u32,
-    pub(crate) helpers_max: usize,
+    pub(crate) helpers: HelperPlan,
     /// Opcodes of operations that are to be done as if the ring did not know them.
     pub(crate) masked: Vec<u8>,
     /// How many places the ring's own table of descriptors has; 0 for none.

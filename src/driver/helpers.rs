@@ -14,11 +14,20 @@ use std::time::Duration;
 use super::operation::Request;
 use super::slots::Token;
 use crate::executor::Inbox;
+use crate::sys;
 use crate::sys::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::sync::{Arc, Condvar, Mutex, MutexGuard, thread};
 
 /// How long a helper waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// How many helpers there may be, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct HelperPlan {
+    pub(crate) max: usize,
+    /// The processors that they run on: a thread has those of whoever starts it, which is one alone where a loop is bound to it.
+    pub(crate) cpus: Option<std::sync::Arc<[usize]>>,
+}
 
 pub(crate) struct Helpers {
     shared: Arc<Shared>,
@@ -30,7 +39,7 @@ struct Shared {
     answers: Mutex<Vec<(Token, i32)>>,
     answered: AtomicBool,
     inbox: &'static Inbox,
-    threads_max: usize,
+    plan: HelperPlan,
 }
 
 #[derive(Default)]
@@ -48,7 +57,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Helpers {
-    pub(crate) fn new(inbox: &'static Inbox, threads_max: usize) -> Helpers {
+    pub(crate) fn new(inbox: &'static Inbox, plan: &HelperPlan) -> Helpers {
         Helpers {
             shared: Arc::new(Shared {
                 work: Mutex::default(),
@@ -56,7 +65,7 @@ impl Helpers {
                 answers: Mutex::default(),
                 answered: AtomicBool::new(false),
                 inbox,
-                threads_max,
+                plan: plan.clone(),
             }),
         }
     }
@@ -70,7 +79,7 @@ impl Helpers {
             self.shared.work_came.notify_one();
             return;
         }
-        if work.threads >= self.shared.threads_max {
+        if work.threads >= self.shared.plan.max {
             return;
         }
         work.threads += 1;
@@ -122,6 +131,10 @@ impl Drop for Helpers {
 impl Shared {
     /// The life of a helper.
     fn serve(&self) {
+        if let Some(cpus) = &self.plan.cpus {
+            // Refused where those were taken from the process meanwhile: then it stays where it is.
+            let _ = sys::affinity::run_on(cpus);
+        }
         let mut work = lock(&self.work);
         loop {
             if let Some((token, request)) = work.jobs.pop_front() {

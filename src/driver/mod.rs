@@ -51,6 +51,7 @@ pub(crate) use counters::Counters;
 pub(crate) use descriptor::{Departure, Descriptor, Hold, Mover, Parcel, Parcels, Traveller, Way};
 pub(crate) use direction::{Direction, LeftMessage, Leftover, Ticket};
 pub(crate) use fork::forks;
+pub(crate) use helpers::HelperPlan;
 #[cfg(any(target_os = "linux", feature = "sim"))]
 pub(crate) use number::NameOption;
 pub(crate) use number::NumberOption;

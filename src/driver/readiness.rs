@@ -26,7 +26,7 @@ use epoll::Poller;
 use portable::Poller;
 
 use super::completion::Completion;
-use super::helpers::Helpers;
+use super::helpers::{HelperPlan, Helpers};
 use super::operation::{Begin, Request, Wait};
 use super::slots::Token;
 use super::{Counters, Settings};
@@ -45,7 +45,7 @@ pub(crate) struct Readiness {
     /// It was its turn to ask who is ready, and nobody waited.
     owes_a_look: bool,
     helpers: Option<Helpers>,
-    helpers_max: usize,
+    helper_plan: HelperPlan,
     inbox: &'static Inbox,
     /// What is received into, where that is asked for.
     pool: Option<Rc<Pool>>,
@@ -90,7 +90,7 @@ impl Readiness {
             answers: VecDeque::new(),
             owes_a_look: false,
             helpers: None,
-            helpers_max: settings.helpers_max,
+            helper_plan: settings.helpers.clone(),
             inbox,
             pool: None,
             counters: Counters::default(),
@@ -115,8 +115,8 @@ impl Readiness {
     }
 
     fn help(&mut self, token: Token, request: &Request) {
-        let (inbox, threads_max) = (self.inbox, self.helpers_max);
-        self.helpers.get_or_insert_with(|| Helpers::new(inbox, threads_max)).submit(token, request);
+        let (inbox, plan) = (self.inbox, &self.helper_plan);
+        self.helpers.get_or_insert_with(|| Helpers::new(inbox, plan)).submit(token, request);
     }
 
     #[inline]

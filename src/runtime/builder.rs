@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Error, Runtime};
 use crate::buf::PoolSize;
-use crate::driver::{Choice, Driver, Refusal, Settings, UnknownDriver};
+use crate::driver::{Choice, Driver, HelperPlan, Refusal, Settings, UnknownDriver};
 use crate::engine::Engine;
 use crate::executor::{DebugPlan, Executor, Hooks, Inbox};
 use crate::op;
@@ -27,7 +27,7 @@ pub struct Builder {
     driver: Choice,
     entries: u32,
     completions: u32,
-    helpers_max: usize,
+    helpers: HelperPlan,
     shutdown_limit: Duration,
     masked: Vec<String>,
     direct: u32,
@@ -52,7 +52,7 @@ impl Builder {
             driver: Choice::Auto,
             entries: 256,
             completions: 4096,
-            helpers_max: 512,
+            helpers: HelperPlan { max: 512, cpus: None },
             shutdown_limit: Duration::from_secs(5),
             masked: Vec::new(),
             direct: 0,
@@ -93,7 +93,13 @@ impl Builder {
     /// If it is zero.
     pub fn helpers_max(mut self, threads: usize) -> Builder {
         assert!(threads > 0, "without a helper thread what can only block is never done");
-        self.helpers_max = threads;
+        self.helpers.max = threads;
+        self
+    }
+
+    /// The processors that helpers run on, where that is not what the loop's thread does.
+    pub(crate) fn helpers_on(mut self, cpus: std::sync::Arc<[usize]>) -> Builder {
+        self.helpers.cpus = Some(cpus);
         self
     }
 
@@ -234,7 +240,7 @@ impl Builder {
         let settings = Settings {
             entries: self.entries,
             completions: self.completions,
-            helpers_max: self.helpers_max,
+            helpers: self.helpers,
             masked: codes(&self.masked)?,
             direct: self.direct,
             iopoll: self.iopoll,

@@ -1,8 +1,8 @@
-//! The channels for one value and for many, from one thread to another: between two loops, a loop and a plain thread,
-//! a loop and tokio.
+//! What tasks of different threads tell each other by: between two loops, a loop and a plain thread, a loop and tokio.
 //!
-//! They are tokio's own, re-exported, and behave as [`oneshot`](super::oneshot) and [`mpsc`](super::mpsc) do; one without a
-//! bound is made by `mpsc::unbounded_channel`. Whoever has them of tokio, and whoever has them from here, have the same types.
+//! They are tokio's own, re-exported, and behave as their namesakes for the tasks of one thread do ([`oneshot`](super::oneshot),
+//! [`mpsc`](super::mpsc), [`broadcast`](super::broadcast), [`watch`](super::watch), [`Barrier`](super::Barrier), which is shared by an `Arc`); a channel
+//! without a bound is made by `mpsc::unbounded_channel`. Whoever has them of tokio, and whoever has them from here, have the same types.
 //! Nothing else of tokio comes with them, no runtime and no thread. Wakers of a loop may be used from any thread: a loop
 //! that sleeps is woken, and nothing looks for what has come.
 //!
@@ -48,4 +48,4 @@
 //! # Ok::<(), annulus::Error>(())
 //! ```
 
-pub use tokio::sync::{mpsc, oneshot};
+pub use tokio::sync::{Barrier, BarrierWaitResult, broadcast, mpsc, oneshot, watch};

@@ -37,21 +37,19 @@ pub(crate) fn allowed() -> io::Result<Vec<usize>> {
     Err(unsupported())
 }
 
-/// From now on the calling thread runs on that processor alone. sched_setaffinity(2)
+/// From now on the calling thread runs on these processors alone. sched_setaffinity(2)
 ///
 /// So do threads that it makes afterwards, and the kernel's workers for its ring, also of a ring that was there before:
 /// IORING_REGISTER_IOWQ_AFF does not give them more (seen on 6.18).
 ///
 /// # Errors
-/// `InvalidInput` if there is no such processor, it is switched off, or the process may not use it.
+/// `InvalidInput` if there are no such processors, they are switched off, or the process may not use them.
 #[cfg(target_os = "linux")]
-#[allow(dead_code, reason = "what starts a loop on each processor is above")]
-pub(crate) fn pin(cpu: usize) -> io::Result<()> {
-    if cpu >= NUMBERS {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
+pub(crate) fn run_on(cpus: &[usize]) -> io::Result<()> {
     let mut mask: Mask = [0; NUMBERS / WORD];
-    mask[cpu / WORD] = 1 << (cpu % WORD);
+    for cpu in cpus.iter().filter(|cpu| **cpu < NUMBERS) {
+        mask[cpu / WORD] |= 1 << (cpu % WORD);
+    }
     // SAFETY: so many bytes, on this stack, for the time of the call, aligned as words.
     let answer = unsafe { libc::sched_setaffinity(0, size_of_val(&mask), mask.as_ptr().cast()) };
     super::checked(super::answer(answer as isize)).map(drop)
@@ -59,8 +57,7 @@ pub(crate) fn pin(cpu: usize) -> io::Result<()> {
 
 /// There is no such call here, or it is a hint.
 #[cfg(not(target_os = "linux"))]
-#[allow(dead_code, reason = "what starts a loop on each processor is above")]
-pub(crate) fn pin(_: usize) -> io::Result<()> {
+pub(crate) fn run_on(_: &[usize]) -> io::Result<()> {
     Err(unsupported())
 }
 
@@ -83,7 +80,6 @@ pub(crate) fn thread_id() -> i32 {
 /// `InvalidInput` if there is no such thread, not any more, or not in this process. A thread that has just been joined may be
 /// known for some moments yet.
 #[cfg(target_os = "linux")]
-#[allow(dead_code, reason = "what starts a loop on each processor is above")]
 pub(crate) fn thread_time(thread: i32) -> io::Result<Duration> {
     /// Of a clock's name the lowest three bits: the scheduler's time (2) of one thread (4).
     const RAN: libc::clockid_t = 2 | 4;
@@ -102,7 +98,6 @@ pub(crate) fn thread_time(thread: i32) -> io::Result<Duration> {
 
 /// Nobody says so here by a number.
 #[cfg(not(target_os = "linux"))]
-#[allow(dead_code, reason = "what starts a loop on each processor is above")]
 pub(crate) fn thread_time(_: i32) -> io::Result<Duration> {
     Err(unsupported())
 }
@@ -141,7 +136,7 @@ mod tests {
         assert!(!all.is_empty() && all.is_sorted());
         for cpu in all.clone() {
             let (may, runs) = aside(move || {
-                pin(cpu).unwrap();
+                run_on(&[cpu]).unwrap();
                 // SAFETY: no memory is passed.
                 (allowed().unwrap(), unsafe { libc::sched_getcpu() })
             });
@@ -154,7 +149,7 @@ mod tests {
     fn a_processor_that_does_not_exist_is_an_error_and_changes_nothing() {
         let all = allowed().unwrap();
         for cpu in [NUMBERS - 1, NUMBERS, usize::MAX] {
-            let (error, may) = aside(move || (pin(cpu).unwrap_err(), allowed().unwrap()));
+            let (error, may) = aside(move || (run_on(&[cpu]).unwrap_err(), allowed().unwrap()));
             assert_eq!((error.kind(), may), (io::ErrorKind::InvalidInput, all.clone()));
         }
     }

@@ -26,6 +26,7 @@ pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod splice;
 pub(crate) mod stack;
+pub(crate) mod steering;
 pub(crate) mod sync;
 #[cfg(annulus_uring)]
 pub(crate) mod uring;

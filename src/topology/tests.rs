@@ -285,7 +285,7 @@ fn as_many_loops_are_right_as_std_says() {
 fn a_pinned_thread_has_one_processor() {
     for cpu in Topology::read().cpus().iter().map(|cpu| cpu.number) {
         let pinned = std::thread::spawn(move || {
-            sys::affinity::pin(cpu).unwrap();
+            sys::affinity::run_on(&[cpu]).unwrap();
             (Topology::read(), std::thread::available_parallelism().map_or(1, usize::from))
         });
         let (topology, std) = pinned.join().unwrap();

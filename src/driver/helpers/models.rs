@@ -97,7 +97,13 @@ impl Loop {
         let mut script = Script::default();
         script.asleep = Some(Box::new(move || rung.sleep()));
         let port = Port::new(executor.id(), inbox, Driver::Scripted(script), PoolSize::USUAL);
-        Loop { executor, bell, port, helpers: Helpers::new(inbox, threads_max), answers: Vec::new() }
+        Loop {
+            executor,
+            bell,
+            port,
+            helpers: Helpers::new(inbox, &HelperPlan { max: threads_max, cpus: None }),
+            answers: Vec::new(),
+        }
     }
 
     /// Sleeps unless something has come, as the drivers and the turn do.

@@ -47,8 +47,8 @@ impl Ring {
         // What has no ring form at all is done as it is always done.
         self.counters.fallbacks += u64::from(request.form.entry.is_some());
         if request.form.wait == Wait::Helper {
-            let (inbox, threads_max) = (self.inbox, self.helpers_max);
-            self.helpers.get_or_insert_with(|| Helpers::new(inbox, threads_max)).submit(token, request);
+            let (inbox, plan) = (self.inbox, &self.helper_plan);
+            self.helpers.get_or_insert_with(|| Helpers::new(inbox, plan)).submit(token, request);
         } else if begin == Begin::WhenReady {
             self.wait_for(token, request);
         } else {

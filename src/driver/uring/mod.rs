@@ -29,7 +29,7 @@ use std::time::Duration;
 use io_uring::{opcode, squeue, types};
 
 use super::completion::Completion;
-use super::helpers::Helpers;
+use super::helpers::{HelperPlan, Helpers};
 use super::operation::{Begin, Request, Wait, ability};
 use super::slots::Token;
 use super::{Counters, Refusal, Settings};
@@ -87,7 +87,7 @@ pub(crate) struct Ring {
     bell: Bell,
     waits: Waits,
     helpers: Option<Helpers>,
-    helpers_max: usize,
+    helper_plan: HelperPlan,
     inbox: &'static Inbox,
     /// What the kernel picks from, once somebody asks for that.
     buffers: Option<Buffers>,
@@ -127,7 +127,7 @@ impl Ring {
             bell,
             waits: Waits::default(),
             helpers: None,
-            helpers_max: settings.helpers_max,
+            helper_plan: settings.helpers.clone(),
             inbox,
             buffers: None,
             answers: VecDeque::new(),

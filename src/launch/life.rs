@@ -1,0 +1,139 @@
+//! What a launch is told from outside, and what it tells: signals, the service manager, another process that takes over.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::plan::Plan;
+use super::supervisor::{Ask, Event, Events};
+use crate::cancel::CancelToken;
+use crate::executor::JoinHandle;
+use crate::runtime::{Answer, spawn};
+use crate::service::{self, Successor};
+use crate::signal::{Signal, SignalKind, signal};
+
+/// How another process is started, and how long it may take until it is ready.
+#[derive(Clone)]
+pub(super) struct Succession {
+    pub(super) program: Arc<dyn Fn() -> io::Result<Command> + Send + Sync>,
+    pub(super) limit: Duration,
+}
+
+impl Default for Succession {
+    fn default() -> Succession {
+        Succession { program: Arc::new(service::program), limit: Duration::from_secs(60) }
+    }
+}
+
+/// How it goes with another process that is to take over.
+pub(super) enum Progress {
+    Starting(u32),
+    Ready(u32),
+    Failed(io::Error),
+}
+
+/// Another process that is being started.
+pub(super) struct Heir {
+    task: JoinHandle<()>,
+    /// It is not wanted any more.
+    unwanted: CancelToken,
+}
+
+/// Which signal asks for what.
+const ORDERS: [(SignalKind, Ask); 4] = [
+    (SignalKind::terminate(), Ask::Stop),
+    (SignalKind::interrupt(), Ask::Stop),
+    (SignalKind::hangup(), Ask::Reload),
+    (SignalKind::user_defined2(), Ask::Restart),
+];
+
+/// Listens for the signals that give orders.
+pub(super) fn listen() -> io::Result<Vec<(Signal, Ask)>> {
+    ORDERS.iter().map(|(kind, ask)| Ok((signal(*kind)?, *ask))).collect()
+}
+
+/// Passes on the orders that come.
+pub(super) fn obey(signals: Vec<(Signal, Ask)>, events: &Events) {
+    for (mut signal, ask) in signals {
+        let events = events.clone();
+        drop(spawn(async move {
+            while signal.recv().await.is_ok() {
+                events.tell(Event::Asked(ask));
+            }
+        }));
+    }
+}
+
+/// What the manager does not hear it does not need: a server goes on.
+pub(super) fn ready(plan: &Plan) {
+    if plan.is_service {
+        let _ = service::ready();
+    }
+}
+
+pub(super) fn stopping(plan: &Plan) {
+    if plan.is_service {
+        let _ = service::stopping();
+    }
+}
+
+/// Says that settings are read again, and when all shards have been told.
+pub(super) fn reloading(plan: &Plan, told: Vec<Answer<()>>) {
+    if plan.is_service {
+        let _ = service::reloading();
+        drop(spawn(async move {
+            for answer in told {
+                // One that has ended meanwhile has no settings.
+                let _ = answer.await;
+            }
+            let _ = service::ready();
+        }));
+    }
+}
+
+/// Starts another process with the sockets of this one, and tells how it goes.
+pub(super) fn begin_succession(plan: &Arc<Plan>, events: &Events) -> Heir {
+    let unwanted = CancelToken::new();
+    let (plan, events, told) = (Arc::clone(plan), events.clone(), unwanted.clone());
+    let task = spawn(async move {
+        let progress = match succeed(&plan, &events, &told).await {
+            Ok(pid) => Progress::Ready(pid),
+            Err(error) => Progress::Failed(error),
+        };
+        events.tell(Event::Progress(progress));
+    });
+    Heir { task, unwanted }
+}
+
+async fn succeed(plan: &Plan, events: &Events, unwanted: &CancelToken) -> io::Result<u32> {
+    let sockets: Vec<_> =
+        plan.sockets.all()?.into_iter().map(|(group, socket)| (name_of(group), socket)).collect();
+    let given: Vec<_> = sockets.iter().map(|(name, socket)| (name.as_str(), socket.as_fd())).collect();
+    let mut successor = Successor::start((plan.succession.program)()?, &given)?;
+    let pid = successor.pid();
+    events.tell(Event::Progress(Progress::Starting(pid)));
+    match unwanted.run_until_cancelled(successor.ready(plan.succession.limit)).await {
+        Some(ready) => ready?,
+        // No more time: one that is not ready by now is ended.
+        None => successor.ready(Duration::ZERO).await?,
+    }
+    Ok(pid)
+}
+
+impl Heir {
+    /// Ends it if it is not ready yet, and waits for that.
+    pub(super) async fn renounce(self) {
+        self.unwanted.cancel();
+        let _ = self.task.await;
+    }
+}
+
+/// What the names of a predecessor's sockets begin with.
+pub(super) const OURS: &str = "annulus-";
+
+/// What a socket is called on its way to the next process: the place of its address among those of the launch.
+pub(super) fn name_of(group: usize) -> String {
+    format!("{OURS}{group}")
+}

@@ -1,0 +1,156 @@
+//! The listening sockets of a launch: bound before any shard begins, and kept by the launch, so that a shard that is started
+//! again, and a program that takes over, find the connections that wait in them.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::balance::Balance;
+
+/// How many connections may wait in each socket. The system's own limit (net.core.somaxconn) holds as well.
+const BACKLOG: i32 = 1024;
+
+/// All sockets of a launch, for each of its threads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sockets {
+    groups: Arc<[Group]>,
+}
+
+/// What one address is listened at by: as a rule one socket for each shard, among which the kernel spreads the connections.
+#[derive(Debug)]
+pub(super) struct Group {
+    address: SocketAddr,
+    sockets: Vec<Mutex<Option<TcpListener>>>,
+}
+
+fn lock(socket: &Mutex<Option<TcpListener>>) -> MutexGuard<'_, Option<TcpListener>> {
+    // Nothing panics while it is held.
+    socket.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sockets {
+    pub(super) fn new(groups: Vec<Group>) -> Sockets {
+        Sockets { groups: groups.into() }
+    }
+
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.groups.iter().map(|group| group.address)
+    }
+
+    /// Duplicates of what a shard is to accept from. Each socket has a shard; where there are fewer sockets than shards, some
+    /// share one.
+    pub(super) fn of(&self, group: usize, shard: usize, shards: usize) -> io::Result<Vec<TcpListener>> {
+        let Some(group) = self.groups.get(group) else {
+            let text = "this launch listens at fewer addresses: Launch::listen says where, once for each";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        };
+        let mut mine = group.of(shard, shards);
+        mine.try_fold(Vec::new(), |mut all, socket| {
+            all.extend(lock(socket).as_ref().map(TcpListener::try_clone).transpose()?);
+            Ok(all)
+        })
+    }
+
+    /// A shard accepts no more: the launch lets go of its sockets as well, lest connections wait there for nobody.
+    pub(super) fn close(&self, shard: usize, shards: usize) {
+        (0..self.groups.len()).for_each(|group| self.close_at(group, shard, shards));
+    }
+
+    /// As `close`, of one address.
+    pub(super) fn close_at(&self, group: usize, shard: usize, shards: usize) {
+        self.groups[group].of(shard, shards).for_each(|socket| drop(lock(socket).take()));
+    }
+
+    /// Duplicates of all, with the number of their group.
+    pub(super) fn all(&self) -> io::Result<Vec<(usize, TcpListener)>> {
+        let each = self.groups.iter().enumerate().flat_map(|(number, group)| {
+            group.sockets.iter().filter_map(move |socket| {
+                lock(socket).as_ref().map(|socket| socket.try_clone().map(|copy| (number, copy)))
+            })
+        });
+        each.collect()
+    }
+}
+
+impl Group {
+    /// Of sockets that listen already.
+    pub(super) fn of_listeners(listeners: Vec<TcpListener>) -> io::Result<Group> {
+        let address = match listeners.first() {
+            Some(first) => first.local_addr()?,
+            None => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a group of no sockets")),
+        };
+        listeners.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
+        Ok(Group { address, sockets: listeners.into_iter().map(|one| Mutex::new(Some(one))).collect() })
+    }
+
+    /// Binds as many sockets as there are shards to the first of the addresses that can be had.
+    pub(super) fn bind(
+        addresses: Vec<SocketAddr>,
+        shards: usize,
+        balance: Balance,
+        cpus: &[usize],
+    ) -> io::Result<Group> {
+        let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+        for address in addresses {
+            match bind_all(address, shards) {
+                Ok(listeners) => {
+                    if balance == Balance::Cpu && shards > 1 {
+                        crate::sys::steering::by_processor(&listeners[0], &turns(shards, cpus))?;
+                    }
+                    return Group::of_listeners(listeners);
+                }
+                Err(error) => last = told(address, error),
+            }
+        }
+        Err(last)
+    }
+
+    fn of(&self, shard: usize, shards: usize) -> impl Iterator<Item = &Mutex<Option<TcpListener>>> {
+        let shared = (self.sockets.len() < shards).then(|| shard % self.sockets.len());
+        let first = shared.unwrap_or(shard);
+        self.sockets.iter().skip(first).step_by(shards)
+    }
+}
+
+/// Which shard has the connections that come in on which processor.
+fn turns(shards: usize, cpus: &[usize]) -> Vec<(u32, u32)> {
+    cpus.iter().take(shards).enumerate().map(|(shard, cpu)| (*cpu as u32, shard as u32)).collect()
+}
+
+fn bind_all(address: SocketAddr, shards: usize) -> io::Result<Vec<TcpListener>> {
+    if shards == 1 {
+        let socket = bound(address, false)?;
+        socket.listen(BACKLOG)?;
+        return Ok(vec![socket.into()]);
+    }
+    // Sockets that share an address let in whoever says so as well: a second server, started by mistake, would silently take half of
+    // the connections. One that does not share finds it.
+    let probe = bound(address, false)?;
+    let address = probe.local_addr()?.as_socket().unwrap_or(address);
+    drop(probe);
+    let sockets: Vec<Socket> = (0..shards).map(|_| bound(address, true)).collect::<io::Result<_>>()?;
+    // The kernel counts them in the order in which they begin to listen.
+    sockets.iter().try_for_each(|socket| socket.listen(BACKLOG))?;
+    Ok(sockets.into_iter().map(TcpListener::from).collect())
+}
+
+fn bound(address: SocketAddr, shares: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if shares {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn told(address: SocketAddr, error: io::Error) -> io::Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another program, or another start of this one, listens there",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 are for root, or need CAP_NET_BIND_SERVICE",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("cannot listen at {address}: {error}{remedy}"))
+}

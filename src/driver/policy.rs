@@ -27,7 +27,6 @@ impl Default for ZeroCopy {
 }
 
 /// The policy of one socket, in four bytes.
-#[derive(Clone, Debug)]
 pub(crate) struct Policy(Cell<u32>);
 
 const OFF: u32 = u32::MAX;

@@ -9,7 +9,7 @@ use socket2::SockAddr;
 
 use super::{Descriptor, Way};
 use crate::driver::direction::{Direction, Leftover};
-use crate::driver::policy::Policy;
+use crate::driver::policy::ZeroCopy;
 use crate::driver::port::Port;
 use crate::sys;
 
@@ -34,7 +34,7 @@ pub(crate) struct Parcels {
 pub(crate) struct Traveller {
     descriptor: OwnedFd,
     blocks: bool,
-    zero_copy: Policy,
+    zero_copy: ZeroCopy,
     parcels: Parcels,
     /// How many bytes dropped writes wrote after all, of which nobody was told.
     written: usize,
@@ -74,7 +74,7 @@ impl Traveller {
     /// It belongs to this loop from now on, where the next operations find what it carries. No system call.
     pub(crate) fn arrive(self, port: &Rc<Port>) -> Descriptor {
         let descriptor = Descriptor::adopted(self.descriptor.into_raw_fd(), port, self.blocks);
-        descriptor.0.zero_copy.set(self.zero_copy.get());
+        descriptor.0.zero_copy.set(self.zero_copy);
         if let Some(peer) = self.peer {
             // Just made: there is none yet.
             let _ = descriptor.0.peer.set(peer);
@@ -151,7 +151,7 @@ impl Descriptor {
     /// As `hand_over`, to another loop: as it is, and with what it has to know.
     pub(crate) fn depart(self, number: i32, parcels: Parcels) -> Traveller {
         let blocks = self.0.blocks.get();
-        let zero_copy = self.0.zero_copy.clone();
+        let zero_copy = self.0.zero_copy.get();
         let written = self.0.write.take_written();
         let peer = self.0.peer.get().cloned();
         Traveller { descriptor: self.hand_over(number), blocks, zero_copy, parcels, written, peer }

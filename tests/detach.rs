@@ -49,6 +49,7 @@ on_real_drivers! {
         settings_of_the_loops_side_go_along,
         the_mode_in_which_it_came_is_remembered,
         connections_in_the_rings_own_table_leave_it,
+        who_is_at_the_other_end_is_known_as_long_as_it_would_be_here,
         without_descriptors_what_is_in_the_table_stays_usable,
         what_nobody_attaches_is_closed_when_it_is_dropped,
         leaving_half_way_closes,
@@ -192,7 +193,13 @@ async fn what_dropped_reads_received_comes_first_on_the_other_loop_and_back_here
     receive_for_nobody(&stream, &mut peer, b", the last").await;
     drop(peer);
     let detached = stream.detach().await.unwrap();
-    let rest = over_there(|| async move { read_to_end(&detached.attach().unwrap()).await }).await;
+    // From there it may leave for std as well.
+    let rest = over_there(|| async move {
+        let (mut std, mut rest) = detached.attach().unwrap().into_std().await.unwrap();
+        std.read_to_end(&mut rest).unwrap();
+        rest
+    })
+    .await;
     assert_eq!(rest, b" and more, the last");
 }
 
@@ -665,6 +672,27 @@ fn connections_in_the_rings_own_table_leave_it(builder: Builder) {
         });
     });
     there.join().unwrap();
+}
+
+fn who_is_at_the_other_end_is_known_as_long_as_it_would_be_here(builder: Builder) {
+    on_a_loop(builder.direct_descriptors(4), async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut knows = Vec::new();
+        for goes in [false, true] {
+            let peer = StdStream::connect(address).unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if goes {
+                stream = stream.detach().await.unwrap().attach().unwrap();
+            }
+            reset(peer);
+            // From now on the kernel says that it is not connected.
+            timeout(PATIENCE, stream.readable()).await.expect("the reset arrives").unwrap();
+            knows.push(stream.peer_addr().is_ok());
+        }
+        println!("{knows:?}");
+        assert_eq!(knows[0], knows[1]);
+    });
 }
 
 /// Leaves no room for any more descriptors. Gives the limit that was.

@@ -319,10 +319,7 @@ async fn carry(mut from: mpsc::Receiver<Baton>, to: mpsc::Sender<Baton>, seed: u
             return Some(got);
         }
         let connection = stream.detach().await.unwrap();
-        to.send(Baton { connection, got, hops: hops + 1, tally })
-            .await
-            .ok()
-            .expect("the other loop is there");
+        to.send(Baton { connection, got, hops: hops + 1, tally }).await.expect("the other loop is there");
     }
     None
 }
@@ -347,7 +344,7 @@ async fn two_hundred_hand_overs_lose_no_byte() {
     let ((to_here, here), (to_there, there)) = (mpsc::channel(1), mpsc::channel(1));
     let connection = stream.detach().await.unwrap();
     let first = Baton { connection, got: Vec::new(), hops: 0, tally: Tally::default() };
-    to_there.send(first).await.ok().unwrap();
+    to_there.send(first).await.unwrap();
     let other = spawn(over_there(move || carry(there, to_here, seed + 1)));
     let mine = carry(here, to_there, seed + 2).await;
     let got = other.await.unwrap().or(mine).expect("one of them has the last part");
@@ -524,7 +521,7 @@ async fn a_unix_listener_takes_what_dropped_accepts_accepted_along() {
 async fn a_unix_stream_takes_messages_and_their_descriptors_along() {
     for taken in [true, false] {
         let (stream, peer) = UnixStream::pair().unwrap();
-        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (mut reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
         let mut receive = stream.recv_message(Vec::with_capacity(64));
         assert!(begin(&mut receive).is_pending());
         yield_now().await;
@@ -533,6 +530,7 @@ async fn a_unix_stream_takes_messages_and_their_descriptors_along() {
         peer.write_all(", and more").await.0.unwrap();
         arrival().await;
         drop(receive);
+        reader.set_read_timeout(Some(PATIENCE)).unwrap();
         drop(peer);
         let detached = stream.detach().await.unwrap();
         if !taken {

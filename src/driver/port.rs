@@ -295,7 +295,10 @@ impl Port {
         let mut later = self.later.borrow_mut();
         driver.reap(&mut Reaper { port: self, slots, later: &mut later, pool: self.pool.get() });
         while let Some(token) = slots.next_crowded() {
-            driver.cancel(token, slots.fd(token).expect("it is in flight"));
+            // One that nobody waits for may have had its last answer in this same reap: its slot is free then.
+            if let Some(fd) = slots.fd(token) {
+                driver.cancel(token, fd);
+            }
         }
         let mut closing = self.closing.borrow_mut();
         if !closing.is_empty() {

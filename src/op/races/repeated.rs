@@ -136,6 +136,25 @@ fn what_nobody_takes_is_held_back_and_begun_again() {
 }
 
 #[test]
+fn one_that_was_dropped_and_ends_with_many_answers_at_once_is_not_held_back() {
+    let stage = Stage::new();
+    let listener = stage.descriptor(7);
+    let mut stream = accepting(&listener);
+    assert!(next(&stage, &mut stream).is_pending());
+    drop(stream);
+    // In one reap: more than anybody lets wait, and the last.
+    stage.happen(|script| {
+        (100..200).for_each(|number| script.answer_and_go_on(NAME, number));
+        script.answer(NAME, -libc::ECANCELED);
+    });
+    stage.assert_settled();
+    let mut again = accepting(&listener);
+    for number in 100..200 {
+        assert_eq!(next(&stage, &mut again), Poll::Ready(Some(Ok(number))));
+    }
+}
+
+#[test]
 fn a_listener_that_closes_closes_what_nobody_took() {
     let stage = Stage::new();
     let listener = stage.descriptor(7);

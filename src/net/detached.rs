@@ -134,7 +134,7 @@ impl<F: Family> Stream<F> {
     ///
     /// # Errors
     /// `Unsupported` in a simulated world, whose sockets are no descriptors; EMFILE where a connection in the ring's own
-    /// table finds no descriptor. After the end of the loop, that as well. The stream is given back.
+    /// table finds no descriptor; that the loop has ended, where it has. The stream is given back.
     ///
     /// # Cancel safety
     /// Dropping it closes the connection.
@@ -187,7 +187,7 @@ impl<F: Family> Listener<F> {
     ///
     /// # Errors
     /// `Unsupported` in a simulated world, whose sockets are no descriptors; EMFILE where an accepted connection in the
-    /// ring's own table finds no descriptor. After the end of the loop, that as well. The listener is given back.
+    /// ring's own table finds no descriptor; that the loop has ended, where it has. The listener is given back.
     ///
     /// # Cancel safety
     /// Dropping it closes the listener.

@@ -104,6 +104,13 @@ fn succeeds(test: &str, mut command: Command) -> String {
     printed
 }
 
+/// Ends a process that a test has started.
+#[track_caller]
+fn kill(process: u32) {
+    // SAFETY: no memory is passed; the process is this test's.
+    assert_eq!(unsafe { libc::kill(process as i32, libc::SIGKILL) }, 0, "{process}");
+}
+
 fn is_there(process: u32) -> bool {
     Path::new(&format!("/proc/{process}")).exists()
 }
@@ -696,14 +703,19 @@ fn a_successor_outlives_its_predecessor_and_is_the_service_then(builder: Builder
     assert_eq!(said, [format!("READY=1\nMAINPID={number}"), format!("MAINPID={number}")]);
 }
 
+fn port(listener: &TcpListener) -> String {
+    listener.local_addr().unwrap().port().to_string()
+}
+
 fn sockets_may_have_each_others_numbers(builder: Builder) {
     if role().is_some() {
-        let ports = service::inherited().unwrap().into_iter().map(|given| {
-            let listener = given.into_tcp_listener().unwrap();
-            listener.local_addr().unwrap().port().to_string()
-        });
-        assert_eq!(ports.collect::<Vec<_>>().join(" "), std::env::var("PORTS").unwrap());
+        let given = service::inherited().unwrap().into_iter().map(|given| given.into_tcp_listener().unwrap());
+        let listeners: Vec<_> = given.collect();
+        let ports: Vec<_> = listeners.iter().map(port).collect();
+        assert_eq!(ports.join(" "), std::env::var("PORTS").unwrap());
         assert!(service::ready().unwrap());
+        // Until it is not needed any more.
+        listeners[0].accept().unwrap();
         return;
     }
     alone(|| {
@@ -716,7 +728,6 @@ fn sockets_may_have_each_others_numbers(builder: Builder) {
         let runtime = builder.build().unwrap();
         for _ in 0..5 {
             listeners.rotate_left(1);
-            let port = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
             let ports: Vec<_> = listeners.iter().map(port).collect();
             let mut command = heir("heir");
             command.env("PORTS", ports.join(" "));
@@ -724,6 +735,7 @@ fn sockets_may_have_each_others_numbers(builder: Builder) {
             runtime
                 .run(async { Successor::start(command, &sockets).unwrap().ready(LONG).await.unwrap() })
                 .unwrap();
+            drop(TcpStream::connect(listeners[0].local_addr().unwrap()).unwrap());
         }
     });
 }
@@ -742,7 +754,7 @@ fn a_successors_child_is_not_the_successor(builder: Builder) {
     }
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let again = heir("not the heir");
-    let mut command = shell("\"$@\" && printf ! >&4; exec sleep 0.05");
+    let mut command = shell("\"$@\" && printf ! >&4; exec sleep 1000");
     command.arg("sh").arg(again.get_program()).args(again.get_args()).stdout(Stdio::null());
     command.envs(again.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let runtime = builder.build().unwrap();
@@ -750,6 +762,7 @@ fn a_successors_child_is_not_the_successor(builder: Builder) {
         .run(async {
             let mut successor = Successor::start(command, &[("web", listener.as_fd())]).unwrap();
             successor.ready(LONG).await.unwrap();
+            kill(successor.pid());
         })
         .unwrap();
 }
@@ -772,14 +785,21 @@ async fn one_that_ends_before_it_is_ready_says_how() {
         let before = Instant::now();
         let error = successor.ready(LONG).await.unwrap_err();
         assert!(before.elapsed() < Duration::from_secs(30), "it does not wait for the limit");
-        assert!(error.to_string().contains("ended before it was ready"), "{error}");
+        assert!(error.to_string().contains("ended before it took over"), "{error}");
         let ended = error.get_ref().unwrap().downcast_ref::<EndedEarly>().unwrap();
         assert_eq!(ended.status().code(), code, "{script}");
         assert!(successor.ready(LONG).await.is_err(), "asked again");
     }
-    let orphan: i32 = fs::read_to_string(&note).unwrap().trim().parse().unwrap();
-    // SAFETY: no memory is passed; the process is of this test.
-    assert_eq!(unsafe { libc::kill(orphan, libc::SIGKILL) }, 0);
+    kill(fs::read_to_string(&note).unwrap().trim().parse().unwrap());
+
+    // It was ready, and is gone when somebody looks.
+    let mut successor = Successor::start(shell("printf ! >&3; exit 6"), &[]).unwrap();
+    let stat = format!("/proc/{}/stat", successor.pid());
+    while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+        annulus::time::sleep(Duration::from_millis(2)).await;
+    }
+    let error = successor.ready(LONG).await.unwrap_err();
+    assert!(error.to_string().contains("exit status: 6"), "{error}");
 }
 
 async fn one_that_is_not_ready_in_time_is_ended() {
@@ -856,8 +876,7 @@ async fn waiting_for_a_successor_can_be_given_up_and_begun_again() {
     }
     File::create(&word).unwrap();
     successor.ready(LONG).await.unwrap();
-    // SAFETY: no memory is passed; the process is of this test.
-    assert_eq!(unsafe { libc::kill(successor.pid() as i32, libc::SIGKILL) }, 0);
+    kill(successor.pid());
 }
 
 async fn nothing_but_what_is_given_reaches_a_successor() {
@@ -898,10 +917,13 @@ fn successors_leave_nothing_behind(builder: Builder) {
                     if round == 1 {
                         before = Some(audit::descriptors());
                     }
-                    let command = shell("printf ! >&4; exec sleep 0.05");
+                    let command = shell("printf ! >&4; exec sleep 1000");
                     let mut successor = Successor::start(command, &[("web", listener.as_fd())]).unwrap();
                     successor.ready(LONG).await.unwrap();
-                    processes.push(successor.pid());
+                    let process = successor.pid();
+                    drop(successor);
+                    kill(process);
+                    processes.push(process);
                 }
                 // The loop reaps those that were dropped, as they end.
                 let end = Instant::now() + Duration::from_secs(20);

@@ -131,8 +131,8 @@ impl Successor {
     /// this process when nobody expects it any more.
     ///
     /// # Errors
-    /// `TimedOut`: it was not ready within `limit`, and was ended. `Other`: it ended before it was ready; the error wraps
-    /// [`EndedEarly`], which says how. This process goes on as if there had been none.
+    /// `TimedOut`: it was not ready within `limit`, and was ended. `Other`: it ended before it had said so, or
+    /// at once when it had; the error wraps [`EndedEarly`], which says how. This process goes on as if there had been none.
     ///
     /// # Cancel safety
     /// Dropping it leaves the successor as it is; ask again.
@@ -169,16 +169,22 @@ impl fmt::Debug for Successor {
 
 /// Waits for the word of a successor, or for its end.
 async fn hear(channel: &UnixStream, child: &mut Child) -> io::Result<()> {
-    let word = pin!(channel.read(Vec::with_capacity(1)));
-    // A child of its own may keep the way back open: so its end is waited for as well.
-    let end = pin!(child.wait());
-    let status = match select(word, end).await {
-        Either::Left(((Ok(_), word), _)) if word == READY => return Ok(()),
-        // It can say nothing any more: what is left is its end.
-        Either::Left((_, end)) => end.await?,
-        Either::Right((status, _)) => status?,
+    let said = {
+        let word = pin!(channel.read(Vec::with_capacity(1)));
+        // A child of its own may keep the way back open: so its end is waited for as well.
+        let end = pin!(child.wait());
+        match select(word, end).await {
+            Either::Left(((Ok(_), word), _)) => word == READY,
+            Either::Left(_) | Either::Right(_) => false,
+        }
     };
-    Err(io::Error::other(EndedEarly { status }))
+    let status = match said {
+        // Word and end may be there at once, and nobody is to hand over to who is gone.
+        true => child.try_wait()?,
+        // It can say nothing any more: what is left is its end.
+        false => Some(child.wait().await?),
+    };
+    status.map_or(Ok(()), |status| Err(io::Error::other(EndedEarly { status })))
 }
 
 /// Occupies what is free of the numbers below `end`, until it is dropped. std makes a pipe, by which a program that cannot be
@@ -209,7 +215,7 @@ fn check(name: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
-/// A successor ended before it was ready: what the error of [`Successor::ready`] wraps.
+/// A successor ended before it took over: what the error of [`Successor::ready`] wraps.
 ///
 /// # Examples
 /// ```
@@ -244,7 +250,7 @@ impl fmt::Display for EndedEarly {
         let status = self.status;
         write!(
             f,
-            "the successor ended before it was ready ({status}): what it wrote to standard error says more"
+            "the successor ended before it took over ({status}): what it wrote to standard error says more"
         )
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod example;
 pub(crate) mod fuse;
 pub(crate) mod guarded;
 pub(crate) mod limits;
+pub(crate) mod managed;
 pub(crate) mod net;
 pub(crate) mod outside;
 pub(crate) mod pieces;

@@ -427,6 +427,8 @@ fn a_simulated_world_has_no_manager() {
 #[test]
 #[cfg(target_os = "linux")]
 fn systemd_is_understood() {
+    use std::process::Stdio;
+
     let test = "systemd_is_understood";
     let _watchdog = Watchdog::over(test);
     if is_child(test) {
@@ -449,8 +451,7 @@ fn systemd_is_understood() {
         command.arg("--setenv").arg(format!("{}={}", name.display(), value.unwrap().display()));
     }
     command.arg(again.get_program()).args(again.get_args());
-    let process =
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let end = Instant::now() + Duration::from_secs(20);
     let mut client = loop {
         match UnixStream::connect(&web) {

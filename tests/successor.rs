@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use annulus::io::AsyncRead;
 use annulus::service::{self, EndedEarly, Successor};
 use annulus::{Builder, net};
 use support::child::{alone, is_child, myself, name, text};
-use support::managed::{ROLE, activated, is_close_on_exec, role, succeeds};
+use support::managed::{ROLE, activated, duplicate_from, is_close_on_exec, role, succeeds};
 use support::{audit, on_real_drivers, skipped};
 
 on_real_drivers! {
@@ -139,33 +140,10 @@ fn a_successor_serves_what_waited_in_the_queue(builder: Builder) {
         .unwrap();
 }
 
-/// Three processes: this one, which is the manager, a server, and the server's successor, by `service::program`.
+/// Four processes: this one, which is the manager, and three generations of a server, by `service::program`.
 fn a_successor_outlives_its_predecessor_and_is_the_service_then(builder: Builder) {
-    match role().as_deref() {
-        Some("server") if std::env::var_os("GENERATION").is_some() => {
-            assert_eq!(service::watchdog().unwrap(), Some(Duration::from_secs(3)), "it is watched as well");
-            assert!(std::env::var_os("LISTEN_FDS").is_none(), "they were the predecessor's");
-            let [web] = service::inherited().unwrap().try_into().unwrap();
-            let listener = web.into_tcp_listener().unwrap();
-            assert!(service::ready().unwrap());
-            let (mut stream, _) = listener.accept().unwrap();
-            stream.write_all(std::process::id().to_string().as_bytes()).unwrap();
-            return;
-        }
-        Some("server") => {
-            let runtime = builder.build().unwrap();
-            return runtime
-                .run(async {
-                    let [web] = service::inherited().unwrap().try_into().unwrap();
-                    let mut command = service::program().unwrap();
-                    // Who started the server reads what it writes to the end, which is not the successor's.
-                    command.env("GENERATION", "2").stdout(Stdio::null()).stderr(Stdio::null());
-                    let mut successor = Successor::start(command, &[("web", web.socket())]).unwrap();
-                    successor.ready(LONG).await.unwrap();
-                })
-                .unwrap();
-        }
-        _ => {}
+    if role().is_some() {
+        return a_generation(builder);
     }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("manager");
@@ -176,17 +154,60 @@ fn a_successor_outlives_its_predecessor_and_is_the_service_then(builder: Builder
     let mut command = activated(&name(), "$$ WATCHDOG_PID=$$", vec![listener.into()]);
     command.env(ROLE, "server").env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "3000000");
     succeeds(&name(), command);
-    // The server has ended.
+    // The server has ended. It was replaced, and that one as well.
     let mut said = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..4 {
         let mut buffer = [0; 4096];
-        let length = manager.recv(&mut buffer).unwrap();
+        let length = loop {
+            // A child that ends, or a ring that goes away, may interrupt it.
+            match manager.recv(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                length => break length.unwrap(),
+            }
+        };
         said.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
     }
     let mut client = TcpStream::connect(address).unwrap();
     let mut number = String::new();
     client.read_to_string(&mut number).unwrap();
-    assert_eq!(said, [format!("READY=1\nMAINPID={number}"), format!("MAINPID={number}")]);
+    assert_eq!(said[2..], [format!("READY=1\nMAINPID={number}"), format!("MAINPID={number}")]);
+    assert_eq!(said[0], format!("READY=1\n{}", said[1]));
+    assert_ne!(said[0], said[2]);
+}
+
+/// A server that is replaced at once, if it is not the third one.
+fn a_generation(builder: Builder) {
+    let generation: u32 = std::env::var("GENERATION").map_or(1, |number| number.parse().unwrap());
+    let parent = parent_id();
+    let [web] = service::inherited().unwrap().try_into().unwrap();
+    assert_eq!(
+        service::watchdog().unwrap(),
+        Some(Duration::from_secs(3)),
+        "it is watched as the first one is"
+    );
+    if generation > 1 {
+        assert!(std::env::var_os("LISTEN_FDS").is_none(), "they were the predecessor's");
+        assert!(service::ready().unwrap());
+        // So that it has told the manager what it has to.
+        while parent_id() == parent {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    if generation == 3 {
+        let (mut stream, _) = web.into_tcp_listener().unwrap().accept().unwrap();
+        return stream.write_all(std::process::id().to_string().as_bytes()).unwrap();
+    }
+    let mut command = service::program().unwrap();
+    command.env("GENERATION", (generation + 1).to_string());
+    // Who started the server reads what it writes to the end, which is not the successor's.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let runtime = builder.build().unwrap();
+    runtime
+        .run(async {
+            let mut successor = Successor::start(command, &[("web", web.socket())]).unwrap();
+            successor.ready(LONG).await.unwrap();
+        })
+        .unwrap();
 }
 
 fn port(listener: &TcpListener) -> String {
@@ -212,7 +233,13 @@ fn sockets_may_have_each_others_numbers(builder: Builder) {
         );
         listeners.reverse();
         let runtime = builder.build().unwrap();
-        for _ in 0..5 {
+        for round in 0..10 {
+            if round == 5 {
+                // High up, and the numbers that they will have in the other process are free in this one.
+                listeners
+                    .iter_mut()
+                    .for_each(|listener| *listener = duplicate_from(listener.as_fd(), 60).into());
+            }
             listeners.rotate_left(1);
             let ports: Vec<_> = listeners.iter().map(port).collect();
             let mut command = heir("heir");

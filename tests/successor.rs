@@ -305,14 +305,31 @@ async fn one_that_ends_before_it_is_ready_says_how() {
     }
     kill(fs::read_to_string(&note).unwrap().trim().parse().unwrap());
 
-    // It was ready, and is gone when somebody looks.
-    let mut successor = Successor::start(shell("printf ! >&3; exit 6"), &[]).unwrap();
-    let stat = format!("/proc/{}/stat", successor.pid());
-    while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
-        annulus::time::sleep(Duration::from_millis(2)).await;
+    // It was ready, and is gone when somebody looks: before it is asked, or while it is waited for.
+    let word = directory.path().join("word");
+    for asked_before in [false, true] {
+        let mut command = shell("while [ ! -e \"$WORD\" ]; do sleep 0.01; done; printf ! >&3; exit 6");
+        command.env("WORD", &word);
+        let mut successor = Successor::start(command, &[]).unwrap();
+        let stat = format!("/proc/{}/stat", successor.pid());
+        let ends = async {
+            annulus::yield_now().await;
+            File::create(&word).unwrap();
+            // The loop stands still meanwhile, and finds its word and its end at once.
+            while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        };
+        let result = if asked_before {
+            futures_util::join!(successor.ready(LONG), ends).0
+        } else {
+            ends.await;
+            successor.ready(LONG).await
+        };
+        let error = result.unwrap_err();
+        assert!(error.to_string().contains("exit status: 6"), "{error}");
+        fs::remove_file(&word).unwrap();
     }
-    let error = successor.ready(LONG).await.unwrap_err();
-    assert!(error.to_string().contains("exit status: 6"), "{error}");
 }
 
 async fn one_that_is_not_ready_in_time_is_ended() {

@@ -31,7 +31,7 @@ pub enum OnFailure {
         /// Within what time.
         within: Duration,
     },
-    /// The others go on without it. Its listener is closed, so that no more connections are waiting for it.
+    /// The others go on without it. Who waits to be accepted by it is given to them, and its listener is closed.
     GoOn,
 }
 

@@ -28,7 +28,7 @@ const WAITING_MAX: usize = 128;
 /// How many that it accepted itself wait to be taken. More wait in the kernel.
 const TAKEN_MAX: usize = 16;
 /// How long connections that have begun have to be finished, when no more are begun: some round trips.
-const FINISHED_WITHIN: Duration = Duration::from_millis(100);
+pub(super) const FINISHED_WITHIN: Duration = Duration::from_millis(100);
 
 /// A connection of a shard. It is a [`TcpStream`], and counts as one of the shard's connections for as long as it lives.
 #[derive(Debug)]
@@ -60,9 +60,9 @@ impl Deref for Connection {
 
 /// A connection on its way to another shard.
 pub(super) struct Arrival {
-    stream: Detached<TcpStream>,
-    peer: SocketAddr,
-    counted: Counted,
+    pub(super) stream: Detached<TcpStream>,
+    pub(super) peer: SocketAddr,
+    pub(super) counted: Counted,
 }
 
 /// The connections of a shard, as they come. Made by [`Shard::incoming`].

@@ -47,6 +47,7 @@ mod life;
 mod load;
 mod notice;
 mod plan;
+mod rescue;
 mod shard;
 mod sharded;
 mod shards;

@@ -53,6 +53,20 @@ impl Sockets {
         })
     }
 
+    /// How many addresses are listened at.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Duplicates of the sockets that nobody but that shard accepts from.
+    pub(super) fn alone_of(&self, group: usize, shard: usize, shards: usize) -> Vec<TcpListener> {
+        match self.groups[group].sockets.len() < shards {
+            true => Vec::new(),
+            // Without descriptors nobody is let in anyway.
+            false => self.of(group, shard, shards).unwrap_or_default(),
+        }
+    }
+
     /// A shard accepts no more: the launch lets go of its sockets as well, lest connections wait there for nobody.
     pub(super) fn close(&self, shard: usize, shards: usize) {
         (0..self.groups.len()).for_each(|group| self.close_at(group, shard, shards));

@@ -8,6 +8,7 @@ use super::failure::{Cause, Failure, History, OnFailure};
 use super::life::{self, Heir, Progress};
 use super::notice::Notice;
 use super::plan::Plan;
+use super::rescue::rescue;
 use super::shard::Shard;
 use super::thread::{self, Begun};
 use crate::runtime::{Answer, Remote, spawn};
@@ -228,8 +229,11 @@ where
 
     fn over(&mut self, shard: usize, outcome: Result<T, Failure>) {
         self.stages[shard] = Stage::Over(outcome);
-        if !self.is_succeeded {
-            self.plan.sockets.close(shard, self.plan.count());
+        match self.phase {
+            // The other process has the same sockets.
+            _ if self.is_succeeded => {}
+            Phase::Serving => drop(spawn(rescue(Arc::clone(&self.plan), shard))),
+            _ => self.plan.sockets.close(shard, self.plan.count()),
         }
         self.tell_when_ready();
     }

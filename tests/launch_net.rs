@@ -29,6 +29,8 @@ support::on_real_drivers! {
     who_is_let_in_while_shards_stop_is_served,
     what_waits_for_a_shard_that_panics_is_served_by_its_next_start,
     nobody_waits_for_a_shard_that_was_let_go,
+    who_waits_for_a_shard_that_fails_is_served_by_the_others,
+    who_waits_for_a_shard_that_ends_is_served_by_the_others,
     a_shard_that_takes_nothing_is_handed_no_more_than_it_has_room_for,
     many_addresses_are_kept_apart,
     stopped_shards_leave_no_listener_and_no_descriptor;
@@ -421,6 +423,40 @@ fn nobody_waits_for_a_shard_that_was_let_go(builder: Builder) {
         })
         .collect();
     assert_eq!(counts(&clients, 3), [30, 0, 30]);
+    drop(clients);
+    launched.stop();
+    launched.outcomes();
+}
+
+fn who_waits_for_a_shard_that_fails_is_served_by_the_others(builder: Builder) {
+    waiting_for_one_that_is_gone(builder, Err("it has enough"));
+}
+
+fn who_waits_for_a_shard_that_ends_is_served_by_the_others(builder: Builder) {
+    waiting_for_one_that_is_gone(builder, Ok(0));
+}
+
+fn waiting_for_one_that_is_gone(builder: Builder, end: Result<usize, &'static str>) {
+    let launched = launch(&builder, 3)
+        .on_failure(OnFailure::GoOn)
+        .on_notice(|_| ())
+        .start(move |shard| async move {
+            if shard.index() == 1 {
+                // It accepts nothing.
+                shard.ready();
+                shard.reloads().changed().await.unwrap();
+                return end.map_err(io::Error::other);
+            }
+            echo(shard).await
+        })
+        .unwrap();
+    assert!(launched.wait_until_ready());
+    let streams: Vec<_> = (0..90).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect();
+    launched.reload();
+    let mut clients: Vec<_> = streams.into_iter().map(connected).collect();
+    clients.iter_mut().for_each(Client::talks);
+    let by_shard = counts(&clients, 3);
+    assert!(by_shard[0] > 0 && by_shard[1] == 0 && by_shard[2] > 0, "{by_shard:?}");
     drop(clients);
     launched.stop();
     launched.outcomes();

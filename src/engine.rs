@@ -5,8 +5,10 @@
 #![allow(unsafe_code)]
 
 mod jobs;
+mod spin;
 
 pub(crate) use jobs::{Job, Jobs, Outcome};
+use spin::Spin;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
@@ -61,6 +63,7 @@ pub(crate) struct Engine {
     pub(crate) batches: RefCell<Histogram>,
     pub(crate) depths: RefCell<Histogram>,
     pub(crate) timers_fired: Cell<u64>,
+    pub(crate) spin: Spin,
     /// What other threads have this loop do; made when it is first asked for.
     jobs: OnceCell<Arc<Jobs>>,
 }
@@ -183,6 +186,7 @@ impl Engine {
             batches: RefCell::default(),
             depths: RefCell::default(),
             timers_fired: Cell::new(0),
+            spin: Spin::default(),
             jobs: OnceCell::new(),
         }
     }

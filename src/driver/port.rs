@@ -11,6 +11,7 @@ mod numbers;
 mod outside;
 mod seen;
 mod settling;
+mod spinning;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;

@@ -9,7 +9,7 @@ use crate::buf::PoolSize;
 use crate::driver::{Choice, Driver, HelperPlan, Refusal, Settings, UnknownDriver};
 use crate::engine::Engine;
 use crate::executor::{DebugPlan, Executor, Hooks, Inbox};
-use crate::op;
+use crate::{op, sys};
 
 /// Settings for a [`Runtime`]. Everything has a good default, and nothing needs to be switched on.
 ///
@@ -33,6 +33,7 @@ pub struct Builder {
     direct: u32,
     iopoll: bool,
     kernel_workers: [u32; 2],
+    spin: Duration,
     leases: PoolSize,
     hooks: Hooks,
     debug: Option<bool>,
@@ -58,6 +59,7 @@ impl Builder {
             direct: 0,
             iopoll: false,
             kernel_workers: [0; 2],
+            spin: Duration::ZERO,
             leases: PoolSize::USUAL,
             hooks: Hooks::default(),
             debug: None,
@@ -196,6 +198,36 @@ impl Builder {
         self
     }
 
+    /// How long the loop looks for wakes by other threads before it sleeps, where that pays. By default zero: it sleeps at once.
+    ///
+    /// A loop that sleeps is woken by a system call, and its processor has to come out of its own sleep, which in a virtual machine may take 50 us.
+    /// A loop that looks is told by memory alone, mostly within a microsecond. The price is a processor that is busy
+    /// while it looks: with messages that come each 20 us, up to all of it. So it is for loops that have a processor each, and that ask others and
+    /// wait for answers; not where loops, or other threads that they wait for, share processors or a quota.
+    ///
+    /// A good limit is somewhat more than a wake takes: 20 to 100 us. `cargo bench --bench shards` tells. The loop looks only if others
+    /// have woken its tasks since it looked last, and more rarely each time that it was in vain, down to one wake in 1,024. So a loop that
+    /// only I/O wakes never looks, and an idle one once at most. [`Metrics::spins`](crate::Metrics::spins) counts.
+    ///
+    /// Nothing has to wait for the end of a look: a timer that comes due and a ring that has something to tell both end it. It does
+    /// not begin while operations are to be handed over or devices to be asked, nor, on the readiness driver, while
+    /// anything waits for a descriptor. Where the kernel tells of completions only when it is asked and does not say that it
+    /// has some (none known: Linux 5.19 and later say so, older ones deliver at once), a completion would wait for the limit at most. Without effect on
+    /// a machine with one processor, and in a simulated world.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = annulus::Runtime::builder().spin(Duration::from_micros(50)).build()?;
+    /// assert_eq!(runtime.metrics().spins, 0);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn spin(mut self, limit: Duration) -> Builder {
+        self.spin = limit;
+        self
+    }
+
     /// Does one kind of operation as if the kernel's ring did not know it: by a system call and a wait, or by a
     /// helper thread. For tests, and for kernels with a bug in that operation. The names are the kernel's, in lower
     /// case: `"recv"`, `"accept"`, `"openat"`.
@@ -251,11 +283,11 @@ impl Builder {
         });
         let executor = Executor::new(self.hooks, debug.then_some(self.debug_plan));
         let driver = open(&settings, executor.inbox())?;
-        Ok(Runtime {
-            engine: Rc::new(Engine::new(executor, driver, self.leases)),
-            shutdown_limit: self.shutdown_limit,
-            broken: Cell::new(None),
-        })
+        let engine = Engine::new(executor, driver, self.leases);
+        // Beside one processor's only thread nobody can do anything that would be worth looking for.
+        let alone = self.spin.is_zero() || sys::limits::processors().is_ok_and(|online| online < 2);
+        engine.spin.set_limit(if alone { Duration::ZERO } else { self.spin });
+        Ok(Runtime { engine: Rc::new(engine), shutdown_limit: self.shutdown_limit, broken: Cell::new(None) })
     }
 }
 

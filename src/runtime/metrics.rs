@@ -22,6 +22,10 @@ pub struct Metrics {
     pub turns: u64,
     /// Times that the loop had nothing to do and waited.
     pub parks: u64,
+    /// Times that it looked for wakes by other threads before it waited: see [`Builder::spin`](crate::Builder::spin).
+    pub spins: u64,
+    /// Those of them in which none came.
+    pub spins_in_vain: u64,
     /// How many tasks were polled before the driver had its turn, of one turn in 61.
     pub batches: Histogram,
     /// How many operations were in the driver then.
@@ -78,6 +82,8 @@ impl Metrics {
         Metrics {
             turns: engine.turns.get(),
             parks: engine.parks.get(),
+            spins: engine.spin.looks.get(),
+            spins_in_vain: engine.spin.in_vain.get(),
             batches: *engine.batches.borrow(),
             depths: *engine.depths.borrow(),
             poll_time: engine.executor.poll_time(),

@@ -89,8 +89,31 @@ fn poll_background(engine: &Engine, others: bool) {
     }
 }
 
+/// Looks for what others wake before it sleeps, not beyond the next timer. True if there was something.
+#[cold]
+fn spin(engine: &Engine, at_most: Option<Duration>) -> bool {
+    // Time that stands still, or is a world's, is nobody's measure.
+    let has_time = !engine.clock.is_stopped() && !engine.clock.is_simulated();
+    if !has_time || !engine.port.rests() || !engine.spin.is_due(engine.executor.remote_wakes.get()) {
+        return false;
+    }
+    let until_deadline =
+        engine.next_deadline().map(|deadline| deadline.saturating_duration_since(engine.now()));
+    let limit = [until_deadline, at_most].into_iter().flatten().fold(engine.spin.limit(), Duration::min);
+    let found = !limit.is_zero() && engine.port.spin(limit, || !engine.executor.inbox().is_empty());
+    engine.spin.looked(found);
+    if found {
+        engine.note_turn();
+        engine.executor.take_inbox();
+    }
+    found
+}
+
 /// Hands over what is queued and waits until something happens: one system call.
 fn sleep(engine: &Engine, at_most: Option<Duration>) -> io::Result<()> {
+    if engine.spin.is_on() && spin(engine, at_most) {
+        return Ok(());
+    }
     engine.parks.set(engine.parks.get() + 1);
     engine.note_turn();
     let hooks = engine.executor.hooks();

@@ -36,7 +36,17 @@ impl Ring {
     pub(crate) fn settle(&mut self) -> io::Result<bool> {
         // First emptied, then looked: what comes in between is told again.
         self.bell.outer().iter().for_each(|counter| sys::event::take(counter.number()));
+        Ok(self.has_nothing())
+    }
+
+    /// Whether the loop may wait without a call, and what comes meanwhile is seen: not while devices have to be asked.
+    pub(crate) fn rests(&mut self) -> bool {
+        self.has_nothing() && !self.has_to_ask()
+    }
+
+    /// Nothing is to be handed over or to be reaped, not even what the kernel holds back until it is entered.
+    fn has_nothing(&mut self) -> bool {
         let held_back = self.queues.holds_back() || self.queues.has_overflowed();
-        Ok(!held_back && self.queued() == 0 && !self.has_answers())
+        !held_back && self.queued() == 0 && !self.has_answers()
     }
 }

@@ -39,6 +39,7 @@ on_every_driver! {
     a_panic_while_a_part_is_dropped_fails_its_shard,
     what_does_not_stop_in_time_is_cut_off,
     asked_to_stop_twice_they_are_cut_off,
+    a_limit_that_no_clock_can_say_is_no_limit,
     a_shard_that_blocks_is_given_up_and_told,
     asked_to_stop_before_they_began_they_begin_and_end_in_order,
     cut_off_before_they_began_they_do_not_begin,
@@ -488,6 +489,13 @@ fn asked_to_stop_twice_they_are_cut_off(builder: Builder) {
     for outcome in ends(launched) {
         assert!(matches!(outcome, Err(Failure { cause: Cause::CutOff, .. })), "{outcome:?}");
     }
+}
+
+fn a_limit_that_no_clock_can_say_is_no_limit(builder: Builder) {
+    let launched = launch(&builder, 1).drain_limit(Duration::MAX).cut_off_limit(Duration::MAX);
+    let launched = launched.start(until_stopped).unwrap();
+    launched.stop();
+    assert_eq!(launched.join().unwrap(), [0]);
 }
 
 fn a_shard_that_blocks_is_given_up_and_told(builder: Builder) {

@@ -33,6 +33,7 @@ support::on_real_drivers! {
     who_waits_for_a_shard_that_ends_is_served_by_the_others,
     a_shard_that_takes_nothing_is_handed_no_more_than_it_has_room_for,
     many_addresses_are_kept_apart,
+    a_launch_that_has_ended_listens_no_more_though_it_is_still_held,
     stopped_shards_leave_no_listener_and_no_descriptor;
 }
 
@@ -422,7 +423,9 @@ fn nobody_waits_for_a_shard_that_was_let_go(builder: Builder) {
             client
         })
         .collect();
-    assert_eq!(counts(&clients, 3), [30, 0, 30]);
+    // Some may have come in while the third one's socket was being closed, and were given on.
+    let by_shard = counts(&clients, 3);
+    assert!(by_shard[0] > 20 && by_shard[1] == 0 && by_shard[2] > 20, "{by_shard:?}");
     drop(clients);
     launched.stop();
     launched.outcomes();
@@ -527,6 +530,18 @@ fn many_addresses_are_kept_apart(builder: Builder) {
         assert_eq!(client(*address).shard, number % 2, "it is told which address that is");
     }
     served(launched);
+}
+
+fn a_launch_that_has_ended_listens_no_more_though_it_is_still_held(builder: Builder) {
+    let launched = launch(&builder, 2).start(|_| async { io::Result::Ok(()) }).unwrap();
+    let begun = Instant::now();
+    while !launched.is_finished() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it does not end");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let refused = TcpStream::connect(launched.addresses()[0]).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    launched.join().unwrap();
 }
 
 fn stopped_shards_leave_no_listener_and_no_descriptor(builder: Builder) {

@@ -123,9 +123,13 @@ async fn succeed(plan: &Plan, events: &Events, unwanted: &CancelToken) -> io::Re
 }
 
 impl Heir {
-    /// Ends it if it is not ready yet, and waits for that.
-    pub(super) async fn renounce(self) {
+    /// Has it end if it is not ready yet.
+    pub(super) fn renounce(&self) {
         self.unwanted.cancel();
+    }
+
+    /// Waits until it is ready, or has ended.
+    pub(super) async fn ended(self) {
         let _ = self.task.await;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::failure::{Cause, Failure, History, OnFailure};
 use super::life::{self, Heir, Progress};
@@ -134,7 +134,12 @@ where
 
     /// On the supervisor's own loop: to the end of all shards.
     pub(super) async fn run(mut self) -> Vec<Result<T, Failure>> {
-        (0..self.stages.len()).for_each(|shard| self.start(shard));
+        for shard in 0..self.stages.len() {
+            // One whose thread cannot be started ends all.
+            if self.phase == Phase::Starting {
+                self.start(shard);
+            }
+        }
         while !self.stages.iter().all(|stage| matches!(stage, Stage::Over(_))) {
             let deadline = match self.phase {
                 Phase::Starting | Phase::Serving => None,
@@ -153,9 +158,11 @@ where
             self.hear(event.expect("the supervisor has a sender itself"));
         }
         if let Some(heir) = self.heir.take().filter(|_| !self.is_succeeded) {
-            // Whoever stops this process while another is being started wants neither.
-            heir.renounce().await;
+            heir.renounce();
+            heir.ended().await;
         }
+        // Whoever still holds the launch holds no listener that nobody accepts from.
+        (0..self.stages.len()).for_each(|shard| self.plan.sockets.close(shard, self.stages.len()));
         let outcomes = self.stages.into_iter().map(|stage| match stage {
             Stage::Over(outcome) => outcome,
             _ => unreachable!("all are over"),
@@ -296,11 +303,13 @@ where
 
     /// Has the shards end in an orderly way.
     fn stop(&mut self) {
-        self.phase = Phase::Stopping(Instant::now() + self.plan.drain_limit);
+        self.phase = Phase::Stopping(after(self.plan.drain_limit));
         self.plan.tell(&Notice::Stopping { limit: self.plan.drain_limit });
+        // Another process that has taken over is the service now, and goes on.
         if !self.is_succeeded {
-            // The other process is the service now, and goes on.
             life::stopping(&self.plan);
+            // Whoever stops this process while another is being started wants neither.
+            self.heir.iter().for_each(Heir::renounce);
         }
         let is_succeeded = self.is_succeeded;
         self.on_each(move |shard| {
@@ -327,7 +336,7 @@ where
             self.stop();
         }
         if let Phase::Stopping(_) = self.phase {
-            self.phase = Phase::CutOff(Instant::now() + self.plan.cut_off_limit);
+            self.phase = Phase::CutOff(after(self.plan.cut_off_limit));
             self.plan.tell(&Notice::CuttingOff);
             self.on_each(|shard| shard.local().end.cancel());
         }
@@ -378,6 +387,12 @@ where
             }
         }
     }
+}
+
+/// So much later. What is beyond all that a clock can say is some hundred years.
+fn after(limit: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(1 << 33);
+    Instant::now() + limit.min(NEVER)
 }
 
 impl<T> Stage<T> {

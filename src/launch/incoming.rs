@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -21,14 +21,17 @@ use crate::net::{Detached, Incoming as Accepting, TcpListener, TcpStream};
 use crate::runtime::spawn;
 use crate::sync::{Notify, across, mpsc};
 use crate::sys;
-use crate::time::sleep;
+use crate::time::{now, timeout};
 
 /// How many connections that others accepted may wait for a shard; who has more for it keeps them.
 const WAITING_MAX: usize = 128;
 /// How many that it accepted itself wait to be taken. More wait in the kernel.
 const TAKEN_MAX: usize = 16;
-/// How long connections that have begun have to be finished, when no more are begun: some round trips.
+/// How long after the last one connections that have begun have to be finished, when no more are begun: some round trips.
 pub(super) const FINISHED_WITHIN: Duration = Duration::from_millis(100);
+
+/// How long connections are accepted at most after a stop, where more may begin all the same.
+const FINISHED_AT_LAST: Duration = Duration::from_secs(5);
 
 /// A connection of a shard. It is a [`TcpStream`], and counts as one of the shard's connections for as long as it lives.
 #[derive(Debug)]
@@ -190,13 +193,13 @@ impl Acceptor {
     async fn run(self, listeners: Vec<TcpListener>, mut arrivals: across::mpsc::Receiver<Arrival>) {
         let stopping = self.shard.stopping().clone();
         let mut accepting: Vec<_> = listeners.iter().map(TcpListener::incoming).collect();
-        self.take_until(pin!(stopping.cancelled()), &mut accepting, &mut arrivals, true).await;
+        self.take_until(pin!(stopping.cancelled()), &mut accepting, &mut arrivals).await;
         if !self.is_succeeded() {
             for listener in &listeners {
                 // Where that is not permitted, who connects at the last moment is turned away.
                 let _ = listener.with_fd(|socket| sys::steering::begin_no_more(&socket));
             }
-            self.take_until(pin!(sleep(FINISHED_WITHIN)), &mut accepting, &mut arrivals, false).await;
+            self.take_rest(&mut accepting, &mut arrivals).await;
         }
         drop(accepting);
         for listener in listeners {
@@ -220,21 +223,44 @@ impl Acceptor {
         self.shard.local().is_succeeded.get()
     }
 
-    /// Takes what comes, until it is to end, or nothing can come. What was taken is placed before.
+    /// Takes what comes, and hands on what is for others, until it is to end, or nothing can come. What was taken is placed before.
     async fn take_until(
         &self,
         mut end: Pin<&mut impl Future>,
         accepting: &mut Vec<Accepting>,
         arrivals: &mut across::mpsc::Receiver<Arrival>,
-        hands_on: bool,
     ) {
         loop {
             match next(end.as_mut(), accepting, arrivals).await {
-                Next::Accepted(stream, peer) => self.place(stream, peer, hands_on).await,
-                Next::Arrived(arrival) => self.receive(arrival).await,
-                Next::Failed(error) => drop(self.sender.send(Err(error)).await),
                 Next::End => return,
+                next => self.take(next, true).await,
             }
+        }
+    }
+
+    /// Takes what has connected, until nothing more has come for a while.
+    async fn take_rest(
+        &self,
+        accepting: &mut Vec<Accepting>,
+        arrivals: &mut across::mpsc::Receiver<Arrival>,
+    ) {
+        // Where no more are begun that is not long; where it cannot be prevented it has an end as well.
+        let end = now() + FINISHED_AT_LAST;
+        while now() < end {
+            let next = timeout(FINISHED_WITHIN, next(pin!(pending::<()>()), accepting, arrivals)).await;
+            match next {
+                Err(_) | Ok(Next::End) => return,
+                Ok(next) => self.take(next, false).await,
+            }
+        }
+    }
+
+    async fn take(&self, next: Next, hands_on: bool) {
+        match next {
+            Next::Accepted(stream, peer) => self.place(stream, peer, hands_on).await,
+            Next::Arrived(arrival) => self.receive(arrival).await,
+            Next::Failed(error) => drop(self.sender.send(Err(error)).await),
+            Next::End => {}
         }
     }
 

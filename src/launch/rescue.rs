@@ -1,13 +1,12 @@
 //! Connections that wait for a shard that is gone, while others go on: they are let in, and given to those.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::incoming::{Arrival, FINISHED_WITHIN};
 use super::plan::Plan;
 use crate::net::TcpListener;
 use crate::sys;
-use crate::time::timeout_at;
+use crate::time::timeout;
 
 /// Gives the others what waits in the sockets that were a shard's alone, and closes them.
 pub(super) async fn rescue(plan: Arc<Plan>, shard: usize) {
@@ -24,9 +23,8 @@ pub(super) async fn rescue(plan: Arc<Plan>, shard: usize) {
 async fn give_to_others(plan: &Plan, group: usize, listener: &TcpListener) {
     // Where that is not permitted, who connects at the last moment is turned away.
     let _ = listener.with_fd(|socket| sys::steering::begin_no_more(&socket));
-    let end = Instant::now() + FINISHED_WITHIN;
     let mut doors = plan.shards.seats().iter().cycle();
-    while let Ok(Ok((stream, peer))) = timeout_at(end, listener.accept()).await {
+    while let Ok(Ok((stream, peer))) = timeout(FINISHED_WITHIN, listener.accept()).await {
         let mut others = doors.by_ref().take(plan.count());
         let Some((seat, door)) = others.find_map(|seat| Some((seat, seat.door(group)?))) else { return };
         if let Ok(stream) = stream.detach().await {

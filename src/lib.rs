@@ -128,3 +128,7 @@ pub use runtime::{
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/asyncio.md")]
 struct Asyncio;
+
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../docs/scaling.md")]
+struct Scaling;

@@ -26,12 +26,13 @@ pub enum Balance {
     RoundRobin,
     /// The shard that has the fewest.
     LeastConnections,
-    /// The shard whose thread took the least processor time lately, in tenths of a second. For connections that differ in what they cost.
+    /// The shard whose thread took the least processor time in the last tenth of a second. For connections that differ in what they cost. The
+    /// threads' clocks are read ten times a second for it.
     LeastBusy,
 }
 
-/// How long a look at the threads' clocks is believed.
-const FRESH: Duration = Duration::from_millis(100);
+/// How often the threads' clocks are read.
+pub(super) const LOOKS: Duration = Duration::from_millis(100);
 
 /// Chooses. One for all shards of a launch.
 #[derive(Debug, Default)]
@@ -61,6 +62,11 @@ impl Chooser {
         !matches!(policy, Balance::Kernel | Balance::Cpu)
     }
 
+    /// Reads the threads' clocks, for who wants to know: to be done at intervals, so that what is long ago does not count.
+    pub(super) fn look(&self, shards: &Shards) {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).look(shards);
+    }
+
     /// The shard for a connection that `here` has accepted.
     pub(super) fn choose(&self, policy: Balance, shards: &Shards, group: usize, here: usize) -> usize {
         let open: Vec<usize> =
@@ -83,7 +89,7 @@ impl Chooser {
 
     fn least_busy(&self, shards: &Shards, open: &[usize], here: usize) -> Option<usize> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.look(shards);
+        busy.shards.resize(shards.count(), Share::default());
         let all: usize = shards.seats().iter().map(|seat| seat.load.connections()).sum();
         let taken: f64 = busy.shards.iter().map(|share| share.share).sum();
         // What one connection costs, as far as one can know: so that many that come at once do not all go to the same.
@@ -102,11 +108,7 @@ impl Chooser {
 impl Busy {
     fn look(&mut self, shards: &Shards) {
         let now = Instant::now();
-        let since = self.looked.map(|looked| now.duration_since(looked));
-        if since.is_some_and(|since| since < FRESH) {
-            return;
-        }
-        self.looked = Some(now);
+        let since = self.looked.replace(now).map(|looked| now.duration_since(looked));
         self.shards.resize(shards.count(), Share::default());
         for (share, seat) in self.shards.iter_mut().zip(shards.seats()) {
             let time = seat.load.thread_time();

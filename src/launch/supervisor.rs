@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::balance::{Balance, LOOKS};
 use super::failure::{Cause, Failure, History, OnFailure};
 use super::life::{self, Heir, Progress};
 use super::notice::Notice;
@@ -13,7 +14,7 @@ use super::shard::Shard;
 use super::thread::{self, Begun};
 use crate::runtime::{Answer, Remote, spawn};
 use crate::sync::across::mpsc;
-use crate::time::{sleep, timeout_at};
+use crate::time::{interval, sleep, timeout_at};
 
 /// What the supervisor is told.
 pub(super) enum Event {
@@ -134,6 +135,9 @@ where
 
     /// On the supervisor's own loop: to the end of all shards.
     pub(super) async fn run(mut self) -> Vec<Result<T, Failure>> {
+        if self.plan.balance == Balance::LeastBusy {
+            drop(spawn(watch_clocks(Arc::clone(&self.plan))));
+        }
         for shard in 0..self.stages.len() {
             // One whose thread cannot be started ends all.
             if self.phase == Phase::Starting {
@@ -386,6 +390,15 @@ where
                 self.plan.tell(&Notice::NotSucceeded { error: &error });
             }
         }
+    }
+}
+
+/// Sees how busy the shards are, as long as the loop runs.
+async fn watch_clocks(plan: Arc<Plan>) {
+    let mut looks = interval(LOOKS);
+    loop {
+        looks.tick().await;
+        plan.chooser.look(&plan.shards);
     }
 }
 

@@ -24,7 +24,7 @@
 //! ```
 //!
 //! A server that replaces itself runs under systemd with `Type=notify` and `NotifyAccess=all`; it says `MAINPID=` when it hands
-//! over. The variables are read when they are needed, and never changed: other threads may be reading the environment.
+//! over. `KillMode=mixed` belongs to it: by default a stop also reaches a predecessor that still finishes what it had begun. The variables are read when they are needed, and never changed: other threads may be reading the environment.
 //!
 //! Managers are the machine's: in a simulated world nobody asks, no socket is inherited, and starting a successor says
 //! `Unsupported`.

@@ -8,7 +8,7 @@
 //! directions, and in each direction at most one pipe's worth of bytes that the other end does not take, 256 KiB. While
 //! nothing comes it holds no pipe.
 
-#[path = "serve/stop.rs"]
+#[path = "redis/stop.rs"]
 mod stop;
 
 use std::future::pending;

@@ -1,127 +1,18 @@
-//! The static file server of the examples, as a process of its own, spoken to in plain HTTP.
+//! The static file server of the examples, as a process of its own, spoken to in plain HTTP. `serve_life.rs` has its threads, how
+//! it ends, and who takes over from it.
 
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write, read_to_string};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::example::example;
-use tempfile::TempDir;
-
-/// A server, on a directory of its own, that ends with the test.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-    directory: TempDir,
-    /// What it says after its first line, once it has ended.
-    said: Option<JoinHandle<String>>,
-}
-
-impl Server {
-    fn start(driver: annulus::Driver, arguments: &[&str]) -> Server {
-        let directory = tempfile::tempdir().unwrap();
-        let mut child = Command::new(example("serve"))
-            .arg(directory.path())
-            .args(["--addr", "127.0.0.1:0", "--quiet", "--driver", &driver.to_string()])
-            .args(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the example was built");
-        let mut said = BufReader::new(child.stderr.take().unwrap());
-        let mut first = String::new();
-        said.read_line(&mut first).unwrap();
-        let address = first.split("http://").nth(1).and_then(|rest| rest.split(' ').next());
-        let address =
-            address.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("it said {first:?}"));
-        assert!(first.contains(&format!("({driver})")), "{first}");
-        // Read on, so that it never waits for us.
-        let said = std::thread::spawn(move || read_to_string(said).unwrap());
-        Server { child, address, directory, said: Some(said) }
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.directory.path().join(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream
-    }
-
-    /// Sends these bytes on a connection of their own, and gives all that comes back.
-    fn say(&self, bytes: impl AsRef<[u8]>) -> String {
-        let mut stream = self.connect();
-        stream.write_all(bytes.as_ref()).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut answer = Vec::new();
-        // A reset after the answer is no concern of ours.
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    fn ask(&self, method: &str, target: &str, headers: &str) -> String {
-        self.say(format!("{method} {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n"))
-    }
-
-    fn status(&self, method: &str, target: &str, headers: &str) -> u16 {
-        status(&self.ask(method, target, headers))
-    }
-
-    fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
-    }
-
-    fn signal(&self, signal: &str) {
-        assert!(
-            Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success()
-        );
-    }
-
-    /// Asks it to end, and gives how it did and what it said.
-    fn interrupt(&mut self) -> (Option<i32>, String) {
-        self.signal("-INT");
-        let code = self.child.wait().unwrap().code();
-        (code, self.said.take().expect("it ends once").join().unwrap())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn status(answer: &str) -> u16 {
-    let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
-    status.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no answer: {answer:?}"))
-}
-
-fn header<'a>(answer: &'a str, name: &str) -> &'a str {
-    let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    line.unwrap_or_else(|| panic!("no {name} in {answer:?}"))
-}
-
-fn body(answer: &str) -> &str {
-    answer.split_once("\r\n\r\n").expect("a head ends").1
-}
-
-/// Runs a body with a server on each driver.
-fn on_each(test: &str, arguments: &[&str], body: impl Fn(&mut Server)) {
-    for driver in support::drivers(test) {
-        let _watchdog = support::watchdog::Watchdog::over(test);
-        body(&mut Server::start(driver, arguments));
-    }
-}
+use support::served::{Served, body, header, on_each, status};
+use support::watchdog::Watchdog;
 
 #[test]
 fn files_come_whole_in_part_and_not_at_all() {
@@ -345,7 +236,7 @@ fn a_client_that_does_not_read_is_let_go() {
 
 #[test]
 fn too_many_connections_are_told_so() {
-    on_each("too_many_connections_are_told_so", &["--connections-max", "2"], |server| {
+    on_each("too_many_connections_are_told_so", &["--connections-max", "2", "--threads", "2"], |server| {
         let mut kept: Vec<TcpStream> = (0..2).map(|_| server.connect()).collect();
         for stream in &mut kept {
             stream.write_all(b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
@@ -364,16 +255,14 @@ fn too_many_connections_are_told_so() {
 
 #[test]
 fn used_up_descriptors_make_it_wait_and_not_end() {
-    on_each("used_up_descriptors_make_it_wait_and_not_end", &[], |server| {
-        let limit = server.descriptors() + 3;
-        let id = server.child.id().to_string();
-        let Ok(limited) =
-            Command::new("prlimit").args(["--pid", &id, &format!("--nofile={limit}:{limit}")]).status()
-        else {
-            return support::skipped("used_up_descriptors_make_it_wait_and_not_end", "there is no prlimit");
+    let test = "used_up_descriptors_make_it_wait_and_not_end";
+    for driver in support::drivers(test) {
+        let _watchdog = Watchdog::over(test);
+        let Some(mut server) = Served::with_descriptors_left(3, driver) else {
+            return support::skipped(test, "there is no prlimit");
         };
-        assert!(limited.success());
         let mut waiting: Vec<TcpStream> = (0..20).map(|_| server.connect()).collect();
+        server.says("no connection can be accepted", 1);
         // Places come free and are taken, again and again.
         for _ in 0..20 {
             std::thread::sleep(Duration::from_millis(20));
@@ -382,13 +271,11 @@ fn used_up_descriptors_make_it_wait_and_not_end() {
         }
         drop(waiting);
         server.write("text", "still there");
-        let free = format!("--nofile={}:{}", limit + 100, limit + 100);
-        // Raising the hard limit again needs a privilege; where it is missing, what was closed is room enough.
-        let _ = Command::new("prlimit").args(["--pid", &id, &free]).stderr(Stdio::null()).status();
         assert_eq!(body(&server.ask("GET", "/text", "")), "still there");
         let (_, said) = server.interrupt();
+        // Once, though neither of its threads can.
         assert_eq!(said.matches("no connection can be accepted").count(), 1, "{said}");
-    });
+    }
 }
 
 #[test]
@@ -457,7 +344,7 @@ fn a_download_is_finished_after_an_interrupt() {
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
         assert!(rest.len() > 16 << 20, "{} bytes came", rest.len());
-        let (code, said) = (server.child.wait().unwrap().code(), server.said.take().unwrap().join().unwrap());
+        let (code, said) = server.ended();
         assert_eq!(code, Some(0), "{said}");
         assert!(!said.contains("cut off"), "it has its file, so it is busy no more: {said}");
     });
@@ -491,6 +378,6 @@ fn an_address_that_cannot_be_had_is_explained() {
             .expect("the example was built");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(&address) && said.contains("choose another port"), "{said}");
+        assert!(said.contains(&address) && said.contains("listens there"), "{said}");
     }
 }

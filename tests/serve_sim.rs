@@ -1,5 +1,5 @@
 //! The file server of the examples on a loop of the test's own, with clients on the same loop: on every driver, and so
-//! in a simulated world, too. `serve.rs` has it as a process of its own.
+//! in a simulated world, too; and on shards of the test's own. `serve.rs` and `serve_life.rs` have it as a process of its own.
 
 mod support;
 
@@ -19,18 +19,23 @@ mod server;
 #[allow(dead_code, reason = "the line that shows it is the example's own")]
 mod status;
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use annulus::launch::{Balance, OnFailure, Shard};
 use annulus::net::{TcpListener, TcpStream};
 use annulus::task::JoinHandle;
 use annulus::time::{now, sleep, timeout};
-use annulus::{CancelToken, spawn};
+use annulus::{Builder, CancelToken, spawn};
 use files::Files;
+use futures_util::future::select;
+use futures_util::stream::{StreamExt, unfold};
 use server::Limits;
-use status::Status;
+use status::{Share, Status};
 use support::data::{Dice, assert_same, bytes, seed};
 use support::outside::{self, Directory, directory};
 use support::{is_simulated, on_every_driver};
@@ -45,9 +50,18 @@ on_every_driver! {
     a_client_that_does_not_read_is_let_go,
     a_client_that_resets_hurts_nobody_else,
     who_comes_beyond_the_limit_is_told_so,
-    idle_connections_end_at_once_when_it_stops,
+    who_waits_when_it_stops_is_answered_once_more_or_let_go,
+    who_has_asked_much_at_once_when_it_stops_is_answered_all,
     a_download_is_finished_when_it_stops,
+    after_a_download_that_outlasts_the_others_one_more_request_is_answered,
+    what_is_forgotten_is_looked_up_anew,
     whatever_clients_do_each_is_told_the_truth,
+}
+
+support::on_real_drivers! {
+    because "the shards of a launch are in no world together":
+    a_shard_that_panics_is_started_again_and_the_others_go_on_serving,
+    a_shard_that_panics_is_let_go_and_the_others_go_on_serving;
 }
 
 /// So long at most does anything here wait for what must come: longer than a connection may be idle.
@@ -62,6 +76,7 @@ fn limits() -> Limits {
         connections_max: 100,
         header_timeout: Duration::from_millis(10 * scale),
         idle_timeout: Duration::from_millis(60 * scale),
+        last_request_timeout: Duration::from_millis(scale),
         write_timeout: Duration::from_millis(30 * scale),
     }
 }
@@ -70,7 +85,9 @@ fn limits() -> Limits {
 struct Server {
     address: SocketAddr,
     directory: Directory,
-    status: Rc<Status>,
+    status: Arc<Status>,
+    counts: Share,
+    files: Rc<Files>,
     stop: CancelToken,
     served: JoinHandle<()>,
 }
@@ -85,14 +102,19 @@ impl Server {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (status, stop) = (Rc::new(Status::default()), CancelToken::new());
+        let (status, stop) = (Status::new(1), CancelToken::new());
+        let (counts, files) = (status.share(0), Rc::new(Files::new(root)));
         let served = spawn({
-            let (status, stop) = (Rc::clone(&status), stop.clone());
+            let (counts, files, stop) = (counts.clone(), Rc::clone(&files), stop.clone());
             async move {
-                server::serve(listener, Files::new(root), limits, status, stop.cancelled()).await;
+                let connections = unfold(listener, |listener| async move {
+                    let accepted = listener.accept().await;
+                    Some((accepted.map(|(stream, _)| Box::new(stream)), listener))
+                });
+                server::serve(connections.take_until(stop.cancelled()), files, limits, counts).await;
             }
         });
-        Server { address, directory, status, stop, served }
+        Server { address, directory, status, counts, files, stop, served }
     }
 
     /// Makes a file of so many bytes, and gives them.
@@ -109,7 +131,7 @@ impl Server {
     /// Waits until there is no connection left.
     async fn is_alone(&self) {
         let alone = async {
-            while self.status.connections.get() > 0 {
+            while self.status.connections() > 0 {
                 sleep(Duration::from_millis(1)).await;
             }
         };
@@ -120,7 +142,7 @@ impl Server {
     async fn end(self) {
         self.stop.cancel();
         timeout(PATIENCE, self.served).await.expect("it ends").unwrap();
-        assert_eq!(self.status.connections.get(), 0);
+        assert_eq!(self.status.connections(), 0);
         // Dropping a listener does not wait until it is closed.
         sleep(Duration::from_millis(20)).await;
         let late = TcpStream::connect(self.address).await.unwrap_err();
@@ -312,7 +334,7 @@ async fn pipelined_requests_are_answered_in_order() {
             Some(content) => assert_same(&answer.body, content),
         }
     }
-    assert_eq!(server.status.requests.get(), REQUESTS as u64);
+    assert_eq!(server.counts.requests.get(), REQUESTS as u64);
     drop(client);
     server.end().await;
 }
@@ -388,7 +410,7 @@ async fn a_client_that_does_not_read_is_let_go() {
     sleep(Duration::from_millis(10)).await;
     server.is_alone().await;
     assert!(now() - start >= limits.write_timeout);
-    assert_eq!(server.status.broken.get(), 1);
+    assert_eq!(server.counts.broken.get(), 1);
     drop(client);
     server.end().await;
 }
@@ -414,12 +436,12 @@ async fn a_client_that_resets_hurts_nobody_else() {
     let answer = good.answer("GET").await.unwrap();
     assert_same(&answer.body, &content);
     let gone = async {
-        while server.status.connections.get() > 1 {
+        while server.status.connections() > 1 {
             sleep(Duration::from_millis(1)).await;
         }
     };
     timeout(PATIENCE, gone).await.expect("those that are gone are not kept");
-    assert!(server.status.broken.get() >= 3, "{}", server.status.broken.get());
+    assert!(server.counts.broken.get() >= 3, "{}", server.counts.broken.get());
     assert_same(&good.ask("GET", "/large", "Range: bytes=5-9\r\n").await.body, &content[5..10]);
     drop(good);
     server.end().await;
@@ -439,27 +461,61 @@ async fn who_comes_beyond_the_limit_is_told_so() {
     drop(clients);
     server.is_alone().await;
     assert_same(&server.connect().await.get("/small").await.body, &small);
-    assert_eq!(server.status.refused.get(), 1);
+    assert_eq!(server.counts.refused.get(), 1);
     server.end().await;
 }
 
-async fn idle_connections_end_at_once_when_it_stops() {
+async fn who_waits_when_it_stops_is_answered_once_more_or_let_go() {
+    let last_request_timeout = Duration::from_secs(2);
     // Nobody's time is up before.
-    let server = Server::start(Limits { idle_timeout: Duration::from_secs(600), ..limits() }).await;
+    let limits = Limits { idle_timeout: Duration::from_secs(600), last_request_timeout, ..limits() };
+    let server = Server::start(limits).await;
     let small = server.file("small", 10).await;
-    let mut clients = Vec::new();
-    for _ in 0..20 {
+    let (mut asks, mut silent) = (Vec::new(), Vec::new());
+    for n in 0..20 {
         let mut client = server.connect().await;
         assert_same(&client.get("/small").await.body, &small);
-        clients.push(client);
+        if n % 2 == 0 { asks.push(client) } else { silent.push(client) }
+    }
+    // Connected, and asked nothing yet.
+    asks.push(server.connect().await);
+    silent.push(server.connect().await);
+    while server.status.connections() < 22 {
+        sleep(Duration::from_millis(1)).await;
     }
     let start = now();
-    server.end().await;
-    // They would have five seconds if they were busy.
-    assert!(now() - start < Duration::from_secs(4), "{:?}", now() - start);
-    for client in clients {
+    server.stop.cancel();
+    sleep(Duration::from_millis(20)).await;
+    for mut client in asks {
+        let last = client.get("/small").await;
+        assert_eq!(last.header("Connection"), "close");
+        assert_same(&last.body, &small);
         client.ends().await;
     }
+    for client in silent {
+        client.ends().await;
+    }
+    assert!(now() - start >= last_request_timeout, "{:?}", now() - start);
+    server.end().await;
+    // Far from the time that they may wait otherwise.
+    assert!(now() - start < Duration::from_secs(60), "{:?}", now() - start);
+}
+
+async fn who_has_asked_much_at_once_when_it_stops_is_answered_all() {
+    let server = Server::start(Limits { last_request_timeout: Duration::from_secs(5), ..limits() }).await;
+    let small = server.file("small", 10).await;
+    let mut client = server.connect().await;
+    assert_same(&client.get("/small").await.body, &small);
+    server.stop.cancel();
+    sleep(Duration::from_millis(20)).await;
+    client.say(request("GET", "/small", "").repeat(3)).await;
+    for closes in ["keep-alive", "keep-alive", "close"] {
+        let answer = client.answer("GET").await.unwrap();
+        assert_eq!(answer.header("Connection"), closes);
+        assert_same(&answer.body, &small);
+    }
+    client.ends().await;
+    server.end().await;
 }
 
 async fn a_download_is_finished_when_it_stops() {
@@ -478,6 +534,58 @@ async fn a_download_is_finished_when_it_stops() {
     assert_same(&client.unread, &content);
     client.unread.clear();
     client.ends().await;
+    server.end().await;
+}
+
+async fn after_a_download_that_outlasts_the_others_one_more_request_is_answered() {
+    let last_request_timeout = Duration::from_secs(4);
+    let server = Server::start(Limits { last_request_timeout, write_timeout: PATIENCE, ..limits() }).await;
+    let (large, small) = (server.file("large", LARGE).await, server.file("small", 10).await);
+    // One has its file while others are still waited for, one later: when they ask, who waited has been let go. On a busy machine
+    // the first one would not be quick enough.
+    let pauses = if is_simulated() { vec![2, 3] } else { vec![5] };
+    let mut clients = Vec::new();
+    for _ in &pauses {
+        let mut client = server.connect().await;
+        client.say(request("GET", "/large", "")).await;
+        let head = client.head().await.unwrap();
+        assert_eq!(head.header("Connection"), "keep-alive");
+        clients.push(client);
+    }
+    server.stop.cancel();
+    for (client, pause) in clients.iter_mut().zip(pauses) {
+        sleep(Duration::from_secs(pause)).await;
+        while client.unread.len() < LARGE {
+            client.more().await.unwrap();
+        }
+    }
+    for mut client in clients {
+        client.say(request("GET", "/small", "")).await;
+        assert_same(&client.unread, &large);
+        client.unread.clear();
+        let last = client.answer("GET").await.unwrap();
+        assert_eq!(last.header("Connection"), "close");
+        assert_same(&last.body, &small);
+        client.ends().await;
+    }
+    server.end().await;
+}
+
+async fn what_is_forgotten_is_looked_up_anew() {
+    let server = Server::start(limits()).await;
+    let before = server.file("page", 500).await;
+    let mut client = server.connect().await;
+    let start = now();
+    assert_same(&client.get("/page").await.body, &before);
+    let after = server.file("page", 600).await;
+    let known = client.get("/page").await;
+    server.files.forget();
+    assert_same(&client.get("/page").await.body, &after);
+    match now() - start < Duration::from_secs(1) {
+        true => assert_same(&known.body, &before),
+        false => println!("skipped: the machine was too slow to see that a file was remembered"),
+    }
+    drop(client);
     server.end().await;
 }
 
@@ -518,7 +626,8 @@ async fn whatever(address: SocketAddr, files: Rc<Vec<Vec<u8>>>, seed: u64) -> io
 async fn whatever_clients_do_each_is_told_the_truth() {
     const CLIENTS: usize = 60;
     let seed = seed();
-    let server = Server::start(limits()).await;
+    // On a busy machine the client is slow as well, and that is not what this is about.
+    let server = Server::start(Limits { header_timeout: PATIENCE, ..limits() }).await;
     let mut files = Vec::new();
     for (n, length) in [0, 1, 4096, 65_536, 65_537, 400_000].into_iter().enumerate() {
         files.push(server.file(&n.to_string(), length).await);
@@ -532,4 +641,114 @@ async fn whatever_clients_do_each_is_told_the_truth() {
     }
     server.is_alone().await;
     server.end().await;
+}
+
+/// A shard that serves files, on a launch of the test's own. The second one panics when it is asked to read its settings
+/// again, the first time that it lives.
+async fn shard_that_may_panic(shard: Shard, root: std::path::PathBuf, counts: Share) -> io::Result<()> {
+    let mut reloads = shard.reloads();
+    let panics = shard.index() == 1 && shard.restarts() == 0;
+    let connections = unfold(shard.incoming()?, |mut incoming| async move {
+        let connection = incoming.next().await?;
+        Some((connection, incoming))
+    });
+    let served = server::serve(connections, Rc::new(Files::new(root)), limits(), counts);
+    let panicked = async {
+        while reloads.changed().await.is_ok() {
+            if panics {
+                support::quiet::boom("a shard");
+            }
+        }
+    };
+    select(pin!(served), pin!(panicked)).await;
+    Ok(())
+}
+
+/// Asks for a file of ten bytes on a connection that is kept.
+fn asks(stream: &mut std::net::TcpStream) -> io::Result<()> {
+    stream.write_all(request("GET", "/small", "").as_bytes())?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"0123456789") {
+        let mut more = [0; 1024];
+        match stream.read(&mut more)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => answer.extend_from_slice(&more[..count]),
+        }
+    }
+    Ok(())
+}
+
+/// Two shards, of which one panics; whether that one serves again afterwards.
+fn one_of_two_panics(builder: Builder, policy: OnFailure, serves_again: bool) {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("small"), "0123456789").unwrap();
+    let root = directory.path().canonicalize().unwrap();
+    let (status, builder) = (Status::new(2), Mutex::new(builder));
+    let launched = annulus::launch()
+        .shards(2)
+        .runtime(move |_, _| builder.lock().unwrap().clone())
+        .listen("127.0.0.1:0")
+        .balance(Balance::RoundRobin)
+        .on_failure(policy)
+        .on_notice(|_| ())
+        .start({
+            let status = Arc::clone(&status);
+            move |shard| {
+                let counts = status.share(shard.index());
+                shard_that_may_panic(shard, root.clone(), counts)
+            }
+        })
+        .unwrap();
+    assert!(launched.wait_until_ready());
+    let connect = || {
+        let stream = std::net::TcpStream::connect(launched.addresses()[0]).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+    };
+    let mut connections = [Vec::new(), Vec::new()];
+    for _ in 0..8 {
+        let mut stream = connect();
+        let before = status.share(1).requests.get();
+        asks(&mut stream).unwrap();
+        connections[usize::from(status.share(1).requests.get() > before)].push(stream);
+    }
+    assert_eq!(connections.each_ref().map(Vec::len), [4, 4]);
+    launched.reload();
+    let [others, its_own] = connections;
+    for mut stream in its_own {
+        let ended = stream.read(&mut [0; 1]);
+        assert!(
+            matches!(&ended, Ok(0))
+                || ended.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
+        );
+    }
+    // The places of what was lost are free again, and those that the other has are as good as before.
+    assert_eq!(status.connections(), 4);
+    let asked = |stream: &mut std::net::TcpStream| asks(stream).expect("the other shard goes on");
+    let mut others = others;
+    others.iter_mut().for_each(asked);
+    let before = status.share(1).requests.get();
+    let serves = || status.share(1).requests.get() > before;
+    let start = Instant::now();
+    // Whoever comes anew is served, whichever shard there is: 20 in a row, since what a shard had been given and not yet begun when
+    // it panicked is lost with it.
+    let mut in_a_row = 0;
+    while in_a_row < 20 || serves() != serves_again {
+        in_a_row = if asks(&mut connect()).is_ok() { in_a_row + 1 } else { 0 };
+        assert!(start.elapsed() < Duration::from_secs(30), "{in_a_row} were served in a row at the end");
+    }
+    assert_eq!(serves(), serves_again);
+    others.iter_mut().for_each(asked);
+    drop(others);
+    launched.stop();
+    let failed = launched.outcomes().into_iter().filter(Result::is_err).count();
+    assert_eq!(failed, usize::from(!serves_again), "a failure that was got over is none");
+}
+
+fn a_shard_that_panics_is_started_again_and_the_others_go_on_serving(builder: Builder) {
+    one_of_two_panics(builder, OnFailure::restart(5, Duration::from_secs(60)), true);
+}
+
+fn a_shard_that_panics_is_let_go_and_the_others_go_on_serving(builder: Builder) {
+    one_of_two_panics(builder, OnFailure::GoOn, false);
 }

@@ -19,7 +19,7 @@
 //! - `about`: what a client asks of the server itself
 //! - `store`: keys, values, and when they expire
 //! - `glob`: patterns of keys
-//! - `stop`: Ctrl-C, as in the example `serve`
+//! - `stop`: Ctrl-C
 
 mod about;
 mod commands;
@@ -29,7 +29,6 @@ mod inline;
 mod reply;
 mod request;
 mod server;
-#[path = "../serve/stop.rs"]
 mod stop;
 mod store;
 

@@ -16,7 +16,6 @@ use crate::listing::encoded;
 use crate::request::{Method, Parsed, Request, parse};
 use crate::response;
 use crate::server::Server;
-use crate::status::Status;
 
 /// What an idle connection holds for its next request, in bytes. Most requests fit.
 const ROOM: usize = 1024;
@@ -31,15 +30,16 @@ const SPARE_MAX: usize = 64;
 
 /// Serves a connection to its end, and gives what is left to say before it is closed, if it is not just closed.
 /// An error means that the peer broke it off.
-pub async fn serve(server: &Server, stream: &TcpStream, idle: &Cell<bool>) -> io::Result<Option<Vec<u8>>> {
+pub async fn serve(server: &Server, stream: &TcpStream, waits: &Cell<bool>) -> io::Result<Option<Vec<u8>>> {
     stream.set_nodelay(true)?;
     let mut asked = Vec::with_capacity(ROOM);
     // Since when a request has been there in part.
     let mut begun = None;
     loop {
-        idle.set(asked.is_empty());
+        // Once the server ends, those who begin to wait have a time of their own for that.
+        waits.set(asked.is_empty() && !server.ending.get());
         let more = receive(server, stream, &mut asked, begun).await;
-        idle.set(false);
+        waits.set(false);
         let received = asked.len();
         match more? {
             More::Came => {}
@@ -95,6 +95,7 @@ async fn receive(
     }
     let deadline = match begun {
         Some(begun) => begun + limits.header_timeout,
+        None if server.ending.get() => now() + limits.last_request_timeout.min(limits.idle_timeout),
         None => now() + limits.idle_timeout,
     };
     let mut done = asked.len();
@@ -134,8 +135,10 @@ async fn answer_all(
         match parse(&asked[used..]) {
             Parsed::Whole(request, length) => {
                 used += length;
-                let closes = !request.keep_alive || server.ending.get();
-                Status::add(&server.status.requests, 1);
+                // When the server ends, the last of the requests that have come is the last one.
+                let ends = server.ending.get() && !matches!(parse(&asked[used..]), Parsed::Whole(..));
+                let closes = !request.keep_alive || ends;
+                server.status.requests.add(1);
                 answer(server, stream, &request, closes, out).await?;
                 if closes {
                     break Next::Close;
@@ -254,7 +257,7 @@ async fn write(server: &Server, stream: &TcpStream, buffer: Vec<u8>) -> io::Resu
             Err(error) => return Err(error),
         }
     }
-    Status::add(&server.status.bytes, buffer.len() as u64);
+    server.status.bytes.add(buffer.len() as u64);
     Ok(buffer)
 }
 

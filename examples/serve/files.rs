@@ -63,6 +63,11 @@ impl Files {
         Files { root, remembered: RefCell::default() }
     }
 
+    /// Forgets what was found: all is looked up anew.
+    pub fn forget(&self) {
+        self.remembered.borrow_mut().clear();
+    }
+
     /// A small file, if it was looked up just now.
     pub fn remembered(&self, path: &str) -> Option<Rc<Found>> {
         let mut remembered = self.remembered.borrow_mut();

@@ -1,74 +1,76 @@
-//! Accepting connections, within limits, and ending them all.
+//! Taking connections, within limits, and ending them all.
 //!
-//! What comes from outside is handed in: the listener, the files, the word to stop. So the same server runs in a test,
-//! and in a simulated world.
+//! What comes from outside is handed in: the connections as they come, the files, what is counted. When no more connections
+//! come the server ends. So the same server runs on each shard, in a test, and in a simulated world.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::Future;
 use std::io;
+use std::net::Shutdown;
+use std::ops::Deref;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use annulus::net::{TcpListener, TcpStream};
-use annulus::task::AbortHandle;
+use annulus::net::TcpStream;
+use annulus::sync::Notify;
 use annulus::{spawn, time};
-use futures_util::future::select;
+use futures_util::stream::{Stream, StreamExt};
 
 use crate::connection;
 use crate::files::Files;
 use crate::response;
-use crate::status::{self, Status};
+use crate::status::{Place, Share};
 
-/// How long busy connections may go on after Ctrl-C.
-const GRACE: Duration = Duration::from_secs(5);
 /// How long a connection that ends is listened to, lest its last answer is lost.
 const LINGER: Duration = Duration::from_secs(1);
-/// How long accepting must have gone well to say again that it does not.
-const CALM: Duration = Duration::from_secs(10);
 
 /// What a connection may take, and how many there may be.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Who comes beyond that many connections is told 503.
+    /// Who comes beyond that many connections, of all shards, is told 503.
     pub connections_max: usize,
     /// How long a request's head may take.
     pub header_timeout: Duration,
     /// How long a connection may wait for its next request.
     pub idle_timeout: Duration,
+    /// How long a connection may wait for one more request when the server ends.
+    pub last_request_timeout: Duration,
     /// How long a peer may leave what it is sent unread.
     pub write_timeout: Duration,
 }
 
-/// What all connections share.
+/// What all connections of a shard share.
 pub struct Server {
     pub limits: Limits,
-    pub files: Files,
-    pub status: Rc<Status>,
+    pub files: Rc<Files>,
+    pub status: Share,
     /// Set when the server ends: answers then say that the connection closes.
     pub ending: Cell<bool>,
     /// Buffers for answers, so that an idle connection holds none.
     pub buffers: RefCell<Vec<Vec<u8>>>,
-    open: RefCell<HashMap<u64, Open>>,
+    open: RefCell<HashMap<u64, Rc<Open>>>,
     /// Connections that are told their last words.
     leaving: Cell<usize>,
+    /// Told when a connection is no longer one of those.
+    gone: Notify,
 }
 
-/// An open connection, as the server sees it.
-struct Open {
-    task: AbortHandle,
-    /// Whether it waits for a request, so that it can be ended without loss.
-    idle: Rc<Cell<bool>>,
+/// An open connection, as the server sees it: whatever has a stream.
+struct Open<C: ?Sized = dyn Deref<Target = TcpStream>> {
+    /// Whether it waits for a request, and has since before the server ends.
+    waits: Cell<bool>,
+    stream: C,
 }
 
-/// Serves until `stop` comes, and returns when the last connection has ended.
-pub async fn serve(
-    listener: TcpListener,
-    files: Files,
+/// Serves connections as they come, until no more do, and returns when the last has ended.
+///
+/// Whoever runs it says how long it may take to end; dropped, it cuts off what is left.
+pub async fn serve<C: Deref<Target = TcpStream> + 'static>(
+    connections: impl Stream<Item = io::Result<C>>,
+    files: Rc<Files>,
     limits: Limits,
-    status: Rc<Status>,
-    stop: impl Future<Output = ()>,
+    status: Share,
 ) {
     let server = Rc::new(Server {
         limits,
@@ -78,72 +80,47 @@ pub async fn serve(
         buffers: RefCell::default(),
         open: RefCell::default(),
         leaving: Cell::new(0),
+        gone: Notify::new(),
     });
-    select(pin!(accept_all(&server, &listener)), pin!(stop)).await;
-    drop(listener);
+    server.take_all(connections).await;
     server.end().await;
 }
 
-async fn accept_all(server: &Rc<Server>, listener: &TcpListener) {
-    let mut pause = Pause::default();
-    for id in 0.. {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                pause.length = Duration::ZERO;
-                server.receive(id, stream);
-            }
-            // Descriptors are used up, or something as passing. The connection waits; so do we.
-            Err(error) => pause.after(&error).await,
-        }
-    }
-}
-
-/// Grows while accepting fails, and says so once.
-#[derive(Default)]
-struct Pause {
-    length: Duration,
-    failed: Option<Instant>,
-}
-
-impl Pause {
-    async fn after(&mut self, error: &io::Error) {
-        // One free place does not end an episode: it is taken, and then accepting fails again.
-        if self.failed.is_none_or(|at| time::now() - at > CALM) {
-            status::say(&format!(
-                "\nserve: no connection can be accepted for now ({error}); if this lasts, raise `ulimit -n`"
-            ));
-        }
-        self.failed = Some(time::now());
-        self.length = (self.length * 2).clamp(Duration::from_millis(50), Duration::from_secs(1));
-        time::sleep(self.length).await;
-    }
-}
-
 impl Server {
-    fn receive(self: &Rc<Server>, id: u64, stream: TcpStream) {
+    async fn take_all<C: Deref<Target = TcpStream> + 'static>(
+        self: &Rc<Server>,
+        connections: impl Stream<Item = io::Result<C>>,
+    ) {
+        let mut connections = pin!(connections.enumerate());
+        while let Some((id, connection)) = connections.next().await {
+            match connection {
+                Ok(stream) => self.receive(id as u64, stream),
+                // Descriptors are used up, or something as passing. The connection waits; so does whoever gives them to us.
+                Err(error) => self.status.cannot_accept(&error),
+            }
+        }
+    }
+
+    fn receive<C: Deref<Target = TcpStream> + 'static>(self: &Rc<Server>, id: u64, stream: C) {
         let server = Rc::clone(self);
-        let count = &self.status.connections;
-        if count.get() >= self.limits.connections_max {
-            Status::add(&self.status.refused, 1);
+        let Some(place) = self.status.place(self.limits.connections_max) else {
+            self.status.refused.add(1);
             drop(spawn(async move { server.dismiss(&stream, response::refusal(503)).await }));
             return;
-        }
-        count.set(count.get() + 1);
-        let idle = Rc::new(Cell::new(false));
-        let waits = Rc::clone(&idle);
-        let task = spawn(async move {
-            // Dropped with the future also when this is aborted, or panics.
-            let open = Registered { server: &server, id };
-            let served = connection::serve(&server, &stream, &waits).await;
-            drop(open);
+        };
+        let open = Rc::new(Open { waits: Cell::new(false), stream });
+        self.open.borrow_mut().insert(id, Rc::clone(&open) as Rc<Open>);
+        drop(spawn(async move {
+            // Dropped with the future also when this panics.
+            let registered = Registered { server: &server, id, _place: place };
+            let served = connection::serve(&server, &open.stream, &open.waits).await;
+            drop(registered);
             match served {
                 Ok(None) => {}
-                Ok(Some(words)) => server.dismiss(&stream, words).await,
-                Err(_) => Status::add(&server.status.broken, 1),
+                Ok(Some(words)) => server.dismiss(&open.stream, words).await,
+                Err(_) => server.status.broken.add(1),
             }
-        });
-        self.open.borrow_mut().insert(id, Open { task: task.abort_handle(), idle });
-        drop(task);
+        }));
     }
 
     /// Says the last words to a peer. Its connection has no place among the others any more.
@@ -151,37 +128,44 @@ impl Server {
         // As many at once as there are connections at most; beyond that, closing is the answer.
         if self.leaving.get() < self.limits.connections_max {
             self.leaving.set(self.leaving.get() + 1);
-            let _leaving = Counted(&self.leaving);
+            let _leaving = Leaving(self);
             // What the peer makes of it is not our concern any more.
             let _ = time::timeout(LINGER, Box::pin(connection::last_words(stream, words))).await;
         }
     }
 
-    /// Ends idle connections at once, and lets busy ones finish for a while.
+    /// Ends each connection when it has nothing more to say.
+    ///
+    /// A connection that waits may have a request on its way: closed at once, that would be lost. So it has the time of one more,
+    /// which is answered with `Connection: close`. How long it has waited before makes no difference: a request that is on its
+    /// way now is on its way just as well, and to wait for all of them takes no longer than for one.
     async fn end(&self) {
         self.ending.set(true);
-        let all_gone = async {
-            while self.status.connections.get() + self.leaving.get() > 0 {
-                // Each time, for a busy one may have become idle meanwhile.
-                for open in self.open.borrow().values().filter(|open| open.idle.get()) {
-                    open.task.abort();
-                }
-                time::sleep(Duration::from_millis(10)).await;
+        if time::timeout(self.limits.last_request_timeout, self.all_gone()).await.is_err() {
+            let late = |open: &&Rc<Open>| open.waits.get();
+            let late: Vec<_> = self.open.borrow().values().filter(late).cloned().collect();
+            for open in late {
+                // Its read comes to an end: but what has come until now is read before that, and answered.
+                let _ = open.stream.shutdown(Shutdown::Read).await;
             }
-        };
-        if time::timeout(GRACE, all_gone).await.is_err() {
-            let left = self.status.connections.get();
-            status::say(&format!("\nserve: {left} connections were still busy and are cut off"));
+            self.all_gone().await;
+        }
+    }
+
+    async fn all_gone(&self) {
+        while self.open.borrow().len() + self.leaving.get() > 0 {
+            self.gone.notified().await;
         }
     }
 }
 
-/// One of a count, for as long as it lives.
-struct Counted<'a>(&'a Cell<usize>);
+/// One of those that are told their last words, for as long as it lives.
+struct Leaving<'a>(&'a Server);
 
-impl Drop for Counted<'_> {
+impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.0.leaving.set(self.0.leaving.get() - 1);
+        self.0.gone.notify_one();
     }
 }
 
@@ -189,11 +173,12 @@ impl Drop for Counted<'_> {
 struct Registered<'a> {
     server: &'a Server,
     id: u64,
+    _place: Place,
 }
 
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
-        drop(Counted(&self.server.status.connections));
         self.server.open.borrow_mut().remove(&self.id);
+        self.server.gone.notify_one();
     }
 }

@@ -21,6 +21,7 @@ pub(crate) mod pipe;
 pub(crate) mod quiet;
 pub(crate) mod races;
 pub(crate) mod seccomp;
+pub(crate) mod served;
 pub(crate) mod wakers;
 pub(crate) mod watchdog;
 

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use super::example::example;
 
-/// How long anything here is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything here is waited for: not until the watchdog ends the test, which would leave the server behind.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server, on a directory of its own, that ends with the test, and all that took over from it.
 pub(crate) struct Served {
@@ -150,11 +150,26 @@ impl Served {
         number.unwrap_or_else(|| panic!("it said {line:?}"))
     }
 
+    /// Waits until it has ended, and gives how.
+    pub(crate) fn code(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end: {}", self.says("", 0));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Waits until it has ended, with all that took over from it, and gives how it did and what all said.
     pub(crate) fn ended(&mut self) -> (Option<i32>, String) {
-        let code = self.child.wait().unwrap().code();
-        self.reader.take().expect("it ends once").join().unwrap();
-        (code, self.said.lock().unwrap().clone())
+        let (code, start) = (self.code(), Instant::now());
+        while self.reader.as_ref().is_some_and(|reader| !reader.is_finished()) {
+            assert!(start.elapsed() < PATIENCE, "{:?} do not end: {}", self.processes(), self.says("", 0));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        (code, self.says("", 0))
     }
 
     /// Asks it to end, and gives how it did and what it said.

@@ -70,7 +70,7 @@ fn find() -> Result<Option<Predecessor>, String> {
 
 fn parse(text: &str) -> Option<(u32, Vec<String>)> {
     let mut parts = text.split(':');
-    let (count, process) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let (count, process) = (parts.next()?.parse::<usize>().ok()?, parts.next()?.parse().ok()?);
     let names: Vec<_> = parts.map(str::to_owned).collect();
     (names.len() == count).then_some((process, names))
 }

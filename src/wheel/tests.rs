@@ -114,7 +114,7 @@ fn deadlines_of_every_level_are_exact_and_in_order() {
     deadlines.sort();
     for due in deadlines.chunk_by(|one, next| one == next) {
         assert_eq!(wheel.next_deadline(), Some(due[0]));
-        assert_eq!(expire(&mut wheel, due[0] - 1), []);
+        assert!(expire(&mut wheel, due[0] - 1).is_empty());
         wheel.check();
         assert_eq!(expire(&mut wheel, due[0]), due);
     }

@@ -12,7 +12,7 @@ use std::task::{Poll, Waker};
 
 use loom::cell::UnsafeCell;
 
-use super::Helpers;
+use super::{HelperPlan, Helpers};
 use crate::buf::PoolSize;
 use crate::driver::scripted::Script;
 use crate::driver::{Driver, Form, Port, Request, Token, form};

@@ -44,7 +44,7 @@ fn what_a_dropped_second_half_did_not_move_is_received_next_when_that_is_known()
     stage.happen(|script| script.answer("splice out", 2));
     assert_eq!(received(ready(stage.poll(&mut next))), b"lo");
     assert_eq!(sent(&stage, &target), 3);
-    assert_eq!(stage.closed(), [], "a clean pipe is kept");
+    assert!(stage.closed().is_empty(), "a clean pipe is kept");
     stage.assert_settled();
 }
 

@@ -22,10 +22,17 @@ pub(super) struct Sockets {
 #[derive(Debug)]
 pub(super) struct Group {
     address: SocketAddr,
-    sockets: Vec<Mutex<Option<TcpListener>>>,
+    sockets: Vec<Mutex<Kept>>,
 }
 
-fn lock(socket: &Mutex<Option<TcpListener>>) -> MutexGuard<'_, Option<TcpListener>> {
+/// A socket, and the shards that have let go of it: it is kept for the others as long as there is one.
+#[derive(Debug)]
+struct Kept {
+    listener: Option<TcpListener>,
+    left_by: Vec<usize>,
+}
+
+fn lock(socket: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
     // Nothing panics while it is held.
     socket.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -48,7 +55,7 @@ impl Sockets {
         };
         let mut mine = group.of(shard, shards);
         mine.try_fold(Vec::new(), |mut all, socket| {
-            all.extend(lock(socket).as_ref().map(TcpListener::try_clone).transpose()?);
+            all.extend(lock(socket).listener.as_ref().map(TcpListener::try_clone).transpose()?);
             Ok(all)
         })
     }
@@ -67,21 +74,32 @@ impl Sockets {
         }
     }
 
-    /// A shard accepts no more: the launch lets go of its sockets as well, lest connections wait there for nobody.
+    /// A shard accepts no more: the launch lets go of its sockets as well, lest connections wait there for nobody. What others
+    /// accept from is theirs, when they are started again, too, and a successor's.
     pub(super) fn close(&self, shard: usize, shards: usize) {
         (0..self.groups.len()).for_each(|group| self.close_at(group, shard, shards));
     }
 
     /// As `close`, of one address.
     pub(super) fn close_at(&self, group: usize, shard: usize, shards: usize) {
-        self.groups[group].of(shard, shards).for_each(|socket| drop(lock(socket).take()));
+        let group = &self.groups[group];
+        let sharers = group.sharers(shard, shards);
+        for socket in group.of(shard, shards) {
+            let mut socket = lock(socket);
+            if !socket.left_by.contains(&shard) {
+                socket.left_by.push(shard);
+            }
+            if socket.left_by.len() == sharers {
+                socket.listener = None;
+            }
+        }
     }
 
     /// Duplicates of all, with the number of their group.
     pub(super) fn all(&self) -> io::Result<Vec<(usize, TcpListener)>> {
         let each = self.groups.iter().enumerate().flat_map(|(number, group)| {
             group.sockets.iter().filter_map(move |socket| {
-                lock(socket).as_ref().map(|socket| socket.try_clone().map(|copy| (number, copy)))
+                lock(socket).listener.as_ref().map(|socket| socket.try_clone().map(|copy| (number, copy)))
             })
         });
         each.collect()
@@ -96,7 +114,8 @@ impl Group {
             None => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a group of no sockets")),
         };
         listeners.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
-        Ok(Group { address, sockets: listeners.into_iter().map(|one| Mutex::new(Some(one))).collect() })
+        let kept = |one| Mutex::new(Kept { listener: Some(one), left_by: Vec::new() });
+        Ok(Group { address, sockets: listeners.into_iter().map(kept).collect() })
     }
 
     /// Binds as many sockets as there are shards to the first of the addresses that can be had.
@@ -121,10 +140,16 @@ impl Group {
         Err(last)
     }
 
-    fn of(&self, shard: usize, shards: usize) -> impl Iterator<Item = &Mutex<Option<TcpListener>>> {
+    fn of(&self, shard: usize, shards: usize) -> impl Iterator<Item = &Mutex<Kept>> {
         let shared = (self.sockets.len() < shards).then(|| shard % self.sockets.len());
         let first = shared.unwrap_or(shard);
         self.sockets.iter().skip(first).step_by(shards)
+    }
+
+    /// How many accept from the sockets of that shard, itself among them.
+    fn sharers(&self, shard: usize, shards: usize) -> usize {
+        let count = self.sockets.len();
+        (0..shards).filter(|other| other % count == shard % count).count()
     }
 }
 
@@ -167,4 +192,68 @@ fn told(address: SocketAddr, error: io::Error) -> io::Error {
         _ => "",
     };
     io::Error::new(error.kind(), format!("cannot listen at {address}: {error}{remedy}"))
+}
+
+#[cfg(all(test, not(annulus_loom)))]
+mod tests {
+    use super::*;
+
+    /// So many sockets, each at an address of its own by which it is known.
+    fn sockets(count: usize) -> (Sockets, Vec<SocketAddr>) {
+        let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let addresses = addresses(&listeners);
+        (Sockets::new(vec![Group::of_listeners(listeners).unwrap()]), addresses)
+    }
+
+    fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+        listeners.iter().map(|listener| listener.local_addr().unwrap()).collect()
+    }
+
+    #[test]
+    fn each_socket_has_a_shard_and_each_shard_a_socket() {
+        for (count, shards) in [(1, 1), (1, 3), (2, 3), (2, 5), (3, 3), (5, 2), (7, 3)] {
+            let (sockets, all) = sockets(count);
+            let each: Vec<_> =
+                (0..shards).map(|shard| addresses(&sockets.of(0, shard, shards).unwrap())).collect();
+            for socket in &all {
+                let its = each.iter().filter(|mine| mine.contains(socket)).count();
+                let fair = if count < shards { shards / count..=shards.div_ceil(count) } else { 1..=1 };
+                assert!(fair.contains(&its), "{its} of {shards} shards accept from one of {count} sockets");
+            }
+            for mine in &each {
+                let fair = if count < shards { 1..=1 } else { count / shards..=count.div_ceil(shards) };
+                assert!(fair.contains(&mine.len()), "one of {shards} shards has {} of {count}", mine.len());
+            }
+        }
+    }
+
+    #[test]
+    fn what_shards_share_is_nobodys_alone() {
+        let (shared, _) = sockets(2);
+        assert!((0..3).all(|shard| shared.alone_of(0, shard, 3).is_empty()));
+        let (own, all) = sockets(3);
+        assert_eq!(addresses(&own.alone_of(0, 1, 2)), [all[1]]);
+        assert_eq!(addresses(&own.alone_of(0, 0, 2)), [all[0], all[2]]);
+    }
+
+    #[test]
+    fn a_socket_that_shards_share_is_kept_until_the_last_lets_go() {
+        let (sockets, all) = sockets(1);
+        let left = || (addresses(&sockets.of(0, 1, 3).unwrap()), sockets.all().unwrap().len());
+        // A shard may say so of one address and of all.
+        for shard in [0, 0, 2] {
+            sockets.close(shard, 3);
+            assert_eq!(left(), (all.clone(), 1), "the second may be started again");
+        }
+        sockets.close(1, 3);
+        assert_eq!(left(), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn a_shards_own_sockets_are_closed_with_it_and_no_others() {
+        let (sockets, all) = sockets(3);
+        sockets.close(0, 2);
+        assert!(sockets.of(0, 0, 2).unwrap().is_empty());
+        assert_eq!(addresses(&sockets.of(0, 1, 2).unwrap()), [all[1]]);
+    }
 }

@@ -22,11 +22,14 @@ support::on_real_drivers! {
     a_shard_has_its_own_listeners_and_no_others,
     connections_go_round,
     the_shard_with_the_fewest_connections_gets_the_next,
+    of_shards_that_have_as_many_the_one_that_accepted_keeps_it,
     the_shard_that_is_least_busy_gets_the_next,
     the_processor_on_which_a_connection_comes_in_chooses,
     what_a_client_sent_at_once_is_read_by_the_shard_it_was_handed_to,
     who_has_connected_before_a_stop_is_served,
+    who_waits_at_a_stop_is_served_however_long_that_takes,
     who_is_let_in_while_shards_stop_is_served,
+    what_is_dropped_accepts_no_more,
     what_waits_for_a_shard_that_panics_is_served_by_its_next_start,
     nobody_waits_for_a_shard_that_was_let_go,
     who_waits_for_a_shard_that_fails_is_served_by_the_others,
@@ -194,6 +197,22 @@ fn the_shard_with_the_fewest_connections_gets_the_next(builder: Builder) {
     served(launched);
 }
 
+fn of_shards_that_have_as_many_the_one_that_accepted_keeps_it(builder: Builder) {
+    let (launched, address) = started(launch(&builder, 2).balance(Balance::LeastConnections));
+    let mut by_shard = [0; 2];
+    for _ in 0..40 {
+        by_shard[client(address).shard] += 1;
+        let begun = Instant::now();
+        while [0, 1].iter().any(|shard| launched.shards().connections(*shard) > 0) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it is not counted out");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    // The kernel's hash.
+    assert!(by_shard.iter().all(|count| *count > 0), "{by_shard:?}");
+    served(launched);
+}
+
 fn the_shard_that_is_least_busy_gets_the_next(builder: Builder) {
     if !cfg!(target_os = "linux") {
         println!("skipped: no thread's time is known here");
@@ -300,6 +319,59 @@ fn who_has_connected_before_a_stop_is_served(builder: Builder) {
         assert_eq!(heard, "served");
     }
     assert_eq!(launched.join().unwrap().iter().sum::<usize>(), CLIENTS);
+}
+
+fn who_waits_at_a_stop_is_served_however_long_that_takes(builder: Builder) {
+    const CLIENTS: usize = 300;
+    let launched = launch(&builder, 1).start(|shard| async move {
+        let mut incoming = shard.incoming()?;
+        shard.stopping().cancelled().await;
+        let mut served = 0;
+        while let Some(connection) = incoming.next().await {
+            // One after the other, and more wait than are taken ahead.
+            annulus::time::sleep(Duration::from_millis(2)).await;
+            connection?.write_all("served").await.0?;
+            served += 1;
+        }
+        io::Result::Ok(served)
+    });
+    let launched = launched.unwrap();
+    assert!(launched.wait_until_ready());
+    let clients: Vec<_> =
+        (0..CLIENTS).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect();
+    launched.stop();
+    for (number, mut client) in clients.into_iter().enumerate() {
+        let mut heard = String::new();
+        client.read_to_string(&mut heard).unwrap_or_else(|error| panic!("client {number}: {error}"));
+        assert_eq!(heard, "served", "client {number}");
+    }
+    assert_eq!(launched.join().unwrap(), [CLIENTS]);
+}
+
+fn what_is_dropped_accepts_no_more(builder: Builder) {
+    let launch = launch(&builder, 1);
+    let (gone, is_gone) = std::sync::mpsc::channel();
+    let gone = Mutex::new(gone);
+    let launched = launch.start(move |shard| {
+        let gone = gone.lock().unwrap().clone();
+        async move {
+            let before = shard.incoming()?;
+            annulus::yield_now().await;
+            drop(before);
+            // What it had asked the kernel for is taken back by then.
+            annulus::time::sleep(Duration::from_millis(100)).await;
+            gone.send(()).unwrap();
+            // Another one has them all.
+            echo(shard).await
+        }
+    });
+    let launched = launched.unwrap();
+    is_gone.recv_timeout(Duration::from_secs(30)).unwrap();
+    let address = launched.addresses()[0];
+    let mut clients: Vec<_> = (0..20).map(|_| client(address)).collect();
+    clients.iter_mut().for_each(Client::talks);
+    drop(clients);
+    assert_eq!(served(launched), [20]);
 }
 
 /// How it went with a connection.
@@ -455,14 +527,30 @@ fn waiting_for_one_that_is_gone(builder: Builder, end: Result<usize, &'static st
         .unwrap();
     assert!(launched.wait_until_ready());
     let streams: Vec<_> = (0..90).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect();
+    // The others' are answered soon. One that is not yet is taken for one that waits, which does no harm.
+    thread::sleep(Duration::from_millis(200));
+    let (mut streams, waiting): (Vec<_>, Vec<_>) = streams.into_iter().partition(is_answered);
+    let early = streams.len();
+    streams.extend(waiting);
     launched.reload();
     let mut clients: Vec<_> = streams.into_iter().map(connected).collect();
     clients.iter_mut().for_each(Client::talks);
     let by_shard = counts(&clients, 3);
     assert!(by_shard[0] > 0 && by_shard[1] == 0 && by_shard[2] > 0, "{by_shard:?}");
+    let late = counts(&clients[early..], 3);
+    assert!(late[0] > 0 && late[2] > 0, "those who waited are shared by the others: {late:?}");
+    let counted = [0, 2].map(|shard| launched.shards().connections(shard));
+    assert_eq!(counted, [by_shard[0], by_shard[2]]);
     drop(clients);
     launched.stop();
     launched.outcomes();
+}
+
+fn is_answered(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let is_answered = stream.peek(&mut [0]).is_ok();
+    stream.set_nonblocking(false).unwrap();
+    is_answered
 }
 
 fn a_shard_that_takes_nothing_is_handed_no_more_than_it_has_room_for(builder: Builder) {

@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream as _;
 
@@ -195,11 +195,15 @@ impl Acceptor {
         let mut accepting: Vec<_> = listeners.iter().map(TcpListener::incoming).collect();
         self.take_until(pin!(stopping.cancelled()), &mut accepting, &mut arrivals).await;
         if !self.is_succeeded() {
+            // Whether those who wait have an end: then they are taken to the last, however long whoever takes them needs.
+            let mut have_end = cfg!(target_os = "linux");
             for listener in &listeners {
                 // Where that is not permitted, who connects at the last moment is turned away.
-                let _ = listener.with_fd(|socket| sys::steering::begin_no_more(&socket));
+                let told = listener.with_fd(|socket| sys::steering::begin_no_more(&socket));
+                have_end &= matches!(told, Ok(Ok(())));
             }
-            self.take_rest(&mut accepting, &mut arrivals).await;
+            let end = (!have_end).then(|| now() + FINISHED_AT_LAST);
+            self.take_rest(end, &mut accepting, &mut arrivals).await;
         }
         drop(accepting);
         for listener in listeners {
@@ -238,15 +242,14 @@ impl Acceptor {
         }
     }
 
-    /// Takes what has connected, until nothing more has come for a while.
+    /// Takes what has connected, until nothing more has come for a while, or more goes on to come when it is to end.
     async fn take_rest(
         &self,
+        end: Option<Instant>,
         accepting: &mut Vec<Accepting>,
         arrivals: &mut across::mpsc::Receiver<Arrival>,
     ) {
-        // Where no more are begun that is not long; where it cannot be prevented it has an end as well.
-        let end = now() + FINISHED_AT_LAST;
-        while now() < end {
+        while end.is_none_or(|end| now() < end) {
             let next = timeout(FINISHED_WITHIN, next(pin!(pending::<()>()), accepting, arrivals)).await;
             match next {
                 Err(_) | Ok(Next::End) => return,

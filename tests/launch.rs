@@ -37,10 +37,12 @@ on_every_driver! {
     a_shard_that_fails_is_let_go_and_the_others_go_on,
     a_panic_of_a_task_is_no_failure_of_its_shard,
     a_panic_while_a_part_is_dropped_fails_its_shard,
+    a_panic_while_a_task_is_dropped_with_its_loop_is_told,
     what_does_not_stop_in_time_is_cut_off,
     asked_to_stop_twice_they_are_cut_off,
     a_limit_that_no_clock_can_say_is_no_limit,
     a_shard_that_blocks_is_given_up_and_told,
+    a_shard_that_was_cut_off_has_time_to_end,
     asked_to_stop_before_they_began_they_begin_and_end_in_order,
     cut_off_before_they_began_they_do_not_begin,
     a_stop_while_a_shard_waits_to_be_started_again_ends_it,
@@ -441,6 +443,26 @@ fn a_panic_while_a_part_is_dropped_fails_its_shard(builder: Builder) {
     assert_eq!(failure.unwrap_err().to_string(), "shard 0 panicked: a part, on purpose");
 }
 
+fn a_panic_while_a_task_is_dropped_with_its_loop_is_told(builder: Builder) {
+    struct Booms;
+    impl Drop for Booms {
+        fn drop(&mut self) {
+            boom("a task's own");
+        }
+    }
+    // What becomes of a task that panics as it ends is its handle's to tell, as everywhere: here it is only to do no harm.
+    let results = launch(&builder, 2).on_notice(|_| ()).run(|shard| async move {
+        let kept = Booms;
+        drop(annulus::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(kept);
+        }));
+        annulus::yield_now().await;
+        io::Result::Ok(shard.index())
+    });
+    assert_eq!(results.unwrap(), [0, 1]);
+}
+
 fn what_does_not_stop_in_time_is_cut_off(builder: Builder) {
     let dropped = Arc::new(AtomicBool::new(false));
     let theirs = Arc::clone(&dropped);
@@ -523,6 +545,25 @@ fn a_shard_that_blocks_is_given_up_and_told(builder: Builder) {
     assert!(matches!(outcomes[0], Err(Failure { cause: Cause::Stuck, .. })), "{outcomes:?}");
     assert!(told.try_iter().last().unwrap().contains("does not end"));
     drop(release);
+}
+
+fn a_shard_that_was_cut_off_has_time_to_end(builder: Builder) {
+    let launched = launch(&builder, 1)
+        .drain_limit(Duration::ZERO)
+        .cut_off_limit(Duration::from_secs(600))
+        .on_notice(|_| ())
+        .start(|shard| async move {
+            shard.ready();
+            shard.stopping().cancelled().await;
+            // It does not look for a while.
+            thread::sleep(Duration::from_millis(200));
+            std::future::pending::<io::Result<()>>().await
+        })
+        .unwrap();
+    assert!(launched.wait_until_ready());
+    launched.stop();
+    let outcomes = ends(launched);
+    assert!(matches!(outcomes[0], Err(Failure { cause: Cause::CutOff, .. })), "{outcomes:?}");
 }
 
 fn asked_to_stop_before_they_began_they_begin_and_end_in_order(builder: Builder) {
@@ -659,6 +700,8 @@ fn notices_tell_what_happens_in_order(builder: Builder) {
     assert!(launched.wait_until_ready());
     launched.reload();
     launched.stop();
+    // Who ends reads no settings.
+    launched.reload();
     launched.join().unwrap();
     let wanted = [
         "shard 1 failed: not yet; it is started again",

@@ -30,6 +30,9 @@ support::on_real_drivers! {
     a_server_that_is_told_twice_ends_at_once,
     a_successor_takes_over_under_load_and_no_request_fails,
     a_successor_that_fails_leaves_the_server_as_it_was,
+    a_successor_that_is_not_ready_in_time_is_given_up,
+    a_server_that_is_asked_twice_starts_one_successor,
+    a_successor_knows_two_addresses_apart,
     a_server_that_is_stopped_while_it_is_replaced_takes_its_successor_with_it,
     settings_are_read_again_by_a_signal,
     a_shard_that_panics_under_load_is_started_again_and_the_other_goes_on,
@@ -63,8 +66,10 @@ fn is_server(builder: &Builder) -> bool {
             _ => OnFailure::restart(10, LONG),
         })
         .on_notice(|notice| say(&format!("notice: {notice}")));
+    let launch = if mode == "two addresses" { launch.listen("127.0.0.1:0") } else { launch };
     let fails = mode == "successor fails";
-    let hangs = mode == "successor hangs";
+    let hangs = mode.starts_with("successor hangs");
+    let limit = if mode == "successor hangs for long" { Duration::from_millis(200) } else { LONG };
     let launch = launch.successor(
         move || match (fails, hangs) {
             (true, _) => Ok(Command::new("false")),
@@ -75,11 +80,14 @@ fn is_server(builder: &Builder) -> bool {
             }
             _ => annulus::service::program(),
         },
-        LONG,
+        limit,
     );
     let patient = mode == "patient";
     let launched = launch.as_service().start(move |shard| serve(shard, patient)).unwrap();
     assert!(launched.wait_until_ready());
+    if let [_, second] = launched.addresses()[..] {
+        say(&format!("and: {second}"));
+    }
     say(&format!("serving: {} {}", std::process::id(), launched.addresses()[0]));
     let outcomes = launched.outcomes();
     let failed: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
@@ -449,6 +457,50 @@ fn a_successor_that_fails_leaves_the_server_as_it_was(builder: Builder) {
     assert!(server.ends().success());
 }
 
+fn a_successor_that_is_not_ready_in_time_is_given_up(builder: Builder) {
+    if is_server(&builder) {
+        return;
+    }
+    let mut server = Server::start(|command| set_mode(command, "successor hangs for long"));
+    let (process, address) = server.serves();
+    Server::signal(process, Signal::USR2);
+    let told = server.says("notice: no other process has taken over, this one goes on: ");
+    assert!(told.contains("was not ready within 200ms"), "{told}");
+    is_answered(address, process);
+    Server::signal(process, Signal::TERM);
+    assert!(server.ends().success());
+}
+
+fn a_server_that_is_asked_twice_starts_one_successor(builder: Builder) {
+    if is_server(&builder) {
+        return;
+    }
+    let mut server = Server::start(|command| set_mode(command, "successor hangs"));
+    let (process, _) = server.serves();
+    Server::signal(process, Signal::USR2);
+    server.says("notice: process ");
+    Server::signal(process, Signal::USR2);
+    // Signals of one kind are heard in their order, and those of another may be sooner: what is heard after it is waited for.
+    thread::sleep(Duration::from_millis(200));
+    Server::signal(process, Signal::TERM);
+    server.says("ended: ");
+    assert!(!server.heard.iter().any(|line| line.ends_with("is to take over")), "{:?}", server.heard);
+}
+
+fn a_successor_knows_two_addresses_apart(builder: Builder) {
+    if is_server(&builder) {
+        return;
+    }
+    let mut server = Server::start(|command| set_mode(command, "two addresses"));
+    let ((first, one), other) = (server.serves(), server.says("and: "));
+    Server::signal(first, Signal::USR2);
+    let ((next, same), as_well) = (server.serves(), server.says("and: "));
+    assert_ne!(next, first);
+    assert_eq!((same, as_well), (one, other));
+    Server::signal(next, Signal::TERM);
+    assert_eq!(server.says(&format!("ended: {next} ")), "[]");
+}
+
 fn a_server_that_is_stopped_while_it_is_replaced_takes_its_successor_with_it(builder: Builder) {
     if is_server(&builder) {
         return;
@@ -588,8 +640,19 @@ fn a_service_manager_gives_the_socket_and_is_told_how_it_goes(builder: Builder) 
     assert_eq!(theirs, address);
     server.says("ended: ");
     let mut told = vec![hears()];
+    while !told.last().unwrap().contains(&format!("MAINPID={next}")) {
+        told.push(hears());
+    }
+    // What the one that has ended had to say is there, and to say that it stops is not for it: the service goes on.
+    manager.set_nonblocking(true).unwrap();
+    let mut room = [0; 4096];
+    while let Ok(count) = manager.recv(&mut room) {
+        told.push(String::from_utf8_lossy(&room[..count]).into_owned());
+    }
+    manager.set_nonblocking(false).unwrap();
+    assert!(!told.iter().any(|told| told.contains("STOPPING")), "{told:?}");
+    Server::signal(next, Signal::TERM);
     while !told.last().unwrap().contains("STOPPING") {
-        Server::signal(next, Signal::TERM);
         told.push(hears());
     }
     assert!(told.iter().any(|told| told.contains(&format!("MAINPID={next}"))), "{told:?}");

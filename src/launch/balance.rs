@@ -119,3 +119,36 @@ impl Busy {
         }
     }
 }
+
+#[cfg(all(test, not(annulus_loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::across::mpsc;
+
+    /// How many of 20 each of two shards gets that were so busy lately, without another look at them.
+    fn given(shares: [f64; 2]) -> [usize; 2] {
+        let shards = Shards::new();
+        shards.set_count(2);
+        let doors = [mpsc::channel(1), mpsc::channel(1)];
+        for (seat, (door, _)) in shards.seats().iter().zip(&doors) {
+            seat.set_door(0, Some(door.clone()));
+        }
+        // Five each: so one costs a tenth of what all take.
+        let _connections: Vec<_> = (0..10).map(|number| shards.seats()[number % 2].load.count()).collect();
+        let chooser = Chooser::default();
+        *chooser.busy.lock().unwrap() = Busy {
+            looked: Some(Instant::now() + Duration::from_secs(3600)),
+            shards: shares.map(|share| Share { share, ..Share::default() }).to_vec(),
+        };
+        let mut counts = [0; 2];
+        (0..20).for_each(|_| counts[chooser.choose(Balance::LeastBusy, &shards, 0, 0)] += 1);
+        counts
+    }
+
+    #[test]
+    fn connections_that_come_at_once_do_not_all_go_to_the_least_busy() {
+        assert_eq!(given([0.0, 0.0]), [10, 10]);
+        let [busy, free] = given([0.5, 0.0]);
+        assert!(0 < busy && busy < free, "the busy one gets {busy}, the other {free}");
+    }
+}

@@ -1,4 +1,7 @@
 //! What each shard has to do, as far as the others can see.
+//!
+//! Estimates, by which nobody finds anything else: relaxed, and a look may be late. Each change is one step, so none is lost; and a thread
+//! that is asked for its time as it ends has none, which is a number that is not known.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};

@@ -52,6 +52,11 @@ pub(super) struct Table {
 }
 
 /// One shard, as the others see it.
+///
+/// Each value stands behind a lock of its own and nothing is decided from two of them, so no order of memory matters. One order
+/// of events does: a remote is set before any shard is told to go, since `Shards::at` of one that has none panics. The supervisor
+/// sets the remotes, and it alone gives the word, by a channel: so whoever has had the word sees them. A door may close
+/// after it was had: then the channel behind it gives back what is put in, and nothing is lost.
 #[derive(Default)]
 pub(super) struct Seat {
     /// Its loop's, while there is one: changed when the shard is started again.

@@ -207,6 +207,7 @@ where
     }
 
     fn built(&mut self, shard: usize, remote: Remote) {
+        // Before any is told to go: whoever runs may ask for all.
         self.plan.shards.seats()[shard].set_remote(remote);
         let stage = &mut self.stages[shard];
         if let Stage::Building(begun) = std::mem::replace(stage, Stage::Pausing(None)) {

@@ -261,8 +261,9 @@ async fn a_child_is_sent_signals_until_it_has_ended() {
     child.send_signal(libc::SIGKILL).unwrap();
     let mut child = Command::new("sleep").arg("100").spawn().unwrap();
     assert_eq!(child.send_signal(9999).unwrap_err().kind(), ErrorKind::InvalidInput);
-    child.send_signal(libc::SIGINT).unwrap();
-    assert_eq!(child.wait().await.unwrap().signal(), Some(libc::SIGINT));
+    // Not SIGINT, which what a shell has put into the background inherits as ignored.
+    child.send_signal(libc::SIGUSR1).unwrap();
+    assert_eq!(child.wait().await.unwrap().signal(), Some(libc::SIGUSR1));
 }
 
 async fn a_child_that_is_dropped_runs_on_and_is_reaped() {

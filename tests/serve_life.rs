@@ -271,7 +271,7 @@ fn a_program_that_cannot_take_over_does_not_end_the_one_that_serves() {
         server.signal("-USR2");
         let said = server.says("no other process has taken over", 1);
         fs::rename(&away, &path).unwrap();
-        assert!(said.contains("ended before it was ready"), "{said}");
+        assert!(said.contains("ended before it took over"), "{said}");
         assert_eq!(body(&server.ask("GET", "/small", "")), "0123456789");
         assert_eq!(server.interrupt().0, Some(0));
     });

@@ -5,7 +5,6 @@ use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
@@ -14,10 +13,11 @@ use std::time::{Duration, Instant};
 use futures_core::Stream as _;
 
 use super::balance::Chooser;
+use super::connection::{Arrival, Connection};
 use super::load::Counted;
 use super::shard::Shard;
 use crate::executor::AbortHandle;
-use crate::net::{Detached, Incoming as Accepting, TcpListener, TcpStream};
+use crate::net::{Incoming as Accepting, TcpListener, TcpStream};
 use crate::runtime::spawn;
 use crate::sync::{Notify, across, mpsc};
 use crate::sys;
@@ -32,41 +32,6 @@ pub(super) const FINISHED_WITHIN: Duration = Duration::from_millis(100);
 
 /// How long connections are accepted at most after a stop, where more may begin all the same.
 const FINISHED_AT_LAST: Duration = Duration::from_secs(5);
-
-/// A connection of a shard. It is a [`TcpStream`], and counts as one of the shard's connections for as long as it lives.
-#[derive(Debug)]
-pub struct Connection {
-    stream: TcpStream,
-    peer: SocketAddr,
-    _counted: Counted,
-}
-
-impl Connection {
-    /// Who connected.
-    pub fn peer(&self) -> SocketAddr {
-        self.peer
-    }
-
-    /// The stream alone: it counts no longer.
-    pub fn into_stream(self) -> TcpStream {
-        self.stream
-    }
-}
-
-impl Deref for Connection {
-    type Target = TcpStream;
-
-    fn deref(&self) -> &TcpStream {
-        &self.stream
-    }
-}
-
-/// A connection on its way to another shard.
-pub(super) struct Arrival {
-    pub(super) stream: Detached<TcpStream>,
-    pub(super) peer: SocketAddr,
-    pub(super) counted: Counted,
-}
 
 /// The connections of a shard, as they come. Made by [`Shard::incoming`].
 ///

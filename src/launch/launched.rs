@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
+use super::event::{Ask, Event, Events};
 use super::failure::{self, Cause, Failure};
 use super::life;
 use super::plan::Plan;
 use super::shard::Shard;
 use super::shards::Shards;
-use super::supervisor::{Ask, Event, Events, Supervisor};
+use super::supervisor::Supervisor;
 use crate::driver::Choice;
 use crate::engine;
 use crate::runtime::Runtime;

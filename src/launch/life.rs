@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::event::{Ask, Event, Events, Progress};
 use super::plan::Plan;
-use super::supervisor::{Ask, Event, Events};
 use crate::cancel::CancelToken;
 use crate::executor::JoinHandle;
 use crate::runtime::{Answer, spawn};
@@ -25,13 +25,6 @@ impl Default for Succession {
     fn default() -> Succession {
         Succession { program: Arc::new(service::program), limit: Duration::from_secs(60) }
     }
-}
-
-/// How it goes with another process that is to take over.
-pub(super) enum Progress {
-    Starting(u32),
-    Ready(u32),
-    Failed(io::Error),
 }
 
 /// Another process that is being started.

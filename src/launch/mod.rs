@@ -39,6 +39,8 @@
 //! ```
 
 mod balance;
+mod connection;
+mod event;
 mod failure;
 mod incoming;
 mod inherited;
@@ -56,8 +58,9 @@ mod supervisor;
 mod thread;
 
 pub use balance::Balance;
+pub use connection::Connection;
 pub use failure::{Cause, Failure, OnFailure};
-pub use incoming::{Connection, Incoming};
+pub use incoming::Incoming;
 pub use launched::Launched;
 pub use notice::Notice;
 pub use shard::Shard;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::incoming::{Arrival, FINISHED_WITHIN};
+use super::connection::Arrival;
+use super::incoming::FINISHED_WITHIN;
 use super::plan::Plan;
 use crate::net::TcpListener;
 use crate::sys;

@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::balance::{Balance, Chooser};
+use super::event::{Event, Events};
 use super::shards::Shards;
 use super::sockets::Sockets;
-use super::supervisor::{Event, Events};
 use crate::cancel::CancelToken;
 use crate::sync::watch;
 

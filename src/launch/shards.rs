@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use super::incoming::Arrival;
+use super::connection::Arrival;
 use super::load::Load;
 use crate::runtime::{Answer, Remote};
 use crate::sync::across::mpsc;

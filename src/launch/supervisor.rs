@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::balance::{Balance, LOOKS};
+use super::event::{Ask, Event, Events, Progress};
 use super::failure::{Cause, Failure, History, OnFailure};
-use super::life::{self, Heir, Progress};
+use super::life::{self, Heir};
 use super::notice::Notice;
 use super::plan::Plan;
 use super::rescue::rescue;
@@ -15,48 +16,6 @@ use super::thread::{self, Begun};
 use crate::runtime::{Answer, Remote, spawn};
 use crate::sync::across::mpsc;
 use crate::time::{interval, sleep, timeout_at};
-
-/// What the supervisor is told.
-pub(super) enum Event {
-    /// A shard has its loop.
-    Built(usize, Remote),
-    /// A shard serves.
-    Ready(usize),
-    /// A shard's thread ends.
-    Ended(usize),
-    /// The pause after a failure is over.
-    Again(usize),
-    Asked(Ask),
-    /// How it went to have another process take over.
-    Progress(Progress),
-}
-
-/// What a launch can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// To end in an orderly way; asked again, at once.
-    Stop,
-    CutOff,
-    Reload,
-    /// To have another process take over.
-    Restart,
-}
-
-/// Tells the supervisor, from any thread.
-#[derive(Clone)]
-pub(super) struct Events(mpsc::UnboundedSender<Event>);
-
-impl Events {
-    pub(super) fn new() -> (Events, mpsc::UnboundedReceiver<Event>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (Events(sender), receiver)
-    }
-
-    pub(super) fn tell(&self, event: Event) {
-        // When the launch is over nobody wants to know.
-        let _ = self.0.send(event);
-    }
-}
 
 /// Where a shard is.
 enum Stage<T> {

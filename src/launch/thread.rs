@@ -9,10 +9,10 @@ use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 
+use super::event::{Event, Events};
 use super::failure::Cause;
 use super::plan::Plan;
 use super::shard::{Local, Shard};
-use super::supervisor::{Event, Events};
 use crate::cancel::CancelToken;
 use crate::runtime::{Error, Runtime};
 use crate::sync::watch;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::example::example;
 
 /// How long anything here is waited for: not until the watchdog ends the test, which would leave the server behind.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server, on a directory of its own, that ends with the test, and all that took over from it.
 pub(crate) struct Served {

@@ -43,13 +43,14 @@ on_every_driver! {
     a_limit_that_no_clock_can_say_is_no_limit,
     a_shard_that_blocks_is_given_up_and_told,
     a_shard_that_was_cut_off_has_time_to_end,
-    asked_to_stop_before_they_began_they_begin_and_end_in_order,
-    cut_off_before_they_began_they_do_not_begin,
+    a_launch_that_has_started_can_be_asked,
     a_stop_while_a_shard_waits_to_be_started_again_ends_it,
     settings_are_read_again_by_all,
     a_launch_is_ready_when_all_its_shards_are,
     a_launch_that_ends_before_is_never_ready,
     notices_tell_what_happens_in_order,
+    who_panics_when_told_hurts_no_launch,
+    a_launch_that_is_no_service_has_no_successor,
     waiting_for_a_launch_on_a_loop_panics_and_says_what_to_do,
     a_shard_is_asked_too_early_and_too_late,
     a_launch_that_is_dropped_goes_on,
@@ -132,7 +133,7 @@ fn a_loop_that_cannot_be_made_is_told_and_nothing_begins(builder: Builder) {
     let begun = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&begun);
     let builder = Mutex::new(builder);
-    let launched = annulus::launch()
+    let refused = annulus::launch()
         .shards(3)
         .runtime(move |shard, _| {
             let builder = builder.lock().unwrap().clone();
@@ -143,19 +144,20 @@ fn a_loop_that_cannot_be_made_is_told_and_nothing_begins(builder: Builder) {
             counted.fetch_add(1, Ordering::SeqCst);
             async { io::Result::Ok(()) }
         })
-        .unwrap();
-    assert!(!launched.wait_until_ready());
-    let outcomes = ends(launched);
-    assert!(
-        matches!(outcomes[1], Err(Failure { shard: Some(1), cause: Cause::Loop(_), .. })),
-        "{outcomes:?}"
-    );
-    for other in [0, 2] {
-        assert!(matches!(outcomes[other], Err(Failure { cause: Cause::NeverBegan, .. })), "{outcomes:?}");
-    }
+        .unwrap_err();
+    assert!(matches!(refused, Failure { shard: Some(1), cause: Cause::Loop(_), .. }), "{refused:?}");
+    assert!(refused.to_string().contains("no such thing"), "{refused}");
     assert_eq!(begun.load(Ordering::SeqCst), 0);
-    let text = outcomes[1].as_ref().unwrap_err().to_string();
-    assert!(text.contains("shard 1") && text.contains("no such thing"), "{text}");
+}
+
+fn a_launch_that_has_started_can_be_asked(builder: Builder) {
+    for _ in 0..20 {
+        let launched = launch(&builder, 3).start(until_stopped).unwrap();
+        let seen = (0..3).map(|shard| launched.shards().at(shard).run(|| Shard::current().unwrap().index()));
+        assert_eq!(seen.map(|answer| answer.wait().unwrap()).collect::<Vec<_>>(), [0, 1, 2]);
+        launched.stop();
+        launched.join().unwrap();
+    }
 }
 
 fn a_closure_and_a_future_are_submitted_to_a_shard(builder: Builder) {
@@ -566,50 +568,6 @@ fn a_shard_that_was_cut_off_has_time_to_end(builder: Builder) {
     assert!(matches!(outcomes[0], Err(Failure { cause: Cause::CutOff, .. })), "{outcomes:?}");
 }
 
-fn asked_to_stop_before_they_began_they_begin_and_end_in_order(builder: Builder) {
-    let (go_on, waits) = std::sync::mpsc::channel::<()>();
-    let waits = Mutex::new(waits);
-    let builder = Mutex::new(builder);
-    let launch = annulus::launch().shards(2).runtime(move |_, _| {
-        let _ = waits.lock().unwrap().recv();
-        builder.lock().unwrap().clone()
-    });
-    let launched = launch.start(until_stopped).unwrap();
-    launched.stop();
-    drop(go_on);
-    assert_eq!(launched.join().unwrap(), [0, 1]);
-}
-
-fn cut_off_before_they_began_they_do_not_begin(builder: Builder) {
-    let (go_on, waits) = std::sync::mpsc::channel::<()>();
-    let waits = Mutex::new(waits);
-    let begun = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&begun);
-    let builder = Mutex::new(builder);
-    let launched = annulus::launch()
-        .shards(2)
-        .on_notice(|_| ())
-        .runtime(move |shard, _| {
-            if shard == 1 {
-                let _ = waits.lock().unwrap().recv();
-            }
-            builder.lock().unwrap().clone()
-        })
-        .start(move |_| {
-            counted.fetch_add(1, Ordering::SeqCst);
-            async { io::Result::Ok(()) }
-        })
-        .unwrap();
-    launched.stop();
-    launched.stop();
-    // The supervisor hears it in front of the other's loop.
-    drop(go_on);
-    for outcome in ends(launched) {
-        assert!(matches!(outcome, Err(Failure { cause: Cause::NeverBegan, .. })), "{outcome:?}");
-    }
-    assert_eq!(begun.load(Ordering::SeqCst), 0);
-}
-
 fn a_stop_while_a_shard_waits_to_be_started_again_ends_it(builder: Builder) {
     let (notices, told) = std::sync::mpsc::channel();
     let notices = Mutex::new(notices);
@@ -710,6 +668,27 @@ fn notices_tell_what_happens_in_order(builder: Builder) {
         "stopping; what runs has 7s to finish",
     ];
     assert_eq!(*notices.lock().unwrap(), wanted);
+}
+
+fn who_panics_when_told_hurts_no_launch(builder: Builder) {
+    let launched = launch(&builder, 2).on_notice(|_| boom("a notice")).start(until_stopped).unwrap();
+    assert!(launched.wait_until_ready());
+    launched.stop();
+    assert_eq!(launched.join().unwrap(), [0, 1]);
+}
+
+fn a_launch_that_is_no_service_has_no_successor(builder: Builder) {
+    let (notices, told) = std::sync::mpsc::channel();
+    let notices = Mutex::new(notices);
+    let launched = launch(&builder, 1)
+        .on_notice(move |notice| notices.lock().unwrap().send(notice.to_string()).unwrap_or_default())
+        .start(until_stopped)
+        .unwrap();
+    assert!(launched.wait_until_ready());
+    launched.restart();
+    while !told.recv_timeout(Duration::from_secs(30)).unwrap().contains("Launch::as_service") {}
+    launched.stop();
+    launched.join().unwrap();
 }
 
 fn waiting_for_a_launch_on_a_loop_panics_and_says_what_to_do(builder: Builder) {

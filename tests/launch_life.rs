@@ -28,6 +28,8 @@ support::on_real_drivers! {
     because "signals and processes are the machine's":
     a_server_under_load_ends_in_order_and_no_request_fails,
     a_server_that_is_told_twice_ends_at_once,
+    a_server_that_is_stopped_before_its_shards_have_begun_ends_in_order,
+    a_server_that_is_told_twice_before_its_shards_have_begun_does_not_begin,
     a_successor_takes_over_under_load_and_no_request_fails,
     a_successor_that_fails_leaves_the_server_as_it_was,
     a_successor_that_is_not_ready_in_time_is_given_up,
@@ -35,6 +37,10 @@ support::on_real_drivers! {
     a_successor_knows_two_addresses_apart,
     a_server_that_is_stopped_while_it_is_replaced_takes_its_successor_with_it,
     settings_are_read_again_by_a_signal,
+    a_successor_that_reads_settings_before_it_is_ready_is_not_ready_by_that,
+    a_shard_that_is_let_go_while_a_successor_starts_takes_nothing_from_it,
+    a_service_manager_that_keeps_the_socket_starts_the_server_again,
+    a_service_manager_hears_that_all_shards_are_alive,
     a_shard_that_panics_under_load_is_started_again_and_the_other_goes_on,
     a_shard_that_panics_under_load_is_let_go_and_the_other_goes_on,
     a_service_manager_gives_the_socket_and_is_told_how_it_goes;
@@ -55,14 +61,28 @@ fn is_server(builder: &Builder) -> bool {
     }
     let mode = std::env::var(MODE).unwrap_or_default();
     let builder = Mutex::new(builder.clone());
+    let orders = match &*mode {
+        "stopped once" => 1,
+        "stopped twice" => 2,
+        _ => 0,
+    };
+    // Where nobody listens, for the manager's settings are other ones than the program's.
+    let address = if mode == "elsewhere" { "127.0.0.1:9" } else { "127.0.0.1:0" };
     let launch = annulus::launch()
         .shards(2)
-        .listen("127.0.0.1:0")
-        .runtime(move |_, _| builder.lock().unwrap().clone())
+        .listen(address)
+        .runtime(move |shard, _| {
+            // While the other one waits for it.
+            for _ in 0..if shard == 1 { orders } else { 0 } {
+                Server::signal(std::process::id(), Signal::TERM);
+                thread::sleep(Duration::from_millis(300));
+            }
+            builder.lock().unwrap().clone()
+        })
         .drain_limit(if mode == "patient" { Duration::from_secs(3600) } else { Duration::from_secs(20) })
         .balance(Balance::RoundRobin)
         .on_failure(match &*mode {
-            "go on" => OnFailure::GoOn,
+            "go on" | "go on, slowly" => OnFailure::GoOn,
             _ => OnFailure::restart(10, LONG),
         })
         .on_notice(|notice| say(&format!("notice: {notice}")));
@@ -70,8 +90,18 @@ fn is_server(builder: &Builder) -> bool {
     let fails = mode == "successor fails";
     let hangs = mode.starts_with("successor hangs");
     let limit = if mode == "successor hangs for long" { Duration::from_millis(200) } else { LONG };
+    let delayed = mode == "go on, slowly";
     let launch = launch.successor(
         move || match (fails, hangs) {
+            _ if delayed => {
+                let this = annulus::service::program()?;
+                let mut command = Command::new("sh");
+                command
+                    .args(["-c", "sleep 1; exec \"$0\" \"$@\""])
+                    .arg(this.get_program())
+                    .args(this.get_args());
+                Ok(command)
+            }
             (true, _) => Ok(Command::new("false")),
             (_, true) => {
                 let mut command = Command::new("sleep");
@@ -82,9 +112,16 @@ fn is_server(builder: &Builder) -> bool {
         },
         limit,
     );
-    let patient = mode == "patient";
-    let launched = launch.as_service().start(move |shard| serve(shard, patient)).unwrap();
-    assert!(launched.wait_until_ready());
+    let (patient, slow) = (mode == "patient", mode == "slow");
+    let launched = match launch.as_service().start(move |shard| serve(shard, patient, slow)) {
+        Ok(launched) => launched,
+        Err(refused) => {
+            say(&format!("refused: {refused}"));
+            return true;
+        }
+    };
+    // One that is stopped before is never ready.
+    assert!(launched.wait_until_ready() || orders > 0);
     if let [_, second] = launched.addresses()[..] {
         say(&format!("and: {second}"));
     }
@@ -101,7 +138,11 @@ fn say(line: &str) {
     let _ = io::stdout().lock().write_all(format!("\nserver: {line}\n").as_bytes());
 }
 
-async fn serve(shard: Shard, patient: bool) -> io::Result<()> {
+async fn serve(shard: Shard, patient: bool, slow: bool) -> io::Result<()> {
+    if slow {
+        say(&format!("prepares: {}", std::process::id()));
+        time::sleep(Duration::from_millis(1500)).await;
+    }
     let mut incoming = shard.incoming()?;
     let mut reloads = shard.reloads();
     let mut connections = JoinSet::new();
@@ -156,6 +197,10 @@ async fn answer(shard: Shard, connection: Connection, panics: Rc<Notify>) -> io:
         };
         if count? == 0 {
             return Ok(());
+        }
+        if line == b"block\n" {
+            say("blocks");
+            thread::sleep(Duration::from_secs(3));
         }
         if line == b"panic\n" {
             panics.notify_one();
@@ -408,6 +453,66 @@ fn a_server_that_is_told_twice_ends_at_once(builder: Builder) {
     assert!(told.contains("cut off") && told.contains("drain_limit"), "{told}");
 }
 
+fn a_server_that_is_stopped_before_its_shards_have_begun_ends_in_order(builder: Builder) {
+    if is_server(&builder) {
+        return;
+    }
+    let mut server = Server::start(|command| set_mode(command, "stopped once"));
+    assert!(server.ends().success());
+    assert!(server.says("ended: ").ends_with(" []"), "no shard has failed");
+}
+
+fn a_server_that_is_told_twice_before_its_shards_have_begun_does_not_begin(builder: Builder) {
+    if is_server(&builder) {
+        return;
+    }
+    let mut server = Server::start(|command| set_mode(command, "stopped twice"));
+    let told = server.says("refused: ");
+    assert!(told.contains("did not begin"), "{told}");
+    assert!(server.ends().success());
+}
+
+fn a_successor_that_reads_settings_before_it_is_ready_is_not_ready_by_that(builder: Builder) {
+    if is_server(&builder) {
+        return;
+    }
+    let mut server = Server::start(|command| set_mode(command, "slow"));
+    let (first, address) = server.serves();
+    Server::signal(first, Signal::USR2);
+    let next: u32 = server.says("notice: process ").split(' ').next().unwrap().parse().unwrap();
+    server.says(&format!("prepares: {next}"));
+    Server::signal(next, Signal::HUP);
+    server.says("notice: settings are read again");
+    thread::sleep(Duration::from_millis(200));
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let answer = ask(&stream, &mut BufReader::new(&stream)).unwrap();
+    assert!(answer.starts_with(&format!("{first} ")), "the first one still serves: {answer}");
+    assert_eq!(server.serves().0, next);
+    assert_eq!(server.says("ended: "), format!("{first} []"));
+    Server::signal(next, Signal::TERM);
+    server.says("ended: ");
+}
+
+fn a_shard_that_is_let_go_while_a_successor_starts_takes_nothing_from_it(builder: Builder) {
+    if is_server(&builder) {
+        return;
+    }
+    let mut server = Server::start(|command| set_mode(command, "go on, slowly"));
+    let (first, address) = server.serves();
+    Server::signal(first, Signal::USR2);
+    server.says("notice: process ");
+    asks_to_panic(address);
+    server.says("notice: shard ");
+    let (next, _) = server.serves();
+    server.says("ended: ");
+    for _ in 0..40 {
+        is_answered(address, next);
+    }
+    Server::signal(next, Signal::TERM);
+    server.says("ended: ");
+}
+
 fn a_successor_takes_over_under_load_and_no_request_fails(builder: Builder) {
     if is_server(&builder) {
         return;
@@ -623,6 +728,7 @@ fn a_service_manager_gives_the_socket_and_is_told_how_it_goes(builder: Builder) 
     let early = TcpStream::connect(address).unwrap();
     let mut command = support::managed::activated(&name(), "$$", vec![listener.into()]);
     command.env("NOTIFY_SOCKET", &path);
+    set_mode(&mut command, "elsewhere");
     let mut server = Server::of(command);
     let (process, theirs) = server.serves();
     assert_eq!(theirs, address);
@@ -657,4 +763,58 @@ fn a_service_manager_gives_the_socket_and_is_told_how_it_goes(builder: Builder) 
     }
     assert!(told.iter().any(|told| told.contains(&format!("MAINPID={next}"))), "{told:?}");
     server.says("ended: ");
+}
+
+fn a_service_manager_that_keeps_the_socket_starts_the_server_again(builder: Builder) {
+    if is_server(&builder) {
+        return;
+    }
+    // Of one shard's, and of two that share it.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    for _ in 0..3 {
+        let copy = listener.try_clone().unwrap();
+        let mut server = Server::of(support::managed::activated(&name(), "$$", vec![copy.into()]));
+        let (process, theirs) = server.serves();
+        assert_eq!(theirs, address);
+        is_answered(address, process);
+        Server::signal(process, Signal::TERM);
+        assert!(server.ends().success());
+    }
+    // Who connects meanwhile waits for the next.
+    let early = TcpStream::connect_timeout(&address, LONG).unwrap();
+    early.set_read_timeout(Some(LONG)).unwrap();
+    let mut server = Server::of(support::managed::activated(&name(), "$$", vec![listener.into()]));
+    let (process, _) = server.serves();
+    assert!(ask(&early, &mut BufReader::new(&early)).unwrap().starts_with(&process.to_string()));
+    Server::signal(process, Signal::TERM);
+    assert!(server.ends().success());
+}
+
+fn a_service_manager_hears_that_all_shards_are_alive(builder: Builder) {
+    if is_server(&builder) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    let hears = |limit| {
+        manager.set_read_timeout(Some(limit)).unwrap();
+        let mut room = [0; 4096];
+        let count = manager.recv(&mut room).ok()?;
+        Some(String::from_utf8_lossy(&room[..count]).into_owned())
+    };
+    let mut server = Server::start(|command| {
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
+    });
+    let (process, address) = server.serves();
+    let alive = (0..).map_while(|_| hears(LONG)).filter(|heard| heard == "WATCHDOG=1");
+    assert_eq!(alive.take(3).count(), 3);
+    // One that is held up does not say so.
+    TcpStream::connect(address).unwrap().write_all(b"block\n").unwrap();
+    server.says("blocks");
+    while hears(Duration::from_millis(300)).is_some() {}
+    assert_eq!(hears(Duration::from_secs(1)), None);
+    Server::signal(process, Signal::TERM);
+    assert!(server.ends().success());
 }

@@ -35,6 +35,7 @@ support::on_real_drivers! {
     nobody_waits_for_a_shard_that_was_let_go,
     who_waits_for_a_shard_that_fails_is_served_by_the_others,
     who_waits_for_a_shard_that_ends_is_served_by_the_others,
+    many_who_wait_for_a_shard_that_ends_are_served_by_one_that_is_slow,
     a_shard_that_takes_nothing_is_handed_no_more_than_it_has_room_for,
     many_addresses_are_kept_apart,
     a_launch_that_has_ended_listens_no_more_though_it_is_still_held,
@@ -552,6 +553,34 @@ fn is_answered(stream: &TcpStream) -> bool {
     let is_answered = stream.peek(&mut [0]).is_ok();
     stream.set_nonblocking(false).unwrap();
     is_answered
+}
+
+fn many_who_wait_for_a_shard_that_ends_are_served_by_one_that_is_slow(builder: Builder) {
+    let launched = launch(&builder, 2)
+        .start(|shard| async move {
+            if shard.index() == 1 {
+                shard.ready();
+                shard.reloads().changed().await.unwrap();
+                return io::Result::Ok(());
+            }
+            let mut incoming = shard.incoming()?;
+            while let Some(connection) = incoming.next().await {
+                connection?.write_all("served").await.0?;
+                annulus::time::sleep(Duration::from_micros(200)).await;
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(launched.wait_until_ready());
+    let clients: Vec<_> = (0..900).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect();
+    launched.reload();
+    for (number, mut client) in clients.into_iter().enumerate() {
+        let mut heard = String::new();
+        client.read_to_string(&mut heard).unwrap_or_else(|error| panic!("client {number}: {error}"));
+        assert_eq!(heard, "served");
+    }
+    launched.stop();
+    launched.join().unwrap();
 }
 
 fn a_shard_that_takes_nothing_is_handed_no_more_than_it_has_room_for(builder: Builder) {

@@ -114,6 +114,11 @@ impl Failure {
         }
     }
 
+    /// Whether nothing worse has happened than that it did not end within its time.
+    pub fn is_cut_off(&self) -> bool {
+        matches!(self.cause, Cause::CutOff)
+    }
+
     /// Whether there is more to say than that it fell with others.
     pub(super) fn is_telling(&self) -> bool {
         !matches!(self.cause, Cause::NeverBegan | Cause::CutOff)

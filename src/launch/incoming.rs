@@ -28,15 +28,17 @@ const WAITING_MAX: usize = 128;
 /// How many that it accepted itself wait to be taken. More wait in the kernel.
 const TAKEN_MAX: usize = 16;
 /// How long after the last one connections that have begun have to be finished, when no more are begun: some round trips.
-pub(super) const FINISHED_WITHIN: Duration = Duration::from_millis(100);
+pub(super) const FINISHED_WITHIN: Duration = Duration::from_millis(300);
 
 /// How long connections are accepted at most after a stop, where more may begin all the same.
 const FINISHED_AT_LAST: Duration = Duration::from_secs(5);
 
 /// The connections of a shard, as they come. Made by [`Shard::incoming`].
 ///
-/// When the shard is told to stop, it takes what has connected until then, and ends: so nobody who was let in is turned away. Where
-/// another program goes on with the listeners, what waits in them is left to it.
+/// When the shard is told to stop, it has the kernel begin no more connections, takes those that have begun, until none has come for 0.3
+/// seconds, and ends: so nobody who was let in is turned away, as long as a round trip is shorter. (Elsewhere than on Linux connections go on to
+/// be begun until then.) Where another process goes on with the listeners, or a service manager that starts this program again, what waits in
+/// them is left to those.
 ///
 /// # Cancel safety
 /// Dropping a [`next`](Self::next) loses nothing. Dropping this closes what was accepted and not taken.
@@ -188,8 +190,10 @@ impl Acceptor {
         }
     }
 
+    /// Whether somebody else goes on with the sockets: what waits in them is theirs.
     fn is_succeeded(&self) -> bool {
-        self.shard.local().is_succeeded.get()
+        let local = self.shard.local();
+        local.is_succeeded.get() || local.sockets.is_managed(self.group)
     }
 
     /// Takes what comes, and hands on what is for others, until it is to end, or nothing can come. What was taken is placed before.

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpListener};
 use super::life::{OURS, name_of};
 use crate::service::{self, Inherited};
 
-/// What is there of a group of addresses that is to be listened at.
-type Found = Option<Vec<TcpListener>>;
+/// What is there of a group of addresses that is to be listened at: its sockets, and whether a service manager has them as well.
+type Found = Option<(Vec<TcpListener>, bool)>;
 
 /// A socket that was inherited.
 struct Given {
@@ -32,16 +32,23 @@ fn sort(given: Vec<Given>, wanted: &[Vec<SocketAddr>]) -> io::Result<Vec<Found>>
     let mut found: Vec<Found> = wanted.iter().map(|_| None).collect();
     for Given { name, address, listener } in given {
         let by_address = wanted.iter().position(|addresses| addresses.contains(&address));
+        // What the manager gave the predecessor is for the same place here, whatever its address.
+        let by_place = (0..wanted.len()).find(|group| name == name_of(*group, true));
         // Where the system chose the port, the predecessor tells by the name which it was.
         let by_name = wanted.iter().enumerate().position(|(group, addresses)| {
             let any_port = |wanted: &SocketAddr| wanted.port() == 0 && wanted.ip() == address.ip();
-            name == name_of(group) && addresses.iter().any(any_port)
+            name == name_of(group, false) && addresses.iter().any(any_port)
         });
         let is_predecessors = name.starts_with(OURS);
         // A service manager's settings say where to listen, and the program's are not asked: that is what activation is for.
         let is_the_only = (wanted.len() == 1 && !is_predecessors).then_some(0);
-        match by_address.or(by_name).or(is_the_only) {
-            Some(group) => found[group].get_or_insert_default().push(listener),
+        let is_managed = !is_predecessors || by_place.is_some();
+        match by_place.or(by_address).or(by_name).or(is_the_only) {
+            Some(group) => {
+                let (listeners, managed) = found[group].get_or_insert_default();
+                listeners.push(listener);
+                *managed |= is_managed;
+            }
             // An address that the program that runs now does not listen at any more.
             None if is_predecessors => {}
             None => {
@@ -68,7 +75,7 @@ mod tests {
     }
 
     fn sizes(found: &[Found]) -> Vec<usize> {
-        found.iter().map(|found| found.as_ref().map_or(0, Vec::len)).collect()
+        found.iter().map(|found| found.as_ref().map_or(0, |(listeners, _)| listeners.len())).collect()
     }
 
     #[test]
@@ -83,6 +90,14 @@ mod tests {
         let any = vec!["127.0.0.1:0".parse().unwrap()];
         let given = vec![socket("annulus-1"), socket("annulus-0"), socket("annulus-1")];
         assert_eq!(sizes(&sort(given, &[any.clone(), any]).unwrap()), [1, 2]);
+    }
+
+    #[test]
+    fn what_a_manager_gave_is_known_by_its_place_whatever_its_address() {
+        let wanted = [vec!["127.0.0.1:8080".parse().unwrap()], vec!["127.0.0.1:8081".parse().unwrap()]];
+        let found = sort(vec![socket("annulus-managed-1")], &wanted).unwrap();
+        assert_eq!(sizes(&found), [0, 1]);
+        assert!(found[1].as_ref().is_some_and(|(_, is_managed)| *is_managed));
     }
 
     #[test]

@@ -59,23 +59,26 @@ where
     let (begun, has_begun) = mpsc::channel();
     let body = move || match prepared(theirs.is_service) {
         Ok((runtime, signals)) => {
-            let _ = begun.send(Ok(()));
-            let supervisor = Supervisor::new(theirs, main, told.clone(), inbox, ready);
+            let supervisor = Supervisor::new(theirs, main, told.clone(), inbox, (begun, ready));
             let ended = runtime.run(async {
                 life::obey(signals, &told);
                 supervisor.run().await
             });
             ended.unwrap_or_else(|error| vec![Err(refused(Cause::Loop(error)))])
         }
-        Err(error) => {
-            let _ = begun.send(Err(refused(error)));
-            Vec::new()
-        }
+        Err(error) => vec![Err(refused(error))],
     };
     let thread = thread::Builder::new().name(format!("{}-watch", plan.name)).spawn(body);
     let supervisor = thread.map_err(|error| refused(Cause::Thread(error)))?;
-    has_begun.recv().expect("the thread says how it began")?;
-    Ok(Launched { supervisor, events, ready: Mutex::new(until_ready), plan })
+    let launched = Launched { supervisor, events, ready: Mutex::new(until_ready), plan };
+    match has_begun.recv() {
+        Ok(()) => Ok(launched),
+        // It has ended before all had begun, and says why.
+        Err(_) => match failure::all(launched.ended()) {
+            Err(failure) => Err(failure),
+            Ok(_) => unreachable!("shards that have a result had begun"),
+        },
+    }
 }
 
 /// The supervisor's own loop, and the signals that it is to obey: before anything is started.
@@ -146,7 +149,7 @@ impl<T> Launched<T> {
 
     /// Has another process of this program take over: it is started with the listening sockets of this one, and when its
     /// shards are ready, the shards of this one end in an orderly way and leave to it what waits in the sockets. So no connection is lost, and none is refused. If the
-    /// other does not become ready this one goes on.
+    /// other does not become ready this one goes on. For a launch that lives [as a service](super::Launch::as_service).
     pub fn restart(&self) {
         self.events.tell(Event::Asked(Ask::Restart));
     }
@@ -175,6 +178,10 @@ impl<T> Launched<T> {
     #[track_caller]
     pub fn outcomes(self) -> Vec<Result<T, Failure>> {
         refuse_a_loop();
+        self.ended()
+    }
+
+    fn ended(self) -> Vec<Result<T, Failure>> {
         match self.supervisor.join() {
             Ok(outcomes) => outcomes,
             // Whoever is told of a notice may panic.

@@ -25,10 +25,13 @@
 //!     .as_service()
 //!     .start(|shard| async move {
 //!         let mut incoming = shard.incoming()?;
+//!         let mut answers = annulus::task::JoinSet::new();
 //!         while let Some(connection) = incoming.next().await {
 //!             let Ok(connection) = connection else { continue };
-//!             drop(annulus::spawn(async move { connection.write_all("hello\n").await.0 }));
+//!             answers.spawn(async move { connection.write_all("hello\n").await.0 });
 //!         }
+//!         // A shard ends with its future, and its tasks with it.
+//!         answers.join_all().await;
 //!         std::io::Result::Ok(())
 //!     })?;
 //! println!("listening at {}", launched.addresses()[0]);
@@ -113,10 +116,10 @@ pub struct Launch {
 pub enum Pin {
     /// They are if there are as many shards as processors that this process may use, and no quota below that: then each has its own. With fewer
     /// shards than processors the system knows better than we do which are idle, and two programs that each bind their threads to
-    /// the first processors would share those and leave the rest. The default.
+    /// the first processors would share those and leave the rest. And they are with [`Balance::Cpu`]. Where it is refused they are not. The default.
     #[default]
     Auto,
-    /// They are: to one hardware thread of each core first.
+    /// They are: to one hardware thread of each core first. Where it is refused the shard fails.
     Always,
     /// They are not.
     Never,
@@ -219,10 +222,12 @@ impl Launch {
     }
 
     /// Listens at an address, on all shards before the first of them begins: each has a socket of its own, among which the kernel
-    /// spreads the connections (SO_REUSEPORT, socket(7)). The first of several addresses that can be had is taken; port 0 lets the system
-    /// choose, and [`Launched::addresses`] says what. Can be said several times, for several addresses.
+    /// spreads the connections (SO_REUSEPORT, socket(7); elsewhere than on Linux they share one). Of the several addresses that a name may have the first one that can be had
+    /// is taken; port 0 lets the system choose, and [`Launched::addresses`] says what. Can be said several times, for several addresses.
     ///
-    /// An address where somebody else listens is refused, as always. What goes wrong is told when the shards are started.
+    /// An address where somebody listens already is refused. What goes wrong is told when the shards are started.
+    ///
+    /// Connections wait for each shard from then on, so each is to accept: by [`Shard::incoming`], or from its [`Shard::listeners`].
     ///
     /// [As a service](Self::as_service) it takes the sockets that it was started with instead.
     pub fn listen(mut self, address: impl ToSocketAddrs) -> Launch {
@@ -238,7 +243,11 @@ impl Launch {
     ///
     /// It takes the listening sockets that the process was started with for those that it is to [`listen`](Self::listen) at: by a
     /// service manager or by a process that gives way to it, see [`service::inherited`](crate::service::inherited). And it tells a service manager, where
-    /// there is one, when all shards are ready, and when they stop: [`service::ready`](crate::service::ready).
+    /// there is one, when all shards are ready, and when they stop: [`service::ready`](crate::service::ready). If the manager watches (WatchdogSec=), it is told that the
+    /// service is alive as long as each shard answers.
+    ///
+    /// Sockets of other kinds than TCP listeners among those are refused: a program that is given such takes them by
+    /// [`service::inherited`](crate::service::inherited) before, and all. The signals do not do what they do by default any more, also when the shards have ended.
     #[doc(alias = "signals")]
     pub fn as_service(mut self) -> Launch {
         self.is_service = true;
@@ -256,7 +265,8 @@ impl Launch {
         self
     }
 
-    /// Is told what happens to the launch, on its own thread. By default failures are written to standard error.
+    /// Is told what happens to the launch, on the thread that watches over the shards: signals and failures wait until it returns. By default failures are written
+    /// to standard error; so is what is told to one that panics.
     ///
     /// # Examples
     /// ```
@@ -313,10 +323,11 @@ impl Launch {
         self.start(main)?.join()
     }
 
-    /// Starts the shards, and gives what they are watched, stopped and waited for by. All sockets listen when this returns.
+    /// Starts the shards, and gives what they are watched, stopped and waited for by. When this returns all sockets listen, each shard has its loop and
+    /// can be asked to do something.
     ///
     /// # Errors
-    /// An address that cannot be had; those of starting a thread.
+    /// An address that cannot be had, a thread that cannot be started, a loop that cannot be made: then no shard has begun.
     ///
     /// # Examples
     /// As [`Launched`].
@@ -341,7 +352,8 @@ impl Launch {
         let is_whole =
             count == topology.cpus().len() && topology.quota().is_none_or(|quota| quota >= count as f64);
         let pins = match self.pin {
-            Pin::Auto => is_whole,
+            // A connection is steered to the shard that is bound to its processor.
+            Pin::Auto => is_whole || self.balance == Balance::Cpu,
             Pin::Always => true,
             Pin::Never => false,
         };
@@ -353,7 +365,7 @@ impl Launch {
         };
         let mut given = given.into_iter();
         let groups = addresses.into_iter().map(|addresses| match given.next().flatten() {
-            Some(listeners) => Group::of_listeners(listeners),
+            Some(given) => Group::inherited(given, count, self.balance, &cpus),
             None => Group::bind(addresses, count, self.balance, &cpus),
         });
         let groups = groups.collect::<io::Result<Vec<_>>>()?;
@@ -362,6 +374,7 @@ impl Launch {
             name: self.name,
             stack_size: self.stack_size,
             cpus: (pins && cfg!(target_os = "linux")).then_some(cpus),
+            has_to_pin: self.pin == Pin::Always,
             all_cpus: topology.cpus().iter().map(|cpu| cpu.number).collect(),
             configure: self.configure,
             on_failure: self.on_failure,

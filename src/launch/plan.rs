@@ -1,5 +1,6 @@
 //! What a launch is to be.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub(super) struct Plan {
     pub(super) stack_size: Option<usize>,
     /// Which processor each shard's thread is bound to; none if it is free.
     pub(super) cpus: Option<Vec<usize>>,
+    /// Whether a shard that cannot be bound is none.
+    pub(super) has_to_pin: bool,
     /// The processors that this process may use.
     pub(super) all_cpus: Arc<[usize]>,
     pub(super) configure: Option<Arc<Configure>>,
@@ -53,9 +56,10 @@ impl Plan {
     }
 
     pub(super) fn tell(&self, notice: &Notice<'_>) {
-        match &self.tell {
-            Some(tell) => tell(notice),
-            None => notice.say(),
+        // Somebody's code, whose panic is not to be the end of who watches over the shards.
+        let told = self.tell.as_ref().map(|tell| catch_unwind(AssertUnwindSafe(|| tell(notice))).is_ok());
+        if told != Some(true) {
+            notice.say();
         }
     }
 }

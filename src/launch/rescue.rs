@@ -24,13 +24,13 @@ pub(super) async fn rescue(plan: Arc<Plan>, shard: usize) {
 async fn give_to_others(plan: &Plan, group: usize, listener: &TcpListener) {
     // Where that is not permitted, who connects at the last moment is turned away.
     let _ = listener.with_fd(|socket| sys::steering::begin_no_more(&socket));
-    let mut doors = plan.shards.seats().iter().cycle();
+    let mut seats = plan.shards.seats().iter().cycle();
     while let Ok(Ok((stream, peer))) = timeout(FINISHED_WITHIN, listener.accept()).await {
-        let mut others = doors.by_ref().take(plan.count());
+        let mut others = seats.by_ref().take(plan.count());
         let Some((seat, door)) = others.find_map(|seat| Some((seat, seat.door(group)?))) else { return };
         if let Ok(stream) = stream.detach().await {
-            // One that has no room has no time for more either.
-            let _ = door.try_send(Arrival { stream, peer, counted: seat.load.count() });
+            // The next one gets the next; where there is no room it is waited for, and those behind wait in the kernel.
+            let _ = door.send(Arrival { stream, peer, counted: seat.load.count() }).await;
         }
     }
 }

@@ -8,6 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::balance::Balance;
+use super::life::name_of;
+use crate::sys::steering;
+
+/// Whether the kernel spreads connections over sockets that share an address. Elsewhere the shards share one socket.
+const SPREADS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// How many connections may wait in each socket. The system's own limit (net.core.somaxconn) holds as well.
 const BACKLOG: i32 = 1024;
@@ -22,6 +27,8 @@ pub(super) struct Sockets {
 #[derive(Debug)]
 pub(super) struct Group {
     address: SocketAddr,
+    /// A service manager has them as well, and starts this program again when somebody connects: so what waits in them is the next one's.
+    is_managed: bool,
     sockets: Vec<Mutex<Kept>>,
 }
 
@@ -65,9 +72,14 @@ impl Sockets {
         self.groups.len()
     }
 
+    /// Whether a service manager keeps the sockets of that address when this process ends.
+    pub(super) fn is_managed(&self, group: usize) -> bool {
+        self.groups[group].is_managed
+    }
+
     /// Duplicates of the sockets that nobody but that shard accepts from.
     pub(super) fn alone_of(&self, group: usize, shard: usize, shards: usize) -> Vec<TcpListener> {
-        match self.groups[group].sockets.len() < shards {
+        match self.is_managed(group) || self.groups[group].sockets.len() < shards {
             true => Vec::new(),
             // Without descriptors nobody is let in anyway.
             false => self.of(group, shard, shards).unwrap_or_default(),
@@ -95,11 +107,12 @@ impl Sockets {
         }
     }
 
-    /// Duplicates of all, with the number of their group.
-    pub(super) fn all(&self) -> io::Result<Vec<(usize, TcpListener)>> {
+    /// Duplicates of all, with the name that each has on its way to another process.
+    pub(super) fn all(&self) -> io::Result<Vec<(String, TcpListener)>> {
         let each = self.groups.iter().enumerate().flat_map(|(number, group)| {
             group.sockets.iter().filter_map(move |socket| {
-                lock(socket).listener.as_ref().map(|socket| socket.try_clone().map(|copy| (number, copy)))
+                let copy = lock(socket).listener.as_ref().map(TcpListener::try_clone)?;
+                Some(copy.map(|copy| (name_of(number, group.is_managed), copy)))
             })
         });
         each.collect()
@@ -107,15 +120,33 @@ impl Sockets {
 }
 
 impl Group {
+    /// Of sockets that the process was started with.
+    pub(super) fn inherited(
+        (listeners, is_managed): (Vec<TcpListener>, bool),
+        shards: usize,
+        balance: Balance,
+        cpus: &[usize],
+    ) -> io::Result<Group> {
+        for listener in &listeners {
+            // What another process, with other settings, may have left: it is the socket's, and not the descriptor's.
+            steering::begin_again(listener);
+            steering::as_the_kernel_likes(listener);
+        }
+        if balance == Balance::Cpu && shards > 1 && listeners.len() == shards {
+            steering::by_processor(&listeners[0], &turns(shards, cpus))?;
+        }
+        Ok(Group { is_managed, ..Group::of_listeners(listeners)? })
+    }
+
     /// Of sockets that listen already.
-    pub(super) fn of_listeners(listeners: Vec<TcpListener>) -> io::Result<Group> {
+    fn of_listeners(listeners: Vec<TcpListener>) -> io::Result<Group> {
         let address = match listeners.first() {
             Some(first) => first.local_addr()?,
             None => return Err(io::Error::new(io::ErrorKind::InvalidInput, "a group of no sockets")),
         };
         listeners.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
         let kept = |one| Mutex::new(Kept { listener: Some(one), left_by: Vec::new() });
-        Ok(Group { address, sockets: listeners.into_iter().map(kept).collect() })
+        Ok(Group { address, is_managed: false, sockets: listeners.into_iter().map(kept).collect() })
     }
 
     /// Binds as many sockets as there are shards to the first of the addresses that can be had.
@@ -130,10 +161,12 @@ impl Group {
             match bind_all(address, shards) {
                 Ok(listeners) => {
                     if balance == Balance::Cpu && shards > 1 {
-                        crate::sys::steering::by_processor(&listeners[0], &turns(shards, cpus))?;
+                        steering::by_processor(&listeners[0], &turns(shards, cpus))?;
                     }
                     return Group::of_listeners(listeners);
                 }
+                // Another address would hide that somebody is there already.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(told(address, error)),
                 Err(error) => last = told(address, error),
             }
         }
@@ -159,17 +192,18 @@ fn turns(shards: usize, cpus: &[usize]) -> Vec<(u32, u32)> {
 }
 
 fn bind_all(address: SocketAddr, shards: usize) -> io::Result<Vec<TcpListener>> {
-    if shards == 1 {
+    if shards == 1 || !SPREADS {
         let socket = bound(address, false)?;
         socket.listen(BACKLOG)?;
         return Ok(vec![socket.into()]);
     }
     // Sockets that share an address let in whoever says so as well: a second server, started by mistake, would silently take half of
-    // the connections. One that does not share finds it.
-    let probe = bound(address, false)?;
-    let address = probe.local_addr()?.as_socket().unwrap_or(address);
-    drop(probe);
-    let sockets: Vec<Socket> = (0..shards).map(|_| bound(address, true)).collect::<io::Result<_>>()?;
+    // the connections. So the first one is bound as one that does not share, which finds it, and shares from then on.
+    let first = bound(address, false)?;
+    first.set_reuse_port(true)?;
+    let address = first.local_addr()?.as_socket().unwrap_or(address);
+    let others = (1..shards).map(|_| bound(address, true));
+    let sockets: Vec<Socket> = [Ok(first)].into_iter().chain(others).collect::<io::Result<_>>()?;
     // The kernel counts them in the order in which they begin to listen.
     sockets.iter().try_for_each(|socket| socket.listen(BACKLOG))?;
     Ok(sockets.into_iter().map(TcpListener::from).collect())
@@ -187,7 +221,9 @@ fn bound(address: SocketAddr, shares: bool) -> io::Result<Socket> {
 
 fn told(address: SocketAddr, error: io::Error) -> io::Error {
     let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program, or another start of this one, listens there",
+        io::ErrorKind::AddrInUse => {
+            "; another program, or another start of this one, listens there, or this one at [::], which takes IPv4 as well"
+        }
         io::ErrorKind::PermissionDenied => "; ports below 1024 are for root, or need CAP_NET_BIND_SERVICE",
         _ => "",
     };

@@ -25,7 +25,7 @@ enum Stage<T> {
     Built(Begun<T>),
     Running(Begun<T>),
     /// It has no thread: it failed, and is started again later.
-    Pausing(Option<Failure>),
+    Pausing,
     Over(Result<T, Failure>),
 }
 
@@ -37,17 +37,25 @@ pub(super) struct Supervisor<M, T> {
     stages: Vec<Stage<T>>,
     histories: Vec<History>,
     restarts: Vec<u32>,
+    /// Why each was started again.
+    earlier: Vec<Option<Failure>>,
     is_ready: Vec<bool>,
-    /// Told once, when all are ready or nothing more can come.
-    ready: Option<std::sync::mpsc::Sender<()>>,
+    /// Told once: when all have begun, and when all are ready.
+    begun: Option<Told>,
+    ready: Option<Told>,
     phase: Phase,
     /// It was asked to stop before all had begun.
     stops_at_once: bool,
     /// Another process that is being started.
     heir: Option<Heir>,
+    /// Shards that ended meanwhile: what waits for them is the other process's if it takes over.
+    unrescued: Vec<usize>,
     /// Another process has taken over.
     is_succeeded: bool,
 }
+
+/// Whom a plain thread waits for. Gone, it never comes.
+type Told = std::sync::mpsc::Sender<()>;
 
 /// How far the launch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,21 +80,24 @@ where
         main: M,
         events: Events,
         inbox: mpsc::UnboundedReceiver<Event>,
-        ready: std::sync::mpsc::Sender<()>,
+        (begun, ready): (Told, Told),
     ) -> Self {
         let count = plan.count();
         Supervisor {
             main: Arc::new(main),
             events,
             inbox,
-            stages: (0..count).map(|_| Stage::Pausing(None)).collect(),
+            stages: (0..count).map(|_| Stage::Pausing).collect(),
             histories: (0..count).map(|_| History::default()).collect(),
             restarts: vec![0; count],
+            earlier: (0..count).map(|_| None).collect(),
             is_ready: vec![false; count],
+            begun: Some(begun),
             ready: Some(ready),
             phase: Phase::Starting,
             stops_at_once: false,
             heir: None,
+            unrescued: Vec::new(),
             is_succeeded: false,
             plan,
         }
@@ -120,6 +131,7 @@ where
             };
             self.hear(event.expect("the supervisor has a sender itself"));
         }
+        drop(self.begun.take());
         if let Some(heir) = self.heir.take().filter(|_| !self.is_succeeded) {
             heir.renounce();
             heir.ended().await;
@@ -141,7 +153,7 @@ where
                 self.tell_when_ready();
             }
             Event::Ended(shard) => self.ended(shard),
-            Event::Again(shard) if matches!(self.stages[shard], Stage::Pausing(_)) => self.start(shard),
+            Event::Again(shard) if matches!(self.stages[shard], Stage::Pausing) => self.start(shard),
             Event::Again(_) => {}
             Event::Asked(Ask::Reload) => self.reload(),
             Event::Asked(Ask::Restart) => self.restart(),
@@ -169,12 +181,17 @@ where
         // Before any is told to go: whoever runs may ask for all.
         self.plan.shards.seats()[shard].set_remote(remote);
         let stage = &mut self.stages[shard];
-        if let Stage::Building(begun) = std::mem::replace(stage, Stage::Pausing(None)) {
+        if let Stage::Building(begun) = std::mem::replace(stage, Stage::Pausing) {
             *stage = Stage::Built(begun);
         }
         // At first all wait for all, so that nobody asks for one that is not there; one that is started again waits for nobody.
         if self.phase == Phase::Starting && self.stages.iter().all(|stage| matches!(stage, Stage::Built(_))) {
             self.phase = Phase::Serving;
+            // Nobody need wait for it.
+            let _ = self.begun.take().map(|begun| begun.send(()));
+            if self.plan.is_service {
+                drop(spawn(life::keep_alive(Arc::clone(&self.plan))));
+            }
         }
         if self.phase == Phase::Serving {
             self.stages.iter_mut().for_each(Stage::go);
@@ -185,7 +202,7 @@ where
     }
 
     fn ended(&mut self, shard: usize) {
-        match std::mem::replace(&mut self.stages[shard], Stage::Pausing(None)) {
+        match std::mem::replace(&mut self.stages[shard], Stage::Pausing) {
             Stage::Building(begun) | Stage::Built(begun) | Stage::Running(begun) => {
                 // It has said that it ends: this does not wait for long.
                 match begun.thread.join().unwrap_or_else(|panic| Err(Cause::Panicked(panic))) {
@@ -203,6 +220,8 @@ where
         match self.phase {
             // The other process has the same sockets.
             _ if self.is_succeeded => {}
+            // It may be about to have.
+            Phase::Serving if self.heir.is_some() => self.unrescued.push(shard),
             Phase::Serving => drop(spawn(rescue(Arc::clone(&self.plan), shard))),
             _ => self.plan.sockets.close(shard, self.plan.count()),
         }
@@ -211,7 +230,12 @@ where
 
     /// A shard has failed: what becomes of it, and of the others.
     fn failed(&mut self, shard: usize, cause: Cause) {
-        let failure = Failure { shard: Some(shard), cause };
+        let earlier = self.earlier[shard].take();
+        let failure = match (cause, earlier) {
+            // It had begun once, and why it was to begin again says more.
+            (Cause::NeverBegan, Some(earlier)) => earlier,
+            (cause, _) => Failure { shard: Some(shard), cause },
+        };
         let pause = match self.phase {
             Phase::Serving => self.histories[shard].pause(self.plan.on_failure, Instant::now()),
             _ => None,
@@ -219,7 +243,8 @@ where
         if let Some(after) = pause {
             self.plan.tell(&Notice::Restarting { failure: &failure, after });
             self.restarts[shard] += 1;
-            self.stages[shard] = Stage::Pausing(Some(failure));
+            self.stages[shard] = Stage::Pausing;
+            self.earlier[shard] = Some(failure);
             let events = self.events.clone();
             drop(spawn(async move {
                 sleep(after).await;
@@ -284,11 +309,7 @@ where
             match &mut self.stages[shard] {
                 // Its thread finds that it never goes on.
                 Stage::Building(begun) | Stage::Built(begun) => begun.go = None,
-                Stage::Pausing(failure) => {
-                    let never = Failure { shard: Some(shard), cause: Cause::NeverBegan };
-                    let failure = failure.take().unwrap_or(never);
-                    self.over(shard, Err(failure));
-                }
+                Stage::Pausing => self.failed(shard, Cause::NeverBegan),
                 Stage::Running(_) | Stage::Over(_) => {}
             }
         }
@@ -324,13 +345,17 @@ where
         if self.phase == Phase::Serving {
             self.plan.tell(&Notice::Reloading);
             let told = self.on_each(|shard| shard.local().reloads.send_modify(|times| *times += 1));
-            life::reloading(&self.plan, told);
+            life::reloading(&self.plan, self.ready.is_none(), told);
         }
     }
 
     /// Has another process take over.
     fn restart(&mut self) {
-        if self.phase == Phase::Serving && self.heir.is_none() {
+        if !self.plan.is_service {
+            let text = "only a launch that lives as a service takes sockets that it was started with: Launch::as_service";
+            let error = std::io::Error::new(std::io::ErrorKind::Unsupported, text);
+            self.plan.tell(&Notice::NotSucceeded { error: &error });
+        } else if self.phase == Phase::Serving && self.heir.is_none() {
             self.heir = Some(life::begin_succession(&self.plan, &self.events));
         }
     }
@@ -347,6 +372,9 @@ where
             Progress::Ready(_) => {}
             Progress::Failed(error) => {
                 self.heir = None;
+                for shard in std::mem::take(&mut self.unrescued) {
+                    drop(spawn(rescue(Arc::clone(&self.plan), shard)));
+                }
                 self.plan.tell(&Notice::NotSucceeded { error: &error });
             }
         }
@@ -374,7 +402,7 @@ impl<T> Stage<T> {
         if let Stage::Built(begun) = self {
             // A thread that is gone says so itself.
             let _ = begun.go.as_ref().map(|go| go.send(()));
-            if let Stage::Built(begun) = std::mem::replace(self, Stage::Pausing(None)) {
+            if let Stage::Built(begun) = std::mem::replace(self, Stage::Pausing) {
                 *self = Stage::Running(begun);
             }
         }

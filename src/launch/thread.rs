@@ -86,11 +86,8 @@ where
     F: Future<Output = Result<T, E>>,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let cpu = plan.cpus.as_ref().map(|cpus| cpus[index]);
-    if let Some(cpu) = cpu {
-        // Before the loop is made: what it allocates is then near.
-        sys::affinity::run_on(&[cpu]).map_err(Cause::Thread)?;
-    }
+    // Before the loop is made: what it allocates is then near.
+    let cpu = pin(plan, index)?;
     // Somebody's code is run there as well.
     let built = catch_unwind(AssertUnwindSafe(|| plan.builder(index).build())).map_err(Cause::Panicked)?;
     let runtime = built.map_err(Cause::Loop)?;
@@ -122,6 +119,22 @@ where
     let outcome = ran.map_err(Cause::Panicked)?.map_err(Cause::Loop)?;
     ended.map_err(Cause::Panicked)?;
     outcome
+}
+
+/// Binds the thread to its processor, if it has one, and gives that.
+fn pin(plan: &Plan, index: usize) -> Result<Option<usize>, Cause> {
+    let Some(cpu) = plan.cpus.as_ref().map(|cpus| cpus[index]) else { return Ok(None) };
+    match sys::affinity::run_on(&[cpu]) {
+        Ok(()) => Ok(Some(cpu)),
+        Err(_) if !plan.has_to_pin => Ok(None),
+        Err(error) => {
+            let text = format!(
+                "it cannot be bound to processor {cpu} ({error}): where a policy or a changed cpuset refuses that, \
+                 Pin::Auto goes on without, and Pin::Never does not try"
+            );
+            Err(Cause::Thread(io::Error::new(error.kind(), text)))
+        }
+    }
 }
 
 /// Runs a shard's future to its end, or until it is cut off.

@@ -100,7 +100,10 @@ fn spin(engine: &Engine, at_most: Option<Duration>) -> bool {
     let until_deadline =
         engine.next_deadline().map(|deadline| deadline.saturating_duration_since(engine.now()));
     let limit = [until_deadline, at_most].into_iter().flatten().fold(engine.spin.limit(), Duration::min);
-    let found = !limit.is_zero() && engine.port.spin(limit, || !engine.executor.inbox().is_empty());
+    if limit.is_zero() {
+        return false;
+    }
+    let found = engine.port.spin(limit, || !engine.executor.inbox().is_empty());
     engine.spin.looked(found);
     if found {
         engine.note_turn();

@@ -149,11 +149,43 @@ impl Successor {
             );
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         };
-        heard?;
+        if let Err(error) = heard {
+            // It may have said that it is the service, and is gone.
+            let _ = notify(&format!("MAINPID={}", std::process::id()));
+            return Err(error);
+        }
         self.channel = None;
         // The successor has said so as well; but with `NotifyAccess=main` the manager listens to this process alone.
         let _ = notify(&format!("MAINPID={}", self.number));
         Ok(())
+    }
+}
+
+impl Successor {
+    /// Ends it by SIGKILL, ready or not, and tells the service manager, if there is one, that the service is this process.
+    ///
+    /// # Errors
+    /// Those of kill(2) and of waiting for its end.
+    ///
+    /// # Cancel safety
+    /// After dropping it, it ends all the same.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::service::Successor;
+    ///
+    /// annulus::run(async {
+    ///     # if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let mut command = std::process::Command::new("sleep");
+    ///     command.arg("1000");
+    ///     Successor::start(command, &[])?.end().await
+    /// })?
+    /// # }
+    /// ```
+    pub async fn end(&mut self) -> io::Result<()> {
+        let _ = notify(&format!("MAINPID={}", std::process::id()));
+        self.child.kill().await
     }
 }
 

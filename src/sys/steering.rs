@@ -53,6 +53,27 @@ pub(crate) fn begin_no_more(listener: &impl AsFd) -> io::Result<()> {
     socket2::SockRef::from(listener).attach_filter(&program.map(to_socket2))
 }
 
+/// Has a listener begin connections again, if it did not. SO_DETACH_FILTER.
+pub(crate) fn begin_again(listener: &impl AsFd) {
+    // ENOENT: it had no filter.
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(listener).detach_filter();
+    #[cfg(not(target_os = "linux"))]
+    let _ = listener.as_fd();
+}
+
+/// Has sockets that share an address choose as the kernel does, if they did otherwise. SO_DETACH_REUSEPORT_BPF, Linux 5.3 and later.
+pub(crate) fn as_the_kernel_likes(socket: &impl AsFd) {
+    #[cfg(target_os = "linux")]
+    let _ = super::option::set_number(
+        socket.as_fd().as_raw_fd(),
+        (libc::SOL_SOCKET, libc::SO_DETACH_REUSEPORT_BPF),
+        0,
+    );
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket.as_fd().as_raw_fd();
+}
+
 /// Elsewhere what waits when a listener is closed is lost.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn begin_no_more(_listener: &impl AsFd) -> io::Result<()> {

@@ -90,18 +90,8 @@ fn is_server(builder: &Builder) -> bool {
     let fails = mode == "successor fails";
     let hangs = mode.starts_with("successor hangs");
     let limit = if mode == "successor hangs for long" { Duration::from_millis(200) } else { LONG };
-    let delayed = mode == "go on, slowly";
     let launch = launch.successor(
         move || match (fails, hangs) {
-            _ if delayed => {
-                let this = annulus::service::program()?;
-                let mut command = Command::new("sh");
-                command
-                    .args(["-c", "sleep 1; exec \"$0\" \"$@\""])
-                    .arg(this.get_program())
-                    .args(this.get_args());
-                Ok(command)
-            }
             (true, _) => Ok(Command::new("false")),
             (_, true) => {
                 let mut command = Command::new("sleep");
@@ -112,7 +102,7 @@ fn is_server(builder: &Builder) -> bool {
         },
         limit,
     );
-    let (patient, slow) = (mode == "patient", mode == "slow");
+    let (patient, slow) = (mode == "patient", ["slow", "go on, slowly"].contains(&&*mode));
     let launched = match launch.as_service().start(move |shard| serve(shard, patient, slow)) {
         Ok(launched) => launched,
         Err(refused) => {
@@ -501,7 +491,8 @@ fn a_shard_that_is_let_go_while_a_successor_starts_takes_nothing_from_it(builder
     let mut server = Server::start(|command| set_mode(command, "go on, slowly"));
     let (first, address) = server.serves();
     Server::signal(first, Signal::USR2);
-    server.says("notice: process ");
+    let next = server.says("notice: process ").split(' ').next().unwrap().to_owned();
+    server.says(&format!("prepares: {next}"));
     asks_to_panic(address);
     server.says("notice: shard ");
     let (next, _) = server.serves();

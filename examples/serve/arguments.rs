@@ -158,7 +158,8 @@ mod tests {
         let unit = include_str!("serve.service");
         let arguments = Arguments::try_parse_from(said(unit, "ExecStart").split(' ')).unwrap();
         let stops_within = seconds(said(unit, "TimeoutStopSec")).unwrap();
-        assert!(stops_within > arguments.drain_limit);
+        assert!(stops_within > arguments.drain_limit + Duration::from_secs(10), "a launch's cut_off_limit");
+        assert_eq!(said(unit, "KillMode"), "mixed");
         assert_eq!((said(unit, "Type"), said(unit, "NotifyAccess")), ("notify", "all"));
         let socket: Result<std::net::SocketAddr, _> =
             said(include_str!("serve.socket"), "ListenStream").parse();

@@ -23,7 +23,7 @@
 //! [`run`] makes a loop on the calling thread, runs a future on it, and ends it; on return every task is finished
 //! or cancelled, and every operation is retired. Nothing needs to be `Send`. Wakers may be used from any thread,
 //! and [`spawn_blocking`] takes what blocks off the loop. Other threads reach a loop by a [`Remote`], and by the
-//! channels of [`sync::across`].
+//! channels of [`sync::across`]; a connection goes to another loop as a [`net::Detached`].
 //!
 //! # Buffers are given away
 //! The kernel may use a buffer until the operation has completed, whatever becomes of the future. So an operation

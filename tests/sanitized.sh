@@ -24,5 +24,5 @@ measures=(--skip a_million_tasks --skip a_thousand_runtimes --skip memory_flat)
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitized"
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS="${RUSTFLAGS:-} -Zsanitizer=address" ASAN_OPTIONS=detect_leaks=1
 tests=(cancel fallback faults handles incoming leases panics queues registered shutdown stop)
-[ "${1:-}" = --quick ] || tests+=(direct fs lossless pipe programs streams task tcp time worlds)
+[ "${1:-}" = --quick ] || tests+=(detach direct fs launch_net lossless pipe programs streams task tcp time worlds)
 exec cargo test --target "$target" --lib "${tests[@]/#/--test=}" -- "${on_purpose[@]}" "${measures[@]}"

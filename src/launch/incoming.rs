@@ -257,11 +257,10 @@ impl Acceptor {
             true => local.chooser.choose(policy, self.shard.shards(), self.group, here),
             false => here,
         };
-        let counted = seats[there].load.count();
         let door = if there == here { None } else { seats[there].door(self.group) };
         match door {
-            Some(door) => self.hand_on(stream, peer, counted, door),
-            None => self.give(Connection { stream, peer, _counted: seats[here].load.count() }).await,
+            Some(door) => self.hand_on(stream, peer, seats[there].load.count(), door),
+            None => self.keep(stream, peer).await,
         }
     }
 
@@ -285,12 +284,17 @@ impl Acceptor {
                 },
             };
             if let Some(stream) = kept {
-                let counted = acceptor.shard.shards().seats()[acceptor.shard.index()].load.count();
-                acceptor.give(Connection { stream, peer, _counted: counted }).await;
+                acceptor.keep(stream, peer).await;
             }
             acceptor.leaving.count.set(acceptor.leaving.count.get() - 1);
             acceptor.leaving.gone.notify_one();
         }));
+    }
+
+    /// It is one of this shard's.
+    async fn keep(&self, stream: TcpStream, peer: SocketAddr) {
+        let counted = self.shard.shards().seats()[self.shard.index()].load.count();
+        self.give(Connection { stream, peer, _counted: counted }).await;
     }
 
     async fn receive(&self, arrival: Arrival) {

@@ -8,7 +8,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener as StdListener, TcpStream as StdStream};
 use std::os::fd::AsRawFd;
 use std::panic::AssertUnwindSafe;
-use std::process::{Command, Stdio};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -844,21 +843,7 @@ fn with_nothing_in_flight_no_call_is_made(builder: Builder) {
         });
         return attached.unwrap().unwrap();
     }
-    if !cfg!(target_os = "linux") || Command::new("strace").arg("-V").output().is_err() {
-        return support::skipped(&test, "there is no strace to count system calls with");
-    }
-    let itself = child::myself(&test);
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq", "-o", "/dev/stderr"]).arg(itself.get_program()).args(itself.get_args());
-    for (name, value) in itself.get_envs() {
-        traced.env(name, value.unwrap_or_default());
-    }
-    let output = traced.stdin(Stdio::null()).output().unwrap();
-    let text = child::text(&output.stderr);
-    if !output.status.success() && text.contains("PTRACE") {
-        return support::skipped(&test, "strace may not trace here");
-    }
-    assert!(output.status.success(), "{text}");
+    let Some(text) = support::traced::traced(&[]) else { return };
     let between = |what: &str| {
         let begin = |line: &&str| line.contains("write(2,") && line.contains(&format!("<{what}>"));
         let thread = text.lines().find(begin).and_then(|line| line.split(' ').next()).expect("a mark");

@@ -3,7 +3,6 @@
 mod support;
 
 use std::future::pending;
-use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,21 +121,7 @@ fn an_idle_loop_makes_no_system_call(builder: Builder) {
             })
             .unwrap();
     }
-    if !cfg!(target_os = "linux") || Command::new("strace").arg("-V").output().is_err() {
-        return support::skipped(&test, "there is no strace to count system calls with");
-    }
-    let itself = child::myself(&test);
-    let mut traced = Command::new("strace");
-    traced.args(["-f", "-qq", "-o", "/dev/stderr"]).arg(itself.get_program()).args(itself.get_args());
-    for (name, value) in itself.get_envs() {
-        traced.env(name, value.unwrap_or_default());
-    }
-    let output = traced.stdin(Stdio::null()).output().unwrap();
-    let text = child::text(&output.stderr);
-    if !output.status.success() && text.contains("PTRACE") {
-        return support::skipped(&test, "strace may not trace here");
-    }
-    assert!(output.status.success(), "{text}");
+    let Some(text) = support::traced::traced(&[]) else { return };
     let is_begin = |line: &&str| line.contains("write(2,") && line.contains("it is idle now");
     let thread =
         text.lines().find(is_begin).and_then(|line| line.split(' ').next()).expect("a mark").to_owned();

@@ -296,6 +296,20 @@ fn what_a_client_sent_at_once_is_read_by_the_shard_it_was_handed_to(builder: Bui
     served(launched);
 }
 
+/// So many connections to a launch, none of which has asked anything.
+fn connect<T>(launched: &Launched<T>, count: usize) -> Vec<TcpStream> {
+    (0..count).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect()
+}
+
+/// Each is told that, and then comes its end.
+fn are_served(clients: Vec<TcpStream>) {
+    for (number, mut client) in clients.into_iter().enumerate() {
+        let mut heard = String::new();
+        client.read_to_string(&mut heard).unwrap_or_else(|error| panic!("client {number}: {error}"));
+        assert_eq!(heard, "served", "client {number}");
+    }
+}
+
 fn who_has_connected_before_a_stop_is_served(builder: Builder) {
     const CLIENTS: usize = 100;
     let launch = launch(&builder, 2).balance(Balance::RoundRobin);
@@ -312,14 +326,9 @@ fn who_has_connected_before_a_stop_is_served(builder: Builder) {
     });
     let launched = launched.unwrap();
     assert!(launched.wait_until_ready());
-    let clients: Vec<_> =
-        (0..CLIENTS).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect();
+    let clients = connect(&launched, CLIENTS);
     launched.stop();
-    for mut client in clients {
-        let mut heard = String::new();
-        client.read_to_string(&mut heard).unwrap();
-        assert_eq!(heard, "served");
-    }
+    are_served(clients);
     assert_eq!(launched.join().unwrap().iter().sum::<usize>(), CLIENTS);
 }
 
@@ -339,14 +348,9 @@ fn who_waits_at_a_stop_is_served_however_long_that_takes(builder: Builder) {
     });
     let launched = launched.unwrap();
     assert!(launched.wait_until_ready());
-    let clients: Vec<_> =
-        (0..CLIENTS).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect();
+    let clients = connect(&launched, CLIENTS);
     launched.stop();
-    for (number, mut client) in clients.into_iter().enumerate() {
-        let mut heard = String::new();
-        client.read_to_string(&mut heard).unwrap_or_else(|error| panic!("client {number}: {error}"));
-        assert_eq!(heard, "served", "client {number}");
-    }
+    are_served(clients);
     assert_eq!(launched.join().unwrap(), [CLIENTS]);
 }
 
@@ -465,7 +469,7 @@ fn what_waits_for_a_shard_that_panics_is_served_by_its_next_start(builder: Build
         })
         .unwrap();
     assert!(launched.wait_until_ready());
-    let streams: Vec<_> = (0..30).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect();
+    let streams = connect(&launched, 30);
     launched.reload();
     streams.into_iter().for_each(|stream| connected(stream).talks());
     assert_eq!(served(launched), [30]);
@@ -528,7 +532,7 @@ fn waiting_for_one_that_is_gone(builder: Builder, end: Result<usize, &'static st
         })
         .unwrap();
     assert!(launched.wait_until_ready());
-    let streams: Vec<_> = (0..90).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect();
+    let streams = connect(&launched, 90);
     // The others' are answered soon. One that is not yet is taken for one that waits, which does no harm.
     thread::sleep(Duration::from_millis(200));
     let (mut streams, waiting): (Vec<_>, Vec<_>) = streams.into_iter().partition(is_answered);
@@ -572,13 +576,9 @@ fn many_who_wait_for_a_shard_that_ends_are_served_by_one_that_is_slow(builder: B
         })
         .unwrap();
     assert!(launched.wait_until_ready());
-    let clients: Vec<_> = (0..900).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect();
+    let clients = connect(&launched, 900);
     launched.reload();
-    for (number, mut client) in clients.into_iter().enumerate() {
-        let mut heard = String::new();
-        client.read_to_string(&mut heard).unwrap_or_else(|error| panic!("client {number}: {error}"));
-        assert_eq!(heard, "served");
-    }
+    are_served(clients);
     launched.stop();
     launched.join().unwrap();
 }
@@ -610,7 +610,7 @@ fn a_shard_that_takes_nothing_is_handed_no_more_than_it_has_room_for(builder: Bu
         })
         .unwrap();
     assert!(launched.wait_until_ready());
-    let clients: Vec<_> = (0..1200).map(|_| TcpStream::connect(launched.addresses()[0]).unwrap()).collect();
+    let clients = connect(&launched, 1200);
     let begun = Instant::now();
     // The kernel gives each about 600. Of the first one's, 300 are for the other, which has room for some 150: the rest stays where it is.
     while taken.load(Ordering::SeqCst) < 380 {

@@ -5,7 +5,6 @@ mod support;
 
 use std::io::Write;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use annulus::net::{TcpStream, UnixStream};
@@ -175,24 +174,9 @@ fn a_message_is_one_read_and_one_write(builder: Builder) {
     if child::is_child(&test) {
         return builder.build().unwrap().run(echoes(MESSAGES)).unwrap();
     }
-    if !cfg!(target_os = "linux") || Command::new("strace").arg("-V").output().is_err() {
-        return support::skipped(&test, "there is no strace to count system calls with");
-    }
-    let itself = child::myself(&test);
-    let mut traced = Command::new("strace");
-    traced
-        .args(["-f", "-qq", "-o", "/dev/stderr"])
-        .args(["-e", "trace=recvfrom,sendto,read,write,epoll_ctl"]);
-    traced.arg(itself.get_program()).args(itself.get_args());
-    for (name, value) in itself.get_envs() {
-        traced.env(name, value.unwrap_or_default());
-    }
-    let output = traced.stdin(Stdio::null()).output().unwrap();
-    let text = child::text(&output.stderr);
-    if !output.status.success() && text.contains("PTRACE") {
-        return support::skipped(&test, "strace may not trace here");
-    }
-    assert!(output.status.success(), "{text}");
+    let Some(text) = support::traced::traced(&["-e", "trace=recvfrom,sendto,read,write,epoll_ctl"]) else {
+        return;
+    };
     let count = |call: &str| text.lines().filter(|line| line.contains(&format!(" {call}("))).count();
     let refused = text.lines().filter(|line| line.contains("recvfrom(") && line.contains("EAGAIN")).count();
     println!("{MESSAGES} messages there and back: {} reads, {refused} for nothing", count("recvfrom"));

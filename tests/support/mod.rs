@@ -22,6 +22,7 @@ pub(crate) mod quiet;
 pub(crate) mod races;
 pub(crate) mod seccomp;
 pub(crate) mod served;
+pub(crate) mod traced;
 pub(crate) mod wakers;
 pub(crate) mod watchdog;
 

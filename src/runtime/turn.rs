@@ -92,9 +92,11 @@ fn poll_background(engine: &Engine, others: bool) {
 /// Looks for what others wake before it sleeps, not beyond the next timer. True if there was something.
 #[cold]
 fn spin(engine: &Engine, at_most: Option<Duration>) -> bool {
-    // Time that stands still, or is a world's, is nobody's measure.
-    let has_time = !engine.clock.is_stopped() && !engine.clock.is_simulated();
-    if !has_time || !engine.port.rests() || !engine.spin.is_due(engine.executor.remote_wakes.get()) {
+    // Time that stands still is nobody's measure. Nor is a world's, whose driver never rests.
+    if engine.clock.is_stopped()
+        || !engine.port.rests()
+        || !engine.spin.is_due(engine.executor.remote_wakes.get())
+    {
         return false;
     }
     let until_deadline =

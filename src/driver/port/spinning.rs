@@ -40,6 +40,7 @@ impl Driver {
             // It sees who is ready only when it asks: it rests while nobody waits for that.
             #[cfg(annulus_readiness)]
             Driver::Readiness(driver) => driver.queued() == 0 && !driver.has_answers(),
+            // The time of a world goes by in its waits.
             _ => false,
         }
     }

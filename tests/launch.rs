@@ -58,7 +58,7 @@ on_every_driver! {
 
 support::on_real_drivers! {
     because "they are about the machine's processors":
-    shards_are_bound_to_processors_and_say_to_which, helpers_of_a_bound_shard_run_anywhere;
+    shards_are_bound_to_processors_and_say_to_which, shards_that_may_not_be_bound_go_on_or_say_why_not, helpers_of_a_bound_shard_run_anywhere;
 }
 
 /// As many shards, on that driver.
@@ -752,6 +752,26 @@ fn helpers_of_a_bound_shard_run_anywhere(builder: Builder) {
     for (shard, helper) in seen.unwrap() {
         assert_eq!(helper, cpus_allowed(), "the shard's thread may run on {shard:?}");
     }
+}
+
+#[cfg(target_os = "linux")]
+fn shards_that_may_not_be_bound_go_on_or_say_why_not(builder: Builder) {
+    support::child::alone(|| {
+        let count = annulus::topology::Topology::read().cpus().len();
+        support::seccomp::refuse(&[libc::SYS_sched_setaffinity as u32], libc::EPERM);
+        let run = |pin| {
+            let launch = launch(&builder, count).on_notice(|_| ()).pin(pin);
+            launch.run(|shard| async move { io::Result::Ok(shard.cpu()) })
+        };
+        assert!(run(Pin::Auto).unwrap().iter().all(Option::is_none));
+        let text = run(Pin::Always).unwrap_err().to_string();
+        assert!(text.contains("Pin::Never"), "{text}");
+    });
+}
+
+#[cfg(not(target_os = "linux"))]
+fn shards_that_may_not_be_bound_go_on_or_say_why_not(_builder: Builder) {
+    println!("skipped: no thread is bound here");
 }
 
 fn shards_are_bound_to_processors_and_say_to_which(builder: Builder) {

@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn the_help_says_what_signals_do_and_how_systemd_starts_it() {
         let help = Arguments::command().render_long_help().to_string();
-        for word in ["USR2", "HUP", "[Service]", "[Socket]", "least-connections", "go-on"] {
+        for word in ["  USR2  ", "  HUP  ", "[Service]", "[Socket]", "least-connections", "go-on"] {
             assert!(help.contains(word), "{word}: {help}");
         }
     }

@@ -95,6 +95,13 @@ pub mod service;
 
 pub mod launch;
 
+#[cfg(any(feature = "futures-io", feature = "hyper", feature = "tokio-io"))]
+mod compat;
+
+#[cfg(feature = "hyper")]
+#[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
+pub mod hyper;
+
 #[cfg(feature = "sim")]
 pub mod sim;
 

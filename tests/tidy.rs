@@ -23,6 +23,8 @@ const FLOORS: &[&[&str]] = &[
     &["process", "signal"],
     &["service"],
     &["launch"],
+    &["compat"],
+    &["hyper"],
     &["sim", "report", "testing"],
     &["conformance"],
 ];

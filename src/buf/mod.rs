@@ -19,17 +19,25 @@
 
 mod aligned;
 mod block;
+#[cfg(any(feature = "hyper", feature = "tokio-io"))]
+mod foreign;
 mod lease;
 mod owned;
 mod pool;
+mod read_buf;
 mod registered;
 mod slice;
 
 use std::ops::RangeBounds;
 
 pub use aligned::Aligned;
+#[cfg(feature = "hyper")]
+pub(crate) use foreign::in_hyper;
+#[cfg(feature = "tokio-io")]
+pub(crate) use foreign::in_tokio;
 pub use lease::Lease;
 pub(crate) use pool::{BufferId, Pool, PoolNumbers, PoolSize};
+pub use read_buf::ReadBuf;
 pub use registered::Registered;
 #[doc(hidden)]
 pub use registered::Registration;

@@ -88,6 +88,11 @@ impl Faulty {
         self.inner.push(token, &request, begin);
     }
 
+    /// Of a call that is made now, and no submission.
+    pub(crate) fn is_not_ready_after_all(&mut self) -> bool {
+        self.plan.happens(|faults| faults.again)
+    }
+
     /// What a disk says to a transfer or a sync of a file, if it is to fail: of what has readiness there is no disk.
     fn disk_error(&mut self, request: &Request) -> Option<i32> {
         const READS: [&str; 3] = ["read", "read_lease", "readv"];

@@ -7,6 +7,7 @@
 
 mod end;
 mod lending;
+mod now;
 mod numbers;
 mod outside;
 mod seen;

@@ -1,6 +1,7 @@
 //! Sockets.
 
 mod addresses;
+mod buffered_stream;
 mod datagram;
 mod datagram_stream;
 mod detached;
@@ -10,6 +11,7 @@ mod handover;
 mod incoming;
 mod listener;
 mod message;
+mod poll_stream;
 mod recv_stream;
 mod socket;
 mod split;
@@ -22,6 +24,7 @@ mod zero_copy;
 
 pub use crate::driver::ZeroCopy;
 pub use addresses::{ToSocketAddrs, lookup_host};
+pub use buffered_stream::BufferedStream;
 pub use datagram::Datagram;
 pub use datagram_stream::DatagramStream;
 pub use detached::Detached;
@@ -31,6 +34,7 @@ pub use handover::NotHandedOver;
 pub use incoming::Incoming;
 pub use listener::{Accept, Listener};
 pub use message::{Control, Everything, LeftMessage, Length, Message, Outgoing, Received, Sender};
+pub use poll_stream::PollStream;
 pub use recv_stream::RecvStream;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::Stream;

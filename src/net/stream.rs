@@ -6,7 +6,9 @@ use std::marker::PhantomData;
 use std::net::Shutdown;
 use std::panic::Location;
 
+use super::buffered_stream::BufferedStream;
 use super::family::Family;
+use super::poll_stream::PollStream;
 use super::recv_stream::RecvStream;
 use super::socket;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
@@ -25,7 +27,7 @@ use crate::op::{self, Peek, Recv, RecvLease, Recvmsg, Send, Sendmsg, Settle, Sub
 /// and closes it, without waiting; the peer then sees the end.
 pub struct Stream<F> {
     socket: Descriptor,
-    family: PhantomData<F>,
+    family: PhantomData<fn() -> F>,
 }
 
 impl<F: Family> Stream<F> {
@@ -291,6 +293,18 @@ impl<F: Family> Stream<F> {
     /// does nothing.
     pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
         split::owned(self, Stream::end_writing)
+    }
+
+    /// The connection as the world of borrowed buffers wants it: calls are tried at once, with the caller's memory, and what
+    /// would block waits until the socket is ready. See [`PollStream`].
+    pub fn into_poll(self) -> PollStream<F> {
+        PollStream::new(self)
+    }
+
+    /// The same, but what comes is received as by [`recv_stream`](Self::recv_stream), without a call for each read, and copied
+    /// once. See [`BufferedStream`].
+    pub fn into_buffered(self) -> BufferedStream<F> {
+        BufferedStream::new(self)
     }
 
     /// The address of this end.

@@ -64,7 +64,7 @@ pub(super) fn leave_scattered(hold: &Hold, way: Way, answer: Completion, vectors
 
 /// Keeps what was taken out of a stream and went nowhere: it comes before what was left already. Whoever says so has the
 /// direction's turn.
-pub(super) fn leave_in_front(hold: &Hold, way: Way, bytes: Vec<u8>) {
+pub(crate) fn leave_in_front(hold: &Hold, way: Way, bytes: Vec<u8>) {
     if !bytes.is_empty() && !hold.is_closing() {
         hold.direction(way).put_back(Leftover::Bytes { bytes: bytes.into(), taken: 0, then: None });
     }

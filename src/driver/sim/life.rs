@@ -187,6 +187,27 @@ impl World {
         }
     }
 
+    /// A call that is no operation's: it is made now, with the memory of whoever makes it, or says that it would have to wait.
+    pub(crate) fn attempt_now(&mut self, id: ProcessId, request: &Request) -> i32 {
+        let process = &mut self.processes[usize::from(id.0)];
+        if !process.is_alive {
+            return -libc::ECANCELED;
+        }
+        let rate = process.faults_at(request.fd).again;
+        let answer = match self.dice.happens(rate) {
+            true => -libc::EAGAIN,
+            false => {
+                // SAFETY: of a call that is being made: the memory is its caller's until it returns.
+                let mut memory = unsafe { Memory::lent_by(request, 0) };
+                let answer = Kernel::of(self, id, &mut memory).call(request);
+                memory.give_back();
+                answer
+            }
+        };
+        self.note(id, "call", (request.form.name, 0), request.fd, answer.into());
+        answer
+    }
+
     /// Makes the call, into a buffer that the system picks if that is asked for.
     fn call(&mut self, id: ProcessId, running: &mut Running) -> Completion {
         let request = running.request;

@@ -129,6 +129,10 @@ impl Sim {
         self.world.borrow_mut().submit(self.process, token, request, begin);
     }
 
+    pub(crate) fn attempt(&mut self, request: &Request) -> i32 {
+        self.world.borrow_mut().attempt_now(self.process, request)
+    }
+
     pub(crate) fn lend(&mut self, pool: &Rc<Pool>) {
         self.world.borrow_mut().lend(self.process, pool);
     }

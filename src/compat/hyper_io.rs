@@ -1,0 +1,54 @@
+//! hyper's rt::Read and rt::Write.
+
+/// Gives a type that is `PollRead + PollWrite` hyper's traits.
+macro_rules! hyper_traits {
+    ($(<$($name:ident $(: $bound:path)?),*>)? for $type:ty) => {
+        impl $(<$($name $(: $bound)?),*>)? ::hyper::rt::Read for $type {
+            fn poll_read(
+                mut self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                cursor: ::hyper::rt::ReadBufCursor<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                crate::buf::in_hyper(cursor, |buffer| crate::io::PollRead::poll_read(&mut *self, cx, buffer))
+            }
+        }
+
+        impl $(<$($name $(: $bound)?),*>)? ::hyper::rt::Write for $type {
+            fn poll_write(
+                mut self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                bytes: &[u8],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                crate::io::PollWrite::poll_write(&mut *self, cx, bytes)
+            }
+
+            fn poll_write_vectored(
+                mut self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+                parts: &[std::io::IoSlice<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                crate::io::PollWrite::poll_write_vectored(&mut *self, cx, parts)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                crate::io::PollWrite::is_write_vectored(self)
+            }
+
+            fn poll_flush(
+                mut self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                crate::io::PollWrite::poll_flush(&mut *self, cx)
+            }
+
+            fn poll_shutdown(
+                mut self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                crate::io::PollWrite::poll_shutdown(&mut *self, cx)
+            }
+        }
+    };
+}
+
+pub(crate) use hyper_traits;

@@ -1,0 +1,37 @@
+//! Calls with borrowed memory: they are made now, or say that they would have had to wait, and touch nothing afterwards.
+#![allow(unsafe_code)]
+
+use super::Port;
+use crate::driver::{Driver, Request};
+
+impl Port {
+    /// Makes the one call of a request. -EAGAIN if it would have to wait.
+    ///
+    /// # Safety
+    /// The memory that the request points to is the caller's until this returns, and the descriptor is open.
+    #[inline]
+    pub(crate) unsafe fn attempt(&self, request: &Request) -> i32 {
+        // SAFETY: passed on to the caller.
+        unsafe { self.pair.borrow_mut().driver.attempt(request) }
+    }
+}
+
+impl Driver {
+    /// # Safety
+    /// As the port's.
+    unsafe fn attempt(&mut self, request: &Request) -> i32 {
+        match self {
+            #[cfg(feature = "sim")]
+            Driver::Sim(driver) => driver.attempt(request),
+            #[cfg(test)]
+            Driver::Scripted(_) => -libc::EAGAIN,
+            #[cfg(annulus_faults)]
+            Driver::Faulty(faulty) if faulty.is_not_ready_after_all() => -libc::EAGAIN,
+            _ => match self.plain(request.fd) {
+                // SAFETY: passed on to the caller.
+                Ok(fd) => unsafe { Request { fd, ..*request }.attempt() },
+                Err(error) => -error.raw_os_error().unwrap_or(libc::EIO),
+            },
+        }
+    }
+}

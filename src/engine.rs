@@ -4,9 +4,11 @@
 //! scope ends. Futures find theirs there when they are first polled.
 #![allow(unsafe_code)]
 
+mod home;
 mod jobs;
 mod spin;
 
+pub(crate) use home::{Homed, here, leaked};
 pub(crate) use jobs::{Job, Jobs, Outcome};
 use spin::Spin;
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use annulus::fs::File;
 use annulus::net::{TcpListener, TcpStream};
+use annulus::task::LocalSend;
 use annulus::{Builder, Error, Runtime, spawn, yield_now};
 use support::{audit, child, on_real_drivers};
 
@@ -21,6 +22,7 @@ on_real_drivers! {
         a_child_that_is_forked_inside_of_a_task_ends_the_run_with_an_error,
         a_child_may_make_a_loop_of_its_own,
         what_a_child_asks_of_its_parents_loop_is_cancelled,
+        a_value_whose_thread_a_child_does_not_have_is_leaked_there_and_dropped_at_home_by_the_parent,
         programs_that_are_started_inherit_nothing_of_the_loop;
 }
 
@@ -220,6 +222,40 @@ fn what_a_child_asks_of_its_parents_loop_is_cancelled(builder: Builder) {
         for (answer, value) in queued.unwrap().into_iter().zip([7, 8]) {
             assert_eq!(answer.wait().unwrap(), value);
         }
+    });
+}
+
+fn a_value_whose_thread_a_child_does_not_have_is_leaked_there_and_dropped_at_home_by_the_parent(
+    builder: Builder,
+) {
+    struct Tells(Rc<Cell<bool>>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+    child::alone(|| {
+        let runtime = builder.build().unwrap();
+        let dropped = Rc::new(Cell::new(false));
+        let tells = Tells(Rc::clone(&dropped));
+        let mut value = Some(runtime.run(async { LocalSend::new(tells) }).unwrap());
+        let forking = std::thread::spawn(move || {
+            in_a_fork(|| {
+                assert!(value.as_ref().unwrap().try_get().is_err());
+                drop(value.take());
+                assert_eq!(LocalSend::leaked(), 1);
+            });
+            drop(value);
+        });
+        forking.join().unwrap();
+        assert_eq!(LocalSend::leaked(), 0, "that was the child's");
+        runtime
+            .run(async {
+                while !dropped.get() {
+                    yield_now().await;
+                }
+            })
+            .unwrap();
     });
 }
 

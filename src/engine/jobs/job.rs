@@ -32,7 +32,7 @@ enum Stage {
 }
 
 impl Job {
-    pub(super) fn new(begin: impl FnOnce(&Arc<Job>) + Send + 'static) -> Arc<Job> {
+    pub(in crate::engine) fn new(begin: impl FnOnce(&Arc<Job>) + Send + 'static) -> Arc<Job> {
         Arc::new(Job(Mutex::new(Stage::Queued(Box::new(begin)))))
     }
 

@@ -31,3 +31,4 @@ pub(crate) use tokio_io::tokio_traits;
 
 foreign_traits!(<F: crate::net::Family> for crate::net::PollStream<F>);
 foreign_traits!(<F: crate::net::Family> for crate::net::BufferedStream<F>);
+foreign_traits!(<T: crate::io::PollReadWrite> for crate::task::LocalSend<T>);

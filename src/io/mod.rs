@@ -76,7 +76,7 @@ pub use items::Items;
 pub use join::{Join, join};
 pub use lines::Lines;
 pub use pipe::{PipeReader, PipeWriter, pipe};
-pub use poll::{PollRead, PollWrite};
+pub use poll::{PollRead, PollReadWrite, PollWrite};
 pub use repeat::{Repeat, repeat};
 pub use segments::Segments;
 pub use sink::{Sink, sink};

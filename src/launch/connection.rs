@@ -20,6 +20,12 @@ impl Connection {
         self.peer
     }
 
+    /// The stream, and what makes it count.
+    #[cfg_attr(not(feature = "http-serve"), allow(dead_code, reason = "for servers that this crate has"))]
+    pub(crate) fn into_parts(self) -> (TcpStream, Counted) {
+        (self.stream, self._counted)
+    }
+
     /// The stream alone: it counts no longer.
     pub fn into_stream(self) -> TcpStream {
         self.stream

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream as _;
@@ -59,6 +59,11 @@ impl Incoming {
     /// Nothing is lost by dropping it.
     pub async fn next(&mut self) -> Option<io::Result<Connection>> {
         self.connections.recv().await
+    }
+
+    #[cfg_attr(not(feature = "http-serve"), allow(dead_code, reason = "for servers that this crate has"))]
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Connection>>> {
+        self.connections.poll_recv(cx)
     }
 }
 

@@ -22,7 +22,7 @@ struct Counts {
 
 /// A connection that counts as its shard's for as long as this lives.
 #[derive(Debug)]
-pub(super) struct Counted(Load);
+pub(crate) struct Counted(Load);
 
 impl Load {
     pub(super) fn connections(&self) -> usize {

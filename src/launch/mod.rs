@@ -65,6 +65,8 @@ pub use connection::Connection;
 pub use failure::{Cause, Failure, OnFailure};
 pub use incoming::Incoming;
 pub use launched::Launched;
+#[cfg(feature = "http-serve")]
+pub(crate) use load::Counted;
 pub use notice::Notice;
 pub use shard::Shard;
 pub use sharded::Sharded;

@@ -1,0 +1,171 @@
+//! A request on its way through the service: counted until its answer has ended, bounded in time until it has begun.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use ::http::header::{CONNECTION, HeaderValue};
+use ::http::{Request, Response, StatusCode, Version};
+use ::hyper::body::Incoming;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::watch::Watch;
+use crate::time::{Sleep, sleep};
+
+/// Any error, as the ecosystem passes it on.
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The service of one connection, as hyper has it.
+pub(super) struct Answerer<S> {
+    service: Rc<S>,
+    watch: Rc<Watch>,
+}
+
+impl<S> Answerer<S> {
+    pub(super) fn new(service: Rc<S>, watch: Rc<Watch>) -> Answerer<S> {
+        Answerer { service, watch }
+    }
+}
+
+impl<S, B> ::hyper::service::Service<Request<Incoming>> for Answerer<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone,
+{
+    type Response = Response<Answer<B>>;
+    type Error = S::Error;
+    type Future = Answering<S, S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.watch.begins_answer(!request.body().is_end_stream());
+        let is_second = request.version() >= Version::HTTP_2;
+        let watch = Counted(Rc::clone(&self.watch));
+        // Each request has a service of its own to be made ready.
+        let service = S::clone(&self.service);
+        let step = Step::Preparing { service, request: Some(request) };
+        Answering { step, limit: None, is_second, watch: Some(watch) }
+    }
+}
+
+/// Counts as a request that is being answered.
+struct Counted(Rc<Watch>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.ends_answer();
+    }
+}
+
+pin_project! {
+    /// The future of an answer's head.
+    pub(super) struct Answering<S, F> {
+        #[pin]
+        step: Step<S, F>,
+        limit: Option<Sleep>,
+        is_second: bool,
+        watch: Option<Counted>,
+    }
+}
+
+pin_project! {
+    #[project = StepNow]
+    enum Step<S, F> {
+        Preparing { service: S, request: Option<Request<Incoming>> },
+        Running { #[pin] future: F },
+    }
+}
+
+impl<S, B> Future for Answering<S, S::Future>
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+{
+    type Output = Result<Response<Answer<B>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let answered = loop {
+            match this.step.as_mut().project() {
+                StepNow::Preparing { service, request } => match service.poll_ready(cx) {
+                    Poll::Pending => break Poll::Pending,
+                    Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(())) => {
+                        let request = request.take().expect("it is prepared once");
+                        let future = service.call(request);
+                        this.step.set(Step::Running { future });
+                    }
+                },
+                StepNow::Running { future } => break future.poll(cx),
+            }
+        };
+        let counted = this.watch.as_ref().expect("polled after it was answered");
+        let mut response = match answered {
+            Poll::Ready(answered) => answered?.map(Some),
+            Poll::Pending => {
+                ready!(poll_limit(this.limit, &counted.0, cx));
+                let mut late = Response::new(None);
+                *late.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                late
+            }
+        };
+        if counted.0.board().stopping.get() && !*this.is_second {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let watch = this.watch.take();
+        Poll::Ready(Ok(response.map(|body| Answer { body, _watch: watch })))
+    }
+}
+
+/// Ready when the service has taken too long. Who still receives what it is to answer has the time anew with each part.
+fn poll_limit(limit: &mut Option<Sleep>, watch: &Watch, cx: &mut Context<'_>) -> Poll<()> {
+    let Some(most) = watch.board().limits.request else { return Poll::Pending };
+    // Armed only now: what is answered at once costs no timer.
+    let sleep = limit.get_or_insert_with(|| sleep(most));
+    loop {
+        ready!(Pin::new(&mut *sleep).poll(cx));
+        match most.checked_sub(watch.at_rest_for()).filter(|left| !left.is_zero()) {
+            None => {
+                watch.board().late.set(watch.board().late.get() + 1);
+                return Poll::Ready(());
+            }
+            Some(left) => {
+                let due = sleep.deadline() + left;
+                sleep.reset(due);
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// A body, and that its request is being answered until it has ended. None is empty.
+    pub(super) struct Answer<B> {
+        #[pin]
+        body: Option<B>,
+        _watch: Option<Counted>,
+    }
+}
+
+impl<B: Body> Body for Answer<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        match self.project().body.as_pin_mut() {
+            Some(body) => body.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}

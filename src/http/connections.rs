@@ -1,0 +1,112 @@
+//! Where a server's connections come from.
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream as _;
+
+use crate::net::{Family, Incoming, Inet, Listener, TcpListener, Unix, UnixListener};
+
+/// What connections come from: a [`TcpListener`], a [`UnixListener`], or the [`Incoming`](crate::launch::Incoming) of a shard.
+///
+/// Only this crate implements it.
+pub trait Connections: sealed::Sealed + 'static {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "it is sealed")]
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Accepted>>>;
+}
+
+/// What makes [`Connections`]: a listener, as it is.
+pub trait IntoConnections {
+    /// What they come from.
+    type Connections: Connections;
+
+    /// Begins to accept.
+    fn into_connections(self) -> Self::Connections;
+}
+
+/// A connection that was accepted, and whose.
+pub(super) struct Accepted {
+    pub(super) stream: Accept,
+    /// None of a Unix socket.
+    pub(super) peer: Option<SocketAddr>,
+}
+
+pub(super) enum Accept {
+    Tcp(crate::net::TcpStream),
+    Unix(crate::net::UnixStream),
+    Shards(crate::launch::Connection),
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A listener that accepts.
+#[doc(hidden)]
+pub struct Listening<F: Family> {
+    incoming: Incoming<F>,
+    /// Open as long as it is accepted from.
+    _listener: Listener<F>,
+}
+
+impl<F: Family> sealed::Sealed for Listening<F> {}
+impl sealed::Sealed for crate::launch::Incoming {}
+
+impl Connections for Listening<Inet> {
+    #[allow(private_interfaces, reason = "it is sealed")]
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Accepted>>> {
+        let next = ready!(std::pin::Pin::new(&mut self.incoming).poll_next(cx));
+        Poll::Ready(next.map(|next| {
+            next.map(|(stream, peer)| Accepted { stream: Accept::Tcp(stream), peer: Some(peer) })
+        }))
+    }
+}
+
+impl Connections for Listening<Unix> {
+    #[allow(private_interfaces, reason = "it is sealed")]
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Accepted>>> {
+        let next = ready!(std::pin::Pin::new(&mut self.incoming).poll_next(cx));
+        Poll::Ready(
+            next.map(|next| next.map(|(stream, _)| Accepted { stream: Accept::Unix(stream), peer: None })),
+        )
+    }
+}
+
+impl Connections for crate::launch::Incoming {
+    #[allow(private_interfaces, reason = "it is sealed")]
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Accepted>>> {
+        let next = ready!(self.poll_next(cx));
+        Poll::Ready(next.map(|next| {
+            next.map(|connection| Accepted {
+                peer: Some(connection.peer()),
+                stream: Accept::Shards(connection),
+            })
+        }))
+    }
+}
+
+impl IntoConnections for TcpListener {
+    type Connections = Listening<Inet>;
+
+    fn into_connections(self) -> Listening<Inet> {
+        Listening { incoming: self.incoming(), _listener: self }
+    }
+}
+
+impl IntoConnections for UnixListener {
+    type Connections = Listening<Unix>;
+
+    fn into_connections(self) -> Listening<Unix> {
+        Listening { incoming: self.incoming(), _listener: self }
+    }
+}
+
+impl IntoConnections for crate::launch::Incoming {
+    type Connections = crate::launch::Incoming;
+
+    fn into_connections(self) -> crate::launch::Incoming {
+        self
+    }
+}

@@ -1,0 +1,20 @@
+//! HTTP by hyper, on this loop: [`serve`] for axum, tonic, and whatever is a service of tower's (feature `http-serve`).
+
+mod answering;
+mod body;
+mod connection;
+mod connections;
+mod limits;
+mod serve;
+mod service;
+mod transport;
+mod watch;
+
+pub use ::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+};
+pub use ::hyper::body::Incoming;
+pub use body::{Text, text};
+pub use connections::{Connections, IntoConnections};
+pub use serve::{Client, Serve, ServeCounts, ServeHandle, Serving, serve, serve_with};
+pub use service::{HyperService, ServiceFn, service_fn};

@@ -1,0 +1,456 @@
+//! A server: it accepts, has each connection served, looks whether one takes too long, and ends in order.
+
+use std::cell::{Cell, OnceCell};
+use std::fmt;
+use std::future::{Future, IntoFuture, pending};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ::http::{Request, Response};
+use ::hyper::body::Incoming;
+use ::hyper::server::conn::{http1, http2};
+use http_body::Body;
+use tower_service::Service;
+
+use super::answering::BoxError;
+use super::connection::{Common, Connection, Services};
+use super::connections::{Connections, IntoConnections};
+use super::limits::Limits;
+use super::watch::{Board, Watch};
+use crate::hyper::{LocalExecutor, Timer};
+use crate::runtime::spawn;
+use crate::time::{Sleep, now, sleep_until};
+
+/// Serves HTTP/1 and HTTP/2 to all who connect: axum's `Router`, tonic's `Routes`, any service of tower.
+///
+/// Awaiting it serves until [`graceful`](Serve::graceful)'s signal or [`ServeHandle::stop`], and then until the connections have ended. Which of the two
+/// protocols is spoken is seen from the first bytes, or agreed on by ALPN with `tls`.
+///
+/// It is meant to stand in the open as it is: the head of a request must come within 30 s, an idle connection is closed
+/// after a minute, a service has a minute to begin its answer, and a client has to take it without pausing for 30 s. Each has a
+/// method below. A connection between two requests holds its socket and little else: hyper's state is let go of, and made again when
+/// there is something to read.
+///
+/// Dropping it before its end ends all connections.
+///
+/// # Errors
+/// `TimedOut` if connections had to be cut off at the end, because they did not end within [`drain_limit`](Serve::drain_limit). Errors of single
+/// connections, and of accept(2), are told to [`on_error`](Serve::on_error), and the server goes on.
+///
+/// # Panics
+/// Outside of a running loop. A panic of the service ends its connection; the others go on.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::convert::Infallible;
+/// use annulus::http;
+/// use annulus::net::{TcpListener, TcpStream};
+///
+/// annulus::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let address = listener.local_addr()?;
+///
+///     // As a rule axum's Router, or tonic's Routes.
+///     let service = http::service_fn(async |request| {
+///         Ok::<_, Infallible>(http::Response::new(http::text(format!("{} it is", request.uri()))))
+///     });
+///     let serve = http::serve(listener, service);
+///     let handle = serve.handle();
+///     let server = annulus::spawn(serve.into_future());
+///
+///     let stream = TcpStream::connect(address).await?;
+///     stream.write_all("GET /tea HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await.0?;
+///     let (result, answer) = annulus::io::AsyncRead::read_to_string(&mut &stream, String::new()).await;
+///     result?;
+///     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("/tea it is"));
+///
+///     handle.stop();
+///     server.await?
+/// })?
+/// # }
+/// ```
+pub fn serve<L, S>(connections: L, service: S) -> Serve<L, S>
+where
+    L: IntoConnections,
+{
+    Serve::new(connections, Services::Shared(Rc::new(service)))
+}
+
+/// As [`serve`], with a service for each connection, which is made knowing whose it is.
+///
+/// # Examples
+/// ```
+/// use annulus::http;
+/// # async fn example(listener: annulus::net::TcpListener) -> std::io::Result<()> {
+/// http::serve_with(listener, |client| {
+///     let peer = client.peer();
+///     http::service_fn(async move |_request| {
+///         Ok::<_, std::convert::Infallible>(http::Response::new(http::text(format!("{peer:?}"))))
+///     })
+/// })
+/// .await
+/// # }
+/// ```
+pub fn serve_with<L, S>(connections: L, make: impl Fn(&Client) -> S + 'static) -> Serve<L, S>
+where
+    L: IntoConnections,
+{
+    Serve::new(connections, Services::Made(Rc::new(make)))
+}
+
+pub use super::connection::Client;
+
+/// A server that is about to serve: see [`serve`].
+#[must_use = "nothing is served until it is awaited"]
+pub struct Serve<L, S> {
+    connections: L,
+    services: Services<S>,
+    limits: Limits,
+    first_only: bool,
+    signal: Pin<Box<dyn Future<Output = ()>>>,
+    tell: Option<Rc<dyn Fn(&BoxError)>>,
+    http1: http1::Builder,
+    http2: http2::Builder<LocalExecutor>,
+    handle: ServeHandle,
+}
+
+impl<L, S> Serve<L, S> {
+    fn new(connections: L, services: Services<S>) -> Serve<L, S> {
+        let mut http1 = http1::Builder::new();
+        // The board looks after the head: hyper's timer would be armed and moved for each request.
+        http1.timer(Timer).header_read_timeout(None);
+        let mut http2 = http2::Builder::new(LocalExecutor);
+        http2.timer(Timer);
+        Serve {
+            connections,
+            services,
+            limits: Limits::default(),
+            first_only: false,
+            signal: Box::pin(pending()),
+            tell: None,
+            http1,
+            http2,
+            handle: ServeHandle { inner: Rc::default() },
+        }
+    }
+
+    /// How long the head of a request may take, from its first byte, or of a connection's first from when it was accepted. 30 s unless it is
+    /// set. Who is too slow is told 408 and cut off.
+    pub fn header_timeout(mut self, span: Duration) -> Self {
+        self.limits.header = span;
+        self
+    }
+
+    /// How long a connection may stay without a request. A minute unless it is set.
+    pub fn idle_timeout(mut self, span: Duration) -> Self {
+        self.limits.idle = span;
+        self
+    }
+
+    /// How long the service may take to begin its answer, from when nothing more came from the client. A minute unless it is set; None is for ever. The client is then told 503, and the
+    /// service's future is dropped. An answer that has begun is not bounded by it: streams of events go on.
+    pub fn request_timeout(mut self, span: impl Into<Option<Duration>>) -> Self {
+        self.limits.request = span.into();
+        self
+    }
+
+    /// How long a client may take nothing of an answer that waits for it. 30 s unless it is set.
+    pub fn stall_timeout(mut self, span: Duration) -> Self {
+        self.limits.stall = span;
+        self
+    }
+
+    /// How many connections there may be at once. While there are so many, no more are accepted: they wait in the kernel. As many as there are
+    /// descriptors, unless it is set.
+    pub fn connections_max(mut self, count: usize) -> Self {
+        self.limits.connections = count;
+        self
+    }
+
+    /// Stops when `signal` is ready: nothing more is accepted, requests that have begun are answered, and connections end. Who is idle may still send a
+    /// request for half a second, lest it meets a closed connection; its answer says that it is the last.
+    ///
+    /// ```
+    /// # async fn example(listener: annulus::net::TcpListener) -> std::io::Result<()> {
+    /// # let service = annulus::http::service_fn(async |_| Ok::<_, std::convert::Infallible>(annulus::http::Response::new(annulus::http::text(""))));
+    /// annulus::http::serve(listener, service)
+    ///     .graceful(async { drop(annulus::signal::ctrl_c().await) })
+    ///     .await
+    /// # }
+    /// ```
+    pub fn graceful(mut self, signal: impl Future<Output = ()> + 'static) -> Self {
+        self.signal = Box::pin(signal);
+        self
+    }
+
+    /// How long connections may take to end after a stop, before they are cut off. 30 s unless it is set.
+    pub fn drain_limit(mut self, span: Duration) -> Self {
+        self.limits.drain = span;
+        self
+    }
+
+    /// Hears of errors: of single connections, as hyper tells them, and of accept(2). Without it they are dropped.
+    pub fn on_error(mut self, tell: impl Fn(&(dyn std::error::Error + Send + Sync)) + 'static) -> Self {
+        self.tell = Some(Rc::new(move |error| tell(&**error)));
+        self
+    }
+
+    /// Speaks HTTP/1 alone: what begins as HTTP/2 is answered 400.
+    pub fn http1_only(mut self) -> Self {
+        self.first_only = true;
+        self
+    }
+
+    /// hyper's own settings of HTTP/1. Its `header_read_timeout` is off: [`header_timeout`](Self::header_timeout) does that.
+    pub fn http1(mut self, set: impl FnOnce(&mut http1::Builder)) -> Self {
+        set(&mut self.http1);
+        self
+    }
+
+    /// hyper's own settings of HTTP/2.
+    pub fn http2(mut self, set: impl FnOnce(&mut http2::Builder<LocalExecutor>)) -> Self {
+        set(&mut self.http2);
+        self
+    }
+
+    /// By which the server can be stopped, and asked how it is doing.
+    pub fn handle(&self) -> ServeHandle {
+        self.handle.clone()
+    }
+}
+
+impl<L, S> fmt::Debug for Serve<L, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl<L, S, B> IntoFuture for Serve<L, S>
+where
+    L: IntoConnections,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Output = io::Result<()>;
+    type IntoFuture = Serving<L::Connections, S>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let board = Board::new(self.limits);
+        let _ = self.handle.inner.board.set(Rc::clone(&board));
+        Serving {
+            connections: Some(self.connections.into_connections()),
+            common: Rc::new(Common {
+                services: self.services,
+                http1: self.http1,
+                http2: self.http2,
+                first_only: self.first_only,
+                tell: self.tell,
+            }),
+            board,
+            handle: self.handle,
+            signal: self.signal,
+            look: None,
+            end: None,
+        }
+    }
+}
+
+/// The future of a [`Serve`].
+#[must_use = "nothing is served until it is awaited"]
+pub struct Serving<C, S> {
+    /// None once it stops.
+    connections: Option<C>,
+    common: Rc<Common<S>>,
+    board: Rc<Board>,
+    handle: ServeHandle,
+    signal: Pin<Box<dyn Future<Output = ()>>>,
+    /// When to look at the connections again.
+    look: Option<Sleep>,
+    /// When those that are left are cut off.
+    end: Option<Sleep>,
+}
+
+/// Nothing is pinned in it but what has a box of its own.
+impl<C, S> Unpin for Serving<C, S> {}
+
+/// How many connections are begun before others have their turn.
+const ACCEPTS_A_POLL: usize = 32;
+
+impl<C, S, B> Serving<C, S>
+where
+    C: Connections,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn poll_accept(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..ACCEPTS_A_POLL {
+            if self.board.connections() >= self.board.limits.connections {
+                return;
+            }
+            let Some(connections) = &mut self.connections else { return };
+            match connections.poll_connection(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(accepted))) => {
+                    self.board.accepted.set(self.board.accepted.get() + 1);
+                    let watch = Watch::new(&self.board);
+                    let task = spawn(Connection::new(accepted, Rc::clone(&self.common), Rc::clone(&watch)));
+                    *watch.task.borrow_mut() = Some(task.abort_handle());
+                }
+                Poll::Ready(Some(Err(error))) => self.common.tell(&error.into()),
+                // The listener has ended: so do we.
+                Poll::Ready(None) => return self.stop(),
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    fn stop(&mut self) {
+        if self.connections.take().is_some() {
+            self.board.finish();
+            self.end = Some(sleep_until(now() + self.board.limits.drain));
+            self.look = None;
+        }
+    }
+
+    /// Looks at the connections when it is time.
+    fn poll_look(&mut self, cx: &mut Context<'_>) {
+        loop {
+            match &mut self.look {
+                Some(look) => {
+                    if Pin::new(look).poll(cx).is_pending()
+                        && !self.board.is_called_early(self.look.as_ref().map(Sleep::deadline))
+                    {
+                        return;
+                    }
+                    self.look = None;
+                }
+                None => match self.board.look() {
+                    Some(due) => self.look = Some(sleep_until(due)),
+                    None => return,
+                },
+            }
+        }
+    }
+}
+
+impl<C, S, B> Future for Serving<C, S>
+where
+    C: Connections,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        this.board.set_server(cx.waker());
+        if this.connections.is_some()
+            && (this.handle.inner.stop.get() || this.signal.as_mut().poll(cx).is_ready())
+        {
+            this.stop();
+        }
+        this.poll_accept(cx);
+        this.poll_look(cx);
+        if this.connections.is_some() {
+            return Poll::Pending;
+        }
+        let left = this.board.connections();
+        if left == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let end = this.end.as_mut().map(|end| Pin::new(end).poll(cx));
+        if end.is_none_or(|end| end.is_pending()) {
+            return Poll::Pending;
+        }
+        this.board.abort();
+        let text = format!(
+            "{left} connections had not ended {:?} after the stop, and were cut off: see Serve::drain_limit",
+            this.board.limits.drain
+        );
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)))
+    }
+}
+
+impl<C, S> Drop for Serving<C, S> {
+    fn drop(&mut self) {
+        self.board.abort();
+    }
+}
+
+impl<C, S> fmt::Debug for Serving<C, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving").field("connections", &self.board.connections()).finish_non_exhaustive()
+    }
+}
+
+/// By which a server is stopped, and asked how it is doing. Had by [`Serve::handle`].
+#[derive(Clone)]
+pub struct ServeHandle {
+    inner: Rc<Handle>,
+}
+
+#[derive(Default)]
+struct Handle {
+    board: OnceCell<Rc<Board>>,
+    stop: Cell<bool>,
+}
+
+impl ServeHandle {
+    /// Stops, as [`Serve::graceful`]'s signal does.
+    pub fn stop(&self) {
+        self.inner.stop.set(true);
+        self.inner.board.get().into_iter().for_each(|board| board.call());
+    }
+
+    /// How many connections there are: those that were upgraded are none any more.
+    pub fn connections(&self) -> usize {
+        self.inner.board.get().map_or(0, |board| board.connections())
+    }
+
+    /// How it went so far.
+    pub fn counts(&self) -> ServeCounts {
+        let Some(board) = self.inner.board.get() else { return ServeCounts::default() };
+        ServeCounts {
+            accepted: board.accepted.get(),
+            requests: board.requests.get(),
+            lapsed: board.lapsed.get(),
+            late: board.late.get(),
+            failed: board.failed.get(),
+            dozing: board.dozing(),
+        }
+    }
+}
+
+impl fmt::Debug for ServeHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServeHandle").field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}
+
+/// How a server has fared: see [`ServeHandle::counts`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServeCounts {
+    /// Connections that were accepted.
+    pub accepted: u64,
+    /// Requests that a service was asked.
+    pub requests: u64,
+    /// Connections that were ended because their client took too long.
+    pub lapsed: u64,
+    /// Requests that were answered 503 because the service took too long.
+    pub late: u64,
+    /// Connections that ended with an error.
+    pub failed: u64,
+    /// How many of the connections hold nothing but their socket now.
+    pub dozing: u64,
+}

@@ -1,0 +1,168 @@
+//! What a connection's bytes come and go by, and what the board learns from them.
+
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use super::watch::Watch;
+use crate::buf::ReadBuf;
+use crate::io::{PollRead, PollWrite};
+use crate::launch::Counted;
+use crate::net::{BufferedStream, Inet, Unix};
+
+/// Over what HTTP is spoken.
+pub(super) enum Transport {
+    Tcp(BufferedStream<Inet>),
+    /// Of a shard, of whose connections it is one.
+    Shards(BufferedStream<Inet>, #[allow(dead_code, reason = "it counts as long as it is there")] Counted),
+    Unix(BufferedStream<Unix>),
+}
+
+macro_rules! each {
+    ($self:ident, $stream:ident => $does:expr) => {
+        match $self {
+            Transport::Tcp($stream) | Transport::Shards($stream, _) => $does,
+            Transport::Unix($stream) => $does,
+        }
+    };
+}
+
+impl PollRead for Transport {
+    #[inline]
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => stream.poll_read(cx, buffer))
+    }
+}
+
+impl PollWrite for Transport {
+    #[inline]
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, stream => stream.poll_write(cx, bytes))
+    }
+
+    #[inline]
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, stream => stream.poll_write_vectored(cx, parts))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        each!(self, stream => stream.is_write_vectored())
+    }
+
+    #[inline]
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => stream.poll_shutdown(cx))
+    }
+}
+
+/// A connection as hyper has it: watched, and with what was read of it to see what is spoken.
+pub(super) struct Watched {
+    transport: Transport,
+    /// Read before, and given to the next read.
+    ahead: Vec<u8>,
+    watch: Rc<Watch>,
+}
+
+impl Watched {
+    pub(super) fn new(transport: Transport, watch: Rc<Watch>) -> Watched {
+        Watched { transport, ahead: Vec::new(), watch }
+    }
+
+    /// What has come, which stays for the next read: waits until it is more than `count` bytes. Fewer are all before the end.
+    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>, count: usize) -> Poll<io::Result<&[u8]>> {
+        while self.ahead.len() <= count {
+            // On the stack: who waits holds nothing.
+            let mut room = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut room);
+            ready!(self.transport.poll_read(cx, &mut buffer))?;
+            if buffer.filled_len() == 0 {
+                break;
+            }
+            self.ahead.extend_from_slice(buffer.filled());
+        }
+        Poll::Ready(Ok(&self.ahead))
+    }
+
+    /// Puts back what was read and not understood.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.ahead.splice(..0, bytes.iter().copied());
+    }
+
+    pub(super) fn has_ahead(&self) -> bool {
+        !self.ahead.is_empty()
+    }
+}
+
+impl PollRead for Watched {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let count = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..count]);
+            self.ahead.drain(..count);
+            if self.ahead.is_empty() {
+                self.ahead = Vec::new();
+            }
+            self.watch.has_read(count);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled_len();
+        let read = self.transport.poll_read(cx, buffer);
+        match read.is_ready() {
+            true => self.watch.has_read(buffer.filled_len() - before),
+            false => self.watch.read_waits(),
+        }
+        read
+    }
+}
+
+impl Watched {
+    #[inline]
+    fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match written.is_ready() {
+            true => self.watch.has_written(),
+            false => self.watch.write_waits(),
+        }
+        written
+    }
+}
+
+impl PollWrite for Watched {
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = self.transport.poll_write(cx, bytes);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.transport.poll_write_vectored(cx, parts);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.is_write_vectored()
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // That nothing waits to be flushed is no progress.
+        let flushed = self.transport.poll_flush(cx);
+        self.watch.flush_waits(flushed.is_pending());
+        flushed
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_shutdown(cx)
+    }
+}
+
+crate::compat::foreign_traits!(for Watched);

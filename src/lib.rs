@@ -102,6 +102,10 @@ mod compat;
 #[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
 pub mod hyper;
 
+#[cfg(feature = "rustls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+pub mod tls;
+
 #[cfg(feature = "http-serve")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http-serve")))]
 pub mod http;

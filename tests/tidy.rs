@@ -25,6 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["launch"],
     &["compat"],
     &["hyper"],
+    &["tls"],
     &["http"],
     &["sim", "report", "testing"],
     &["conformance"],

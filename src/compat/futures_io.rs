@@ -2,8 +2,8 @@
 
 /// Gives a type that is `PollRead + PollWrite` futures-io's traits.
 macro_rules! futures_traits {
-    ($(<$($name:ident $(: $bound:path)?),*>)? for $type:ty) => {
-        impl $(<$($name $(: $bound)?),*>)? ::futures_io::AsyncRead for $type {
+    ($(<$($name:ident $(: $bound:path)?),*>)? for $type:ty $(where $($where:tt)+)?) => {
+        impl $(<$($name $(: $bound)?),*>)? ::futures_io::AsyncRead for $type $(where $($where)+)? {
             fn poll_read(
                 mut self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,
@@ -15,7 +15,7 @@ macro_rules! futures_traits {
             }
         }
 
-        impl $(<$($name $(: $bound)?),*>)? ::futures_io::AsyncWrite for $type {
+        impl $(<$($name $(: $bound)?),*>)? ::futures_io::AsyncWrite for $type $(where $($where)+)? {
             fn poll_write(
                 mut self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,

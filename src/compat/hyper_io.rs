@@ -2,8 +2,8 @@
 
 /// Gives a type that is `PollRead + PollWrite` hyper's traits.
 macro_rules! hyper_traits {
-    ($(<$($name:ident $(: $bound:path)?),*>)? for $type:ty) => {
-        impl $(<$($name $(: $bound)?),*>)? ::hyper::rt::Read for $type {
+    ($(<$($name:ident $(: $bound:path)?),*>)? for $type:ty $(where $($where:tt)+)?) => {
+        impl $(<$($name $(: $bound)?),*>)? ::hyper::rt::Read for $type $(where $($where)+)? {
             fn poll_read(
                 mut self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,
@@ -13,7 +13,7 @@ macro_rules! hyper_traits {
             }
         }
 
-        impl $(<$($name $(: $bound)?),*>)? ::hyper::rt::Write for $type {
+        impl $(<$($name $(: $bound)?),*>)? ::hyper::rt::Write for $type $(where $($where)+)? {
             fn poll_write(
                 mut self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,

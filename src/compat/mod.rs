@@ -5,18 +5,19 @@
 mod futures_io;
 #[cfg(feature = "hyper")]
 mod hyper_io;
+mod local_send;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 
 /// Gives a type the traits of other crates, as far as features ask for them.
 macro_rules! foreign_traits {
-    ($(<$($name:ident $(: $bound:path)?),*>)? for $type:ty) => {
+    ($(<$($name:ident $(: $bound:path)?),*>)? for $type:ty $(where $($where:tt)+)?) => {
         #[cfg(feature = "tokio-io")]
-        crate::compat::tokio_traits!($(<$($name $(: $bound)?),*>)? for $type);
+        crate::compat::tokio_traits!($(<$($name $(: $bound)?),*>)? for $type $(where $($where)+)?);
         #[cfg(feature = "futures-io")]
-        crate::compat::futures_traits!($(<$($name $(: $bound)?),*>)? for $type);
+        crate::compat::futures_traits!($(<$($name $(: $bound)?),*>)? for $type $(where $($where)+)?);
         #[cfg(feature = "hyper")]
-        crate::compat::hyper_traits!($(<$($name $(: $bound)?),*>)? for $type);
+        crate::compat::hyper_traits!($(<$($name $(: $bound)?),*>)? for $type $(where $($where)+)?);
     };
 }
 
@@ -31,4 +32,3 @@ pub(crate) use tokio_io::tokio_traits;
 
 foreign_traits!(<F: crate::net::Family> for crate::net::PollStream<F>);
 foreign_traits!(<F: crate::net::Family> for crate::net::BufferedStream<F>);
-foreign_traits!(<T: crate::io::PollReadWrite> for crate::task::LocalSend<T>);

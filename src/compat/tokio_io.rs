@@ -2,8 +2,8 @@
 
 /// Gives a type that is `PollRead + PollWrite` tokio's traits.
 macro_rules! tokio_traits {
-    ($(<$($name:ident $(: $bound:path)?),*>)? for $type:ty) => {
-        impl $(<$($name $(: $bound)?),*>)? ::tokio::io::AsyncRead for $type {
+    ($(<$($name:ident $(: $bound:path)?),*>)? for $type:ty $(where $($where:tt)+)?) => {
+        impl $(<$($name $(: $bound)?),*>)? ::tokio::io::AsyncRead for $type $(where $($where)+)? {
             fn poll_read(
                 mut self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,
@@ -13,7 +13,7 @@ macro_rules! tokio_traits {
             }
         }
 
-        impl $(<$($name $(: $bound)?),*>)? ::tokio::io::AsyncWrite for $type {
+        impl $(<$($name $(: $bound)?),*>)? ::tokio::io::AsyncWrite for $type $(where $($where)+)? {
             fn poll_write(
                 mut self: std::pin::Pin<&mut Self>,
                 cx: &mut std::task::Context<'_>,

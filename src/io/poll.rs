@@ -4,7 +4,6 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
 
 use crate::buf::ReadBuf;
-use crate::task::LocalSend;
 
 /// Gives bytes into borrowed room, which it touches only until it returns.
 ///
@@ -98,44 +97,3 @@ impl<W: PollWrite + ?Sized> PollWrite for &mut W {
         (**self).poll_shutdown(cx)
     }
 }
-
-impl<T: PollRead + Unpin> PollRead for LocalSend<T> {
-    #[inline]
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        (**self).poll_read(cx, buffer)
-    }
-}
-
-impl<T: PollWrite + Unpin> PollWrite for LocalSend<T> {
-    #[inline]
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        (**self).poll_write(cx, bytes)
-    }
-
-    #[inline]
-    fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        (**self).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        (**self).is_write_vectored()
-    }
-
-    #[inline]
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        (**self).poll_flush(cx)
-    }
-
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        (**self).poll_shutdown(cx)
-    }
-}
-
-/// What is both, and may be moved: what TLS and HTTP are spoken over.
-pub trait PollReadWrite: PollRead + PollWrite + Unpin {}
-
-impl<T: PollRead + PollWrite + Unpin> PollReadWrite for T {}

@@ -22,6 +22,9 @@ pub const HTTP: &[Contestant] = &[
     one("tokio", "axum-tokio", &[]),
     one("tokio, auto", "axum-tokio", &["--serve", "auto"]),
     more("tokio, auto, timer", "axum-tokio", &["--serve", "auto-timer"]),
+    one("annulus, poll", "axum-annulus", &["--plain-hyper", "--view", "poll"]),
+    one("annulus, buffered", "axum-annulus", &["--plain-hyper", "--view", "buffered"]),
+    one("annulus, readiness", "axum-annulus", &["--plain-hyper", "--view", "poll", "--driver", "readiness"]),
 ];
 
 /// Who moves bytes over TLS. The first is what the others are compared with.

@@ -5,8 +5,8 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
 use super::family::Family;
-use super::poll_stream::Waiting;
 use super::stream::Stream;
+use super::waiting::Waiting;
 use crate::buf::{Lease, ReadBuf};
 use crate::driver::Way;
 use crate::engine::poll_turn;
@@ -56,7 +56,7 @@ pub struct BufferedStream<F> {
 impl<F: Family> BufferedStream<F> {
     pub(super) fn new(stream: Stream<F>) -> BufferedStream<F> {
         let receiving = Submitted::new(RecvOften::new(stream.socket().hold()));
-        BufferedStream { receiving, lease: None, writing: Waiting::Nothing, stream }
+        BufferedStream { receiving, lease: None, writing: Waiting::new(), stream }
     }
 
     /// The connection as it was. What has come and was not read is given to its next read.

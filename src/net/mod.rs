@@ -20,6 +20,7 @@ mod tcp;
 mod udp;
 mod udp_options;
 pub mod unix;
+mod waiting;
 mod zero_copy;
 
 pub use crate::driver::ZeroCopy;

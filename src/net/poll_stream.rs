@@ -4,19 +4,17 @@
 //! transfer, where the completion view has none of its own.
 
 use std::fmt;
-use std::future::Future;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::family::Family;
-use super::socket;
 use super::stream::Stream;
+use super::waiting::Waiting;
 use crate::buf::ReadBuf;
 use crate::driver::Way;
 use crate::engine::poll_turn;
 use crate::io::{PollRead, PollWrite};
-use crate::op::{self, Entering, Now, Submitted, Turn};
+use crate::op::{self, Now};
 
 /// A connection for the world of borrowed buffers: made by [`Stream::into_poll`].
 ///
@@ -64,7 +62,7 @@ pub struct PollStream<F> {
 
 impl<F: Family> PollStream<F> {
     pub(super) fn new(stream: Stream<F>) -> PollStream<F> {
-        PollStream { reading: Waiting::Nothing, writing: Waiting::Nothing, drained: false, stream }
+        PollStream { reading: Waiting::new(), writing: Waiting::new(), drained: false, stream }
     }
 
     /// The connection as it was.
@@ -72,7 +70,8 @@ impl<F: Family> PollStream<F> {
         self.stream
     }
 
-    /// The connection, for options and names. What reads or writes through it takes turns with this.
+    /// The connection, for options and names. What reads or writes through it takes turns with this: a poll of this that found
+    /// the direction taken has its place in the line, and those behind it wait until it is polled again.
     pub fn get_ref(&self) -> &Stream<F> {
         &self.stream
     }
@@ -98,7 +97,7 @@ impl<F: Family> PollStream<F> {
     /// # Errors
     /// `WouldBlock` if nothing is there, or another read is under way; those of recv(2).
     pub fn try_read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        now(op::recv_now(&self.stream.socket().hold(), &mut ReadBuf::new(room)))
+        now(op::recv_now(&self.stream.socket().hold(), &mut ReadBuf::new(room), self.reading.turn()))
     }
 
     /// Writes what there is room for, without waiting.
@@ -106,7 +105,7 @@ impl<F: Family> PollStream<F> {
     /// # Errors
     /// `WouldBlock` if there is no room, or another write is under way; those of send(2).
     pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        now(op::send_now(&self.stream.socket().hold(), bytes))
+        now(op::send_now(&self.stream.socket().hold(), bytes, self.writing.turn()))
     }
 
     /// Waits until a read would find something: bytes, the end, or an error.
@@ -114,8 +113,7 @@ impl<F: Family> PollStream<F> {
     /// # Errors
     /// Those of poll(2).
     pub fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.reading.wait_for(&self.stream, Way::Read);
-        self.reading.poll(cx)
+        self.reading.poll_ready(cx, &self.stream, Way::Read)
     }
 
     /// Waits until a write would find room, or an error.
@@ -123,8 +121,7 @@ impl<F: Family> PollStream<F> {
     /// # Errors
     /// Those of poll(2).
     pub fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writing.wait_for(&self.stream, Way::Write);
-        self.writing.poll(cx)
+        self.writing.poll_ready(cx, &self.stream, Way::Write)
     }
 }
 
@@ -142,21 +139,21 @@ impl<F: Family> PollRead for PollStream<F> {
         }
         loop {
             ready!(self.reading.poll(cx))?;
-            if self.drained {
+            if std::mem::take(&mut self.drained) && self.reading.turn().is_none() {
                 // Asking would be a call for nothing. If something has come meanwhile, the poll says so at once.
-                self.drained = false;
                 self.reading.wait_for(&self.stream, Way::Read);
                 continue;
             }
             ready!(poll_turn(cx));
             let room = buffer.remaining();
-            match op::recv_now(&self.stream.socket().hold(), buffer)? {
+            let received = op::recv_now(&self.stream.socket().hold(), buffer, self.reading.turn());
+            self.reading.end_turn();
+            match received? {
                 Now::Done(count) => {
                     self.drained = 0 < count && count < room;
                     return Poll::Ready(Ok(()));
                 }
-                Now::NotReady => self.reading.wait_for(&self.stream, Way::Read),
-                Now::NotInTurn => self.reading.queue_for(&self.stream, Way::Read),
+                Now::NotReady | Now::NotInTurn => self.reading.wait_for(&self.stream, Way::Read),
             }
         }
     }
@@ -192,115 +189,5 @@ impl<F: Family> PollWrite for PollStream<F> {
 impl<F: Family> fmt::Debug for PollStream<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("PollStream").field(&self.stream).finish()
-    }
-}
-
-/// What one direction waits for, until a call is worth a try.
-pub(super) enum Waiting {
-    Nothing,
-    Ready(Submitted<op::Poll>),
-    Turn(Entering),
-}
-
-impl Waiting {
-    #[inline]
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Waiting::Nothing => Poll::Ready(Ok(())),
-            _ => self.poll_what_it_is(cx),
-        }
-    }
-
-    fn poll_what_it_is(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = match self {
-            Waiting::Nothing => Ok(()),
-            Waiting::Ready(poll) => ready!(Pin::new(poll).poll(cx)).map(drop),
-            // It is this one's turn; whatever was before it is done. The call needs it for no longer than itself.
-            Waiting::Turn(entering) => {
-                let turn: Turn = ready!(Pin::new(entering).poll(cx));
-                drop(turn);
-                Ok(())
-            }
-        };
-        *self = Waiting::Nothing;
-        Poll::Ready(ended)
-    }
-
-    pub(super) fn wait_for<F: Family>(&mut self, stream: &Stream<F>, way: Way) {
-        if matches!(self, Waiting::Nothing) {
-            let events = match way {
-                Way::Read => libc::POLLIN,
-                Way::Write => libc::POLLOUT,
-            };
-            *self = Waiting::Ready(Submitted::new(op::Poll::new(stream.socket().hold(), events)));
-        }
-    }
-
-    pub(super) fn queue_for<F: Family>(&mut self, stream: &Stream<F>, way: Way) {
-        *self = Waiting::Turn(Turn::of(stream.socket().hold(), way));
-    }
-
-    /// Writes now, or when there is room.
-    pub(super) fn write<F: Family>(
-        &mut self,
-        cx: &mut Context<'_>,
-        stream: &Stream<F>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if bytes.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.until_written(cx, stream, || op::send_now(&stream.socket().hold(), bytes))
-    }
-
-    /// The same of several parts.
-    pub(super) fn write_parts<F: Family>(
-        &mut self,
-        cx: &mut Context<'_>,
-        stream: &Stream<F>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if parts.iter().all(|part| part.is_empty()) {
-            return Poll::Ready(Ok(0));
-        }
-        self.until_written(cx, stream, || op::send_parts_now(&stream.socket().hold(), parts))
-    }
-
-    #[inline]
-    fn until_written<F: Family>(
-        &mut self,
-        cx: &mut Context<'_>,
-        stream: &Stream<F>,
-        send: impl Fn() -> io::Result<Now<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll(cx))?;
-            ready!(poll_turn(cx));
-            match send()? {
-                Now::Done(count) => return Poll::Ready(Ok(count)),
-                Now::NotReady => self.wait_for(stream, Way::Write),
-                Now::NotInTurn => self.queue_for(stream, Way::Write),
-            }
-        }
-    }
-
-    /// Ends what is sent, after all that is being written.
-    pub(super) fn shutdown<F: Family>(
-        &mut self,
-        cx: &mut Context<'_>,
-        stream: &Stream<F>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.poll(cx))?;
-            if !stream.socket().is_busy(Way::Write) {
-                break;
-            }
-            self.queue_for(stream, Way::Write);
-        }
-        match socket::end_sending(stream.socket()) {
-            // The peer has gone first: there is nobody to be told.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
-            ended => Poll::Ready(ended),
-        }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice};
 
-use super::{Operation, Recv, Send, Sendmsg, orphan};
+use super::{Operation, Recv, Send, Sendmsg, Turn, orphan};
 use crate::buf::ReadBuf;
 use crate::driver::{Completion, Hold, Request, Way};
 
@@ -20,10 +20,10 @@ pub(crate) enum Now<T> {
     NotInTurn,
 }
 
-/// Receives what is there. `Done(0)` is the end, if there is room.
+/// Receives what is there. `Done(0)` is the end, if there is room. Who has waited for its turn shows it.
 #[inline]
-pub(crate) fn recv_now(hold: &Hold, buffer: &mut ReadBuf<'_>) -> io::Result<Now<usize>> {
-    if let Some(found) = before(hold, Way::Read)? {
+pub(crate) fn recv_now(hold: &Hold, buffer: &mut ReadBuf<'_>, turn: Option<&Turn>) -> io::Result<Now<usize>> {
+    if let Some(found) = before(hold, Way::Read, turn)? {
         return Ok(found);
     }
     let direction = hold.direction(Way::Read);
@@ -50,8 +50,8 @@ pub(crate) fn recv_now(hold: &Hold, buffer: &mut ReadBuf<'_>) -> io::Result<Now<
 
 /// Sends what there is room for.
 #[inline]
-pub(crate) fn send_now(hold: &Hold, bytes: &[u8]) -> io::Result<Now<usize>> {
-    if let Some(found) = before_sending(hold)? {
+pub(crate) fn send_now(hold: &Hold, bytes: &[u8], turn: Option<&Turn>) -> io::Result<Now<usize>> {
+    if let Some(found) = before_sending(hold, turn)? {
         return Ok(found);
     }
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -66,8 +66,12 @@ const PARTS_MAX: usize = 1024;
 
 /// Sends what there is room for, of several parts.
 #[inline]
-pub(crate) fn send_parts_now(hold: &Hold, parts: &[IoSlice<'_>]) -> io::Result<Now<usize>> {
-    if let Some(found) = before_sending(hold)? {
+pub(crate) fn send_parts_now(
+    hold: &Hold,
+    parts: &[IoSlice<'_>],
+    turn: Option<&Turn>,
+) -> io::Result<Now<usize>> {
+    if let Some(found) = before_sending(hold, turn)? {
         return Ok(found);
     }
     // `IoSlice` is the system's iovec, as std promises.
@@ -80,16 +84,16 @@ pub(crate) fn send_parts_now(hold: &Hold, parts: &[IoSlice<'_>]) -> io::Result<N
 
 /// Whether there is something in the way of a transfer.
 #[inline]
-fn before(hold: &Hold, way: Way) -> io::Result<Option<Now<usize>>> {
+fn before(hold: &Hold, way: Way, turn: Option<&Turn>) -> io::Result<Option<Now<usize>>> {
     if hold.is_closing() || hold.port().has_ended() {
         return Err(io::Error::from_raw_os_error(libc::ECANCELED));
     }
-    Ok(hold.direction(way).is_busy().then_some(Now::NotInTurn))
+    Ok((turn.is_none() && hold.direction(way).is_busy()).then_some(Now::NotInTurn))
 }
 
 #[inline]
-fn before_sending(hold: &Hold) -> io::Result<Option<Now<usize>>> {
-    let found = before(hold, Way::Write)?;
+fn before_sending(hold: &Hold, turn: Option<&Turn>) -> io::Result<Option<Now<usize>>> {
+    let found = before(hold, Way::Write, turn)?;
     if found.is_none() {
         // An error that an abandoned write met.
         orphan::take_error(hold.direction(Way::Write)).map_or(Ok(0), Completion::checked)?;

@@ -37,6 +37,8 @@ pub(super) struct Common<S> {
     pub(super) http2: http2::Builder<LocalExecutor>,
     pub(super) first_only: bool,
     pub(super) tell: Option<Rc<dyn Fn(&BoxError)>>,
+    #[cfg(feature = "rustls")]
+    pub(super) acceptor: Option<crate::tls::TlsAcceptor>,
 }
 
 impl<S> Common<S> {
@@ -88,6 +90,8 @@ where
     B: Body + 'static,
     B::Error: Into<BoxError>,
 {
+    #[cfg(feature = "rustls")]
+    Shaking(Pin<Box<dyn Future<Output = io::Result<Transport>>>>),
     Dozing(Watched),
     Http1(Box<Http1<S>>),
     Http2(Box<Http2<S>>),
@@ -238,6 +242,14 @@ where
         };
         // Answers are written whole, or flushed when they are to be: there is nothing to wait for. Refused by who is gone already.
         let _ = stream.set_nodelay(true);
+        #[cfg(feature = "rustls")]
+        if let Some(acceptor) = &common.acceptor {
+            let acceptor = acceptor.clone();
+            return State::Shaking(Box::pin(async move {
+                let stream = acceptor.accept(stream.into_poll()).await?;
+                Ok(Transport::Tls(Box::new(stream), counted))
+            }));
+        }
         let _ = common;
         match counted {
             None => dozes(Transport::Tcp(stream.into_buffered())),
@@ -256,6 +268,17 @@ where
     fn poll_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         loop {
             let ended = match &mut self.state {
+                #[cfg(feature = "rustls")]
+                State::Shaking(shaking) => {
+                    let transport = ready!(shaking.as_mut().poll(cx))?;
+                    let is_second = transport.has_agreed_on_second();
+                    let io = Watched::new(transport, Rc::clone(self.watch()));
+                    match is_second {
+                        true => self.speak_second(io),
+                        false => self.state = State::Dozing(io),
+                    }
+                    continue;
+                }
                 State::Dozing(_) => {
                     ready!(self.poll_first(cx))?;
                     continue;

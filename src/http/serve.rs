@@ -115,6 +115,8 @@ pub struct Serve<L, S> {
     tell: Option<Rc<dyn Fn(&BoxError)>>,
     http1: http1::Builder,
     http2: http2::Builder<LocalExecutor>,
+    #[cfg(feature = "rustls")]
+    acceptor: Option<crate::tls::TlsAcceptor>,
     handle: ServeHandle,
 }
 
@@ -134,6 +136,8 @@ impl<L, S> Serve<L, S> {
             tell: None,
             http1,
             http2,
+            #[cfg(feature = "rustls")]
+            acceptor: None,
             handle: ServeHandle { inner: Rc::default() },
         }
     }
@@ -217,6 +221,14 @@ impl<L, S> Serve<L, S> {
         self
     }
 
+    /// Serves by TLS, of TCP connections. The protocol is the one that ALPN agrees on.
+    #[cfg(feature = "rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+    pub fn tls(mut self, acceptor: crate::tls::TlsAcceptor) -> Self {
+        self.acceptor = Some(acceptor);
+        self
+    }
+
     /// By which the server can be stopped, and asked how it is doing.
     pub fn handle(&self) -> ServeHandle {
         self.handle.clone()
@@ -251,6 +263,8 @@ where
                 http2: self.http2,
                 first_only: self.first_only,
                 tell: self.tell,
+                #[cfg(feature = "rustls")]
+                acceptor: self.acceptor,
             }),
             board,
             handle: self.handle,

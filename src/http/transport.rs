@@ -16,6 +16,11 @@ pub(super) enum Transport {
     /// Of a shard, of whose connections it is one.
     Shards(BufferedStream<Inet>, #[allow(dead_code, reason = "it counts as long as it is there")] Counted),
     Unix(BufferedStream<Unix>),
+    #[cfg(feature = "rustls")]
+    Tls(
+        Box<crate::tls::TlsStream<crate::net::PollStream<Inet>>>,
+        #[allow(dead_code, reason = "as above")] Option<Counted>,
+    ),
 }
 
 macro_rules! each {
@@ -23,8 +28,18 @@ macro_rules! each {
         match $self {
             Transport::Tcp($stream) | Transport::Shards($stream, _) => $does,
             Transport::Unix($stream) => $does,
+            #[cfg(feature = "rustls")]
+            Transport::Tls($stream, _) => $does,
         }
     };
+}
+
+#[cfg(feature = "rustls")]
+impl Transport {
+    /// Whether both ends have agreed on HTTP/2.
+    pub(super) fn has_agreed_on_second(&self) -> bool {
+        matches!(self, Transport::Tls(stream, _) if stream.alpn_protocol() == Some(b"h2"))
+    }
 }
 
 impl PollRead for Transport {

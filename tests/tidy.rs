@@ -27,6 +27,7 @@ const FLOORS: &[&[&str]] = &[
     &["hyper"],
     &["tls"],
     &["http"],
+    &["tower"],
     &["sim", "report", "testing"],
     &["conformance"],
 ];

@@ -48,6 +48,12 @@ impl<'a> ReadBuf<'a> {
         unsafe { std::slice::from_raw_parts(self.room.as_ptr().cast(), self.filled) }
     }
 
+    /// What was filled, for as long as the room is borrowed.
+    pub fn into_filled(self) -> &'a [u8] {
+        // SAFETY: so many bytes were written.
+        unsafe { std::slice::from_raw_parts(self.room.as_ptr().cast(), self.filled) }
+    }
+
     /// How many bytes were filled.
     #[inline]
     pub fn filled_len(&self) -> usize {

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use super::family::Family;
 use super::socket;
 use super::stream::Stream;
+use crate::buf::ReadBuf;
 use crate::driver::Way;
 use crate::engine::poll_turn;
 use crate::op::{self, Entering, Now, Submitted, Turn};
@@ -152,6 +154,9 @@ impl Waiting {
             return Poll::Ready(Ok(0));
         };
         let parts = &parts[first..];
+        if let Some(bytes) = gathered(parts, &mut [MaybeUninit::uninit(); SMALL]) {
+            return self.write(cx, stream, bytes);
+        }
         self.until_written(cx, stream, |turn| op::send_parts_now(&stream.socket().hold(), parts, turn))
     }
 
@@ -199,6 +204,20 @@ impl Waiting {
             ended => Poll::Ready(ended),
         }
     }
+}
+
+/// Up to so many bytes are gathered before they are sent: a call with one part costs less than one with several.
+const SMALL: usize = 1024;
+
+/// What is small, in one piece.
+fn gathered<'a>(parts: &[IoSlice<'_>], room: &'a mut [MaybeUninit<u8>; SMALL]) -> Option<&'a [u8]> {
+    let mut left = SMALL;
+    for part in parts {
+        left = left.checked_sub(part.len())?;
+    }
+    let mut buffer = ReadBuf::uninit(room);
+    parts.iter().for_each(|part| buffer.put_slice(part));
+    Some(buffer.into_filled())
 }
 
 /// Whether it is said that a transfer would find something, an error included.

@@ -46,7 +46,8 @@ fn main() -> io::Result<()> {
         if arguments.plain_hyper {
             by_hyper(listener, arguments.view).await
         } else {
-            Err(io::Error::other("annulus::http::serve is not there yet"))
+            let listener = annulus::net::TcpListener::from_std(listener)?;
+            annulus::http::serve(listener, router()).await
         }
     })?
 }

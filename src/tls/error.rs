@@ -77,13 +77,14 @@ fn of_a_certificate(error: &CertificateError) -> &'static str {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "this machine's clock may be wrong"
         }
+        CertificateError::BadSignature => "it was changed, or a root of the same name has another key by now",
         _ => "",
     }
 }
 
 fn of_an_alert(alert: &AlertDescription) -> &'static str {
     match alert {
-        AlertDescription::UnknownCA | AlertDescription::BadCertificate => {
+        AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::DecryptError => {
             "the other side does not trust our certificate: it is to know our root, and we are to send the whole chain"
         }
         AlertDescription::CertificateExpired => "the other side says that our certificate has expired",

@@ -199,10 +199,9 @@ async fn asked_elsewhere_it_is_an_error_and_stays_whole() {
 async fn a_future_that_was_polled_half_way_and_dropped_elsewhere_ends_at_home() {
     let (tells, dropped) = Tells::new();
     let mut future = local(async move {
-        let tells = pin!(tells);
+        let _pinned = pin!(tells);
         yield_now().await;
         pending::<()>().await;
-        drop(tells);
     });
     assert!(poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await.is_pending());
     elsewhere(move || drop(future));

@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use ::http::{Request, Response};
 use ::hyper::body::Incoming;
@@ -100,6 +100,9 @@ where
 
 /// With what HTTP/2 begins, where nobody has agreed on it before.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+
+/// What the head of a request that took too long is answered.
+const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 impl<S, B> Connection<S, B>
 where
@@ -205,21 +208,21 @@ where
     fn end(&mut self, lapse: Lapse) {
         let board = self.watch().board();
         board.lapsed.set(board.lapsed.get() + 1);
-        if let (Lapse::Header, State::Http1(_)) = (lapse, &self.state) {
-            if let State::Http1(connection) = std::mem::replace(&mut self.state, State::Done) {
-                let parts = connection.into_parts();
-                // As much as can be said without waiting.
-                if let Some(parts) = parts {
-                    let mut io = parts.io;
-                    let text =
-                        b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-                    let mut cx = Context::from_waker(std::task::Waker::noop());
-                    let _ = io.poll_write(&mut cx, text);
-                    let _ = io.poll_flush(&mut cx);
-                }
-            }
-        }
-        self.state = State::Done;
+        // As much as can be said without waiting.
+        let mut cx = Context::from_waker(Waker::noop());
+        let state = std::mem::replace(&mut self.state, State::Done);
+        let said = match (lapse, state) {
+            (Lapse::Header, State::Http1(connection)) => connection.into_parts().map(|parts| {
+                let mut io = parts.io;
+                let _ = io.poll_write(&mut cx, TOO_LATE);
+                io.poll_flush(&mut cx)
+            }),
+            // Of TLS a good end is told.
+            (_, State::Dozing(mut io)) => Some(io.poll_shutdown(&mut cx)),
+            _ => None,
+        };
+        // Refused by who is gone already.
+        let _ = said;
     }
 }
 

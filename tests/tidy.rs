@@ -27,7 +27,7 @@ const FLOORS: &[&[&str]] = &[
     &["hyper"],
     &["tls"],
     &["http"],
-    &["tower"],
+    &["tokio_host", "tower"],
     &["sim", "report", "testing"],
     &["conformance"],
 ];

@@ -150,6 +150,10 @@ pub use runtime::{
 #[doc = include_str!("../docs/asyncio.md")]
 struct Asyncio;
 
+#[cfg(all(doctest, feature = "macros", feature = "sim"))]
+#[doc = include_str!("../docs/migrating.md")]
+struct Migrating;
+
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/scaling.md")]
 struct Scaling;

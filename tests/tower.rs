@@ -450,6 +450,15 @@ async fn a_worker_that_is_dropped_leaves_nobody_waiting() {
         assert!(caller.await.unwrap().unwrap_err().is::<Closed>());
     }
     assert!(log.borrow().is_empty());
+    // Also those who wait for the place of one who has it and does not call.
+    let (shared, worker) = Buffer::pair(noting(&log, Duration::ZERO), 1);
+    let mut holds = shared.clone();
+    holds.ready().await.unwrap();
+    let waits = spawn(shared.oneshot(1));
+    yield_now().await;
+    drop(worker);
+    assert!(waits.await.unwrap().unwrap_err().is::<Closed>());
+    assert!(holds.call(2).await.unwrap_err().is::<Closed>());
 }
 
 async fn the_last_handle_ends_the_task() {

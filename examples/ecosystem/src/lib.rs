@@ -1,0 +1,3 @@
+//! What the programs in `bin/` share: how a library that is given a stream gets one, and what it wants beside it.
+
+pub mod postgres;

@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 
+use support::found;
 use support::postgres::Postgres;
 use support::process::Process;
 use support::program;
@@ -13,9 +14,9 @@ const WATCH: &str = env!("CARGO_BIN_EXE_postgres_watch");
 
 /// What the program did in the database, and what it says of that, is what psql finds there.
 #[track_caller]
-fn agrees_with_psql(server: &Postgres, config: &str, driver: &str) {
+fn agrees_with_psql(server: &Postgres, config: &str, driver: &str) -> Vec<String> {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let said = program::run(TOUR, driver, &[config, file.path().to_str().unwrap()]);
+    let said = program::run(TOUR, driver, &[config, file.path().to_str().unwrap()], &server.trusted());
     let all = |head: &str| -> Vec<&str> { said.iter().filter_map(|line| line.strip_prefix(head)).collect() };
 
     let rows = "select name, people from (values ('Graz', 303000), ('Łódź', 658000)) as city (name, people)";
@@ -38,18 +39,40 @@ fn agrees_with_psql(server: &Postgres, config: &str, driver: &str) {
     assert_eq!(all("cancelled: "), ["true"]);
     assert_eq!(all("afterwards: "), ["as good as before"]);
     assert_eq!(all("the end: "), ["the connection was closed"]);
+    said
 }
 
 on_real_drivers! {
     fn what_it_says_is_what_psql_says(driver: &str) {
         let Some(server) = Postgres::start(&[]) else { return };
-        agrees_with_psql(&server, &server.tcp(), driver);
-        agrees_with_psql(&server, &server.unix(), driver);
+        for config in [server.tcp(), server.unix()] {
+            let said = agrees_with_psql(&server, &config, driver);
+            assert_eq!(said[0], "secured: not at all");
+        }
+    }
+
+    fn it_is_the_same_by_tls_and_a_server_that_is_not_trusted_is_an_error(driver: &str) {
+        if found::program("openssl").is_none() {
+            return;
+        }
+        let Some(server) = Postgres::start(&["ssl=on"]) else { return };
+        let config = format!("{} sslmode=require", server.tcp());
+        let said = agrees_with_psql(&server, &config, driver);
+        assert_eq!(said[0], "secured: TLSv1.3");
+
+        // The certificate is for 127.0.0.1 alone.
+        for (config, trusted, why) in [
+            (config.replace("127.0.0.1", "localhost"), server.trusted(), "localhost"),
+            (config, vec![("PGSSLROOTCERT", server.another_certificate())], "invalid peer certificate"),
+        ] {
+            let (status, said) = program::start(TOUR, driver, &[&config, "never"], &trusted).ended();
+            assert!(!status.success() && said.join("\n").contains(why), "{said:#?}");
+        }
     }
 
     fn a_connection_that_the_server_ends_is_told_why_and_the_others_go_on(driver: &str) {
         let Some(server) = Postgres::start(&[]) else { return };
-        let mut watch = program::start(WATCH, driver, &[&server.tcp(), &server.unix()]);
+        let mut watch = program::start(WATCH, driver, &[&server.tcp(), &server.unix()], &[]);
         let [first, second] = ["1: ", "2: "].map(|head| connected(&mut watch, head));
         watch.says("1: ", &format!("round 1 of process {first}"));
         server.psql(&format!("select pg_terminate_backend({first})"));
@@ -66,7 +89,7 @@ on_real_drivers! {
     fn a_server_that_is_killed_in_the_middle_of_a_query_is_an_error_and_one_that_is_back_is_found(driver: &str) {
         let Some(mut server) = Postgres::start(&[]) else { return };
         let Some(other) = Postgres::start(&[]) else { return };
-        let mut watch = program::start(WATCH, driver, &[&server.tcp(), &server.unix(), &other.tcp()]);
+        let mut watch = program::start(WATCH, driver, &[&server.tcp(), &server.unix(), &other.tcp()], &[]);
         let [.., unharmed] = ["1: ", "2: ", "3: "].map(|head| connected(&mut watch, head));
         server.crash();
         for head in ["1: ", "2: "] {

@@ -5,7 +5,8 @@
 //! cargo run --bin postgres -- 'host=/run/postgresql user=postgres' copied.tsv
 //! ```
 //!
-//! It makes a table `cities` in that database, anew, and leaves it there. What COPY gave is written to the file.
+//! With `sslmode=require` it goes by TLS, and PGSSLROOTCERT names the file of those to trust. It makes a table `cities` in that database,
+//! anew, and leaves it there. What COPY gave is written to the file.
 
 use std::error::Error;
 use std::time::Duration;
@@ -30,6 +31,8 @@ fn main() -> Outcome {
 
 async fn tour(config: &Config, file: &str) -> Outcome {
     let mut session = connect(config).await?;
+    let secured = "select coalesce(version, 'not at all') from pg_stat_ssl where pid = pg_backend_pid()";
+    println!("secured: {}", session.client.query_one(secured, &[]).await?.get::<_, &str>(0));
     queries(&session.client).await?;
     pipelined(&session.client).await?;
     copied(&session.client, file).await?;
@@ -44,12 +47,16 @@ async fn tour(config: &Config, file: &str) -> Outcome {
 }
 
 async fn queries(client: &Client) -> Outcome {
-    client.batch_execute("drop table if exists cities; create table cities (name text primary key, people int)").await?;
+    client
+        .batch_execute("drop table if exists cities; create table cities (name text primary key, people int)")
+        .await?;
     let insert = client.prepare("insert into cities values ($1, $2)").await?;
     for (name, people) in [("Bern", 134_000), ("Graz", 303_000), ("Łódź", 658_000)] {
         client.execute(&insert, &[&name, &people]).await?;
     }
-    let rows = client.query("select name, people from cities where people > $1 order by people", &[&200_000]).await?;
+    let rows = client
+        .query("select name, people from cities where people > $1 order by people", &[&200_000])
+        .await?;
     for row in &rows {
         println!("row: {}|{}", row.get::<_, &str>(0), row.get::<_, i32>(1));
     }
@@ -61,7 +68,8 @@ async fn queries(client: &Client) -> Outcome {
 /// A thousand queries at once, of which each is written before the answer to the one in front of it is there.
 async fn pipelined(client: &Client) -> Outcome {
     let square = client.prepare("select $1::int8 * $1").await?;
-    let squares = (0..1000_i64).map(async |number| client.query_one(&square, &[&number]).await?.try_get::<_, i64>(0));
+    let squares =
+        (0..1000_i64).map(async |number| client.query_one(&square, &[&number]).await?.try_get::<_, i64>(0));
     let squares = try_join_all(squares).await?;
     assert!(squares.iter().enumerate().all(|(number, square)| *square == (number * number) as i64));
     println!("pipelined: {} queries, the sum is {}", squares.len(), squares.iter().sum::<i64>());
@@ -122,7 +130,8 @@ async fn cancelled(config: &Config, client: &Client) -> Outcome {
     let stop = async {
         // What comes before it began stops nothing: so the other connection looks whether it has.
         let other = connect(config).await?.client;
-        let running = "select count(*) from pg_stat_activity where query like 'select ''begun''%' and state = 'active'";
+        let running =
+            "select count(*) from pg_stat_activity where query like 'select ''begun''%' and state = 'active'";
         while other.query_one(running, &[]).await?.get::<_, i64>(0) == 0 {
             annulus::yield_now().await;
         }

@@ -1,5 +1,6 @@
 //! A PostgreSQL of the test's own: in a temporary folder, at a port of loopback and at a Unix socket, ended with the test.
 
+use std::fs;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -39,6 +40,15 @@ impl Postgres {
             "-N",
             "--no-instructions",
         ]));
+        if postgres.settings.iter().any(|setting| setting == "ssl=on") {
+            postgres.certificate("server");
+            postgres.settings.extend(["cert", "key"].map(|kind| {
+                format!(
+                    "ssl_{kind}_file={}",
+                    postgres.folder.path().join("server").with_extension(kind).display()
+                )
+            }));
+        }
         postgres.begin();
         Some(postgres)
     }
@@ -74,6 +84,31 @@ impl Postgres {
         self.folder.path()
     }
 
+    /// What makes a client trust it: nothing is needed without TLS.
+    pub(crate) fn trusted(&self) -> Vec<(&'static str, PathBuf)> {
+        vec![("PGSSLROOTCERT", self.folder.path().join("server.cert"))]
+    }
+
+    /// One that says the same of itself, and is another's.
+    pub(crate) fn another_certificate(&self) -> PathBuf {
+        self.certificate("other")
+    }
+
+    /// A certificate for 127.0.0.1, which nobody but itself has signed, and its key: a file of the server's, that only it may read.
+    fn certificate(&self, name: &str) -> PathBuf {
+        let place = |kind: &str| self.folder.path().join(name).with_extension(kind);
+        let wanted = "[req]\nprompt = no\ndistinguished_name = name\nx509_extensions = more\n[name]\nCN = 127.0.0.1\n\
+                      [more]\nsubjectAltName = IP:127.0.0.1\nbasicConstraints = critical, CA:FALSE\n";
+        fs::write(place("wanted"), wanted).expect("it is the test's folder");
+        let openssl = found::program("openssl").expect("tests that want TLS have looked");
+        let mut command = as_somebody(Command::new(openssl));
+        command
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-config"])
+            .arg(place("wanted"));
+        output(command.arg("-keyout").arg(place("key")).arg("-out").arg(place("cert")));
+        place("cert")
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -91,12 +126,14 @@ impl Postgres {
     pub(crate) fn crash(&mut self) {
         let backends = self.psql("select pid from pg_stat_activity");
         let mut server = self.server.take().expect("it runs");
-        server.kill();
+        // Held first, for otherwise each sees the end of another and says farewell.
+        server.signal("STOP");
         for id in backends.lines().filter_map(|line| line.parse().ok()) {
             signal_to(id, "KILL");
             // It cannot be started again before nobody has its memory any more.
             until("the end of a backend", || is_gone(id).then_some(()));
         }
+        server.kill();
     }
 }
 
@@ -116,7 +153,7 @@ impl Drop for Postgres {
 
 /// Whether a process has ended: it is not there, or nobody has asked yet how it did.
 fn is_gone(id: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
 }
 

@@ -1,3 +1,4 @@
 //! What the programs in `bin/` share: how a library that is given a stream gets one, and what it wants beside it.
 
 pub mod postgres;
+pub mod redis;

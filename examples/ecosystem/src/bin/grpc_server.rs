@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let listener = TcpListener::bind(address).await?;
         println!("grpc at {}", listener.local_addr()?);
         let routes = Routes::new(TelemetryServer::new(Boiler));
-        annulus::http::serve(listener, routes.into_axum_router()).await?;
+        // How long a call may take is between its client and its method.
+        annulus::http::serve(listener, routes.into_axum_router()).request_timeout(None).await?;
         Ok(())
     })?
 }

@@ -28,4 +28,9 @@ pub const HTTP: &[Contestant] = &[
 ];
 
 /// Who moves bytes over TLS. The first is what the others are compared with.
-pub const TLS: &[Contestant] = &[one("tokio", "tls-tokio", &[])];
+pub const TLS: &[Contestant] = &[
+    one("tokio", "tls-tokio", &[]),
+    one("annulus, poll", "tls-annulus", &["--view", "poll"]),
+    one("annulus, buffered", "tls-annulus", &["--view", "buffered"]),
+    more("annulus, readiness", "tls-annulus", &["--view", "poll", "--driver", "readiness"]),
+];

@@ -4,10 +4,10 @@ use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use annulus::tls::TlsAcceptor;
 use annulus::{Driver, Runtime};
 use annulus_http_bench::{Common, server, transfer};
 use clap::{Parser, ValueEnum};
-use tokio_rustls::TlsAcceptor;
 
 #[derive(Parser)]
 struct Arguments {

@@ -22,9 +22,10 @@ pub const HTTP: &[Contestant] = &[
     one("tokio", "axum-tokio", &[]),
     one("tokio, auto", "axum-tokio", &["--serve", "auto"]),
     more("tokio, auto, timer", "axum-tokio", &["--serve", "auto-timer"]),
-    one("annulus, poll", "axum-annulus", &["--plain-hyper", "--view", "poll"]),
-    one("annulus, buffered", "axum-annulus", &["--plain-hyper", "--view", "buffered"]),
-    one("annulus, readiness", "axum-annulus", &["--plain-hyper", "--view", "poll", "--driver", "readiness"]),
+    one("annulus", "axum-annulus", &[]),
+    one("annulus, readiness", "axum-annulus", &["--driver", "readiness"]),
+    one("annulus, hyper over poll", "axum-annulus", &["--plain-hyper", "--view", "poll"]),
+    one("annulus, hyper over buffered", "axum-annulus", &["--plain-hyper", "--view", "buffered"]),
 ];
 
 /// Who moves bytes over TLS. The first is what the others are compared with.

@@ -166,6 +166,7 @@ fn turns(arguments: &Arguments, bench: &Bench, work: Work) {
             before = after;
         }
     }
+    compared.retain(|(_, all)| !all.is_empty());
     println!("{}", report::of_turns(work, (reference.name, &of_reference), &compared));
 }
 
@@ -183,6 +184,7 @@ fn idle(arguments: &Arguments, bench: &Bench, work: Work) {
             }
         }
     }
+    found.retain(|(_, all)| !all.is_empty());
     println!("{}", report::of_memory(&found));
 }
 
@@ -197,14 +199,14 @@ fn count(arguments: &Arguments, bench: &Bench, work: Work) {
                 Ok(calls) => {
                     let sum: f64 = calls.iter().map(|(_, each)| each).sum();
                     let each: Vec<_> = calls.iter().map(|(name, each)| format!("{name} {each:.3}")).collect();
-                    println!("{:24}{sum:.3} system calls of {}: {}", one.name, work.unit(), each.join(", "));
+                    println!("{:32}{sum:.3} system calls of {}: {}", one.name, work.unit(), each.join(", "));
                 }
                 Err(error) => println!("{}: {error}", one.name),
             }
         }
         if arguments.instructions {
             match bench.instructions(one, work) {
-                Ok(each) => println!("{:24}{each:.0} instructions of {}", one.name, work.unit()),
+                Ok(each) => println!("{:32}{each:.0} instructions of {}", one.name, work.unit()),
                 Err(error) => println!("{}: {error}", one.name),
             }
         }

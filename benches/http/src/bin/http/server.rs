@@ -29,7 +29,6 @@ pub fn command(tool: &[String], contestant: &Contestant, programs: &Path, core: 
         }
     };
     command.args(contestant.arguments).args(["--core", &core.to_string()]);
-    command.stderr(Stdio::null());
     // SAFETY: one system call, which is safe after a fork.
     unsafe {
         command.pre_exec(|| {
@@ -115,10 +114,9 @@ impl Server {
     /// # Errors
     /// That it has not ended after ten seconds.
     pub fn end(mut self) -> io::Result<()> {
-        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.child.id()));
-        let watched = children.ok().and_then(|list| list.split_whitespace().next()?.parse().ok());
+        let watched = self.watched().unwrap_or(self.child.id() as i32);
         // SAFETY: a process that this one started, or its child.
-        unsafe { libc::kill(watched.unwrap_or(self.child.id() as i32), libc::SIGTERM) };
+        unsafe { libc::kill(watched, libc::SIGTERM) };
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(10) {
             if self.child.try_wait()?.is_some() {
@@ -132,8 +130,21 @@ impl Server {
     }
 }
 
+impl Server {
+    /// The server itself, if a tool started it.
+    fn watched(&self) -> Option<i32> {
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.child.id()));
+        children.ok()?.split_whitespace().next()?.parse().ok()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
+        // strace lets go of what it watches when it is ended like this.
+        if let Some(watched) = self.watched() {
+            // SAFETY: the child of a process that this one started.
+            unsafe { libc::kill(watched, libc::SIGKILL) };
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

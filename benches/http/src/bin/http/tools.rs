@@ -91,7 +91,7 @@ fn requests_of_h2load(text: &str) -> io::Result<u64> {
     };
     let statuses = text.lines().find_map(|line| line.strip_prefix("status codes: ")).unwrap_or_default();
     let succeeded = of(" succeeded").ok_or_else(bad)?;
-    let is_well = of(" failed") == Some(0) && statuses.contains(" 0 4xx, 0 5xx");
+    let is_well = succeeded > 0 && of(" failed") == Some(0) && statuses.contains(" 0 4xx, 0 5xx");
     if is_well {
         Ok(succeeded)
     } else {
@@ -152,6 +152,7 @@ mod tests {
         assert!(requests_of_h2load(&failed).unwrap_err().to_string().contains("7 failed"));
         let wrong = text.replace("0 4xx", "3 4xx");
         assert!(requests_of_h2load(&wrong).unwrap_err().to_string().contains("3 4xx"));
+        assert!(requests_of_h2load(&text.replace("4321 succeeded", "0 succeeded")).is_err());
         assert!(requests_of_h2load("nothing").is_err());
     }
 

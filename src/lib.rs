@@ -110,7 +110,6 @@ pub mod tls;
 #[cfg_attr(docsrs, doc(cfg(feature = "http-serve")))]
 pub mod http;
 
-
 #[cfg(feature = "tokio-host")]
 pub mod tokio_host;
 #[cfg(feature = "tower")]

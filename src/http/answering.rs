@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use ::http::header::{CONNECTION, HeaderValue};
 use ::http::{Request, Response, StatusCode, Version};
@@ -37,16 +37,20 @@ where
 {
     type Response = Response<Answer<B>>;
     type Error = S::Error;
-    type Future = Answering<S, S::Future>;
+    type Future = Answering<S, S::Future, S::Error>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.watch.begins_answer(!request.body().is_end_stream());
         let is_second = request.version() >= Version::HTTP_2;
-        let watch = Counted(Rc::clone(&self.watch));
-        // Each request has a service of its own to be made ready.
-        let service = S::clone(&self.service);
-        let step = Step::Preparing { service, request: Some(request) };
-        Answering { step, limit: None, is_second, watch: Some(watch) }
+        let watch = Some(Counted(Rc::clone(&self.watch)));
+        // Each request has a service of its own to be made ready, which as a rule it is: then the request is moved once.
+        let mut service = S::clone(&self.service);
+        let step = match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Step::Running { future: service.call(request) },
+            Poll::Ready(Err(error)) => Step::Refused { error: Some(error) },
+            Poll::Pending => Step::Preparing { service, request: Some(request) },
+        };
+        Answering { step, limit: None, is_second, watch }
     }
 }
 
@@ -61,9 +65,9 @@ impl Drop for Counted {
 
 pin_project! {
     /// The future of an answer's head.
-    pub(super) struct Answering<S, F> {
+    pub(super) struct Answering<S, F, E> {
         #[pin]
-        step: Step<S, F>,
+        step: Step<S, F, E>,
         limit: Option<Sleep>,
         is_second: bool,
         watch: Option<Counted>,
@@ -72,13 +76,14 @@ pin_project! {
 
 pin_project! {
     #[project = StepNow]
-    enum Step<S, F> {
+    enum Step<S, F, E> {
         Preparing { service: S, request: Option<Request<Incoming>> },
+        Refused { error: Option<E> },
         Running { #[pin] future: F },
     }
 }
 
-impl<S, B> Future for Answering<S, S::Future>
+impl<S, B> Future for Answering<S, S::Future, S::Error>
 where
     S: Service<Request<Incoming>, Response = Response<B>>,
 {
@@ -97,24 +102,31 @@ where
                         this.step.set(Step::Running { future });
                     }
                 },
+                StepNow::Refused { error } => {
+                    break Poll::Ready(Err(error.take().expect("polled after it was answered")));
+                }
                 StepNow::Running { future } => break future.poll(cx),
             }
         };
         let counted = this.watch.as_ref().expect("polled after it was answered");
+        let stops = counted.0.board().stopping.get() && !*this.is_second;
         let mut response = match answered {
-            Poll::Ready(answered) => answered?.map(Some),
+            Poll::Ready(answered) => {
+                let answered = answered?;
+                let watch = this.watch.take();
+                answered.map(|body| Answer { body: Some(body), _watch: watch })
+            }
             Poll::Pending => {
                 ready!(poll_limit(this.limit, &counted.0, cx));
-                let mut late = Response::new(None);
+                let mut late = Response::new(Answer { body: None, _watch: this.watch.take() });
                 *late.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
                 late
             }
         };
-        if counted.0.board().stopping.get() && !*this.is_second {
+        if stops {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let watch = this.watch.take();
-        Poll::Ready(Ok(response.map(|body| Answer { body, _watch: watch })))
+        Poll::Ready(Ok(response))
     }
 }
 

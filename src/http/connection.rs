@@ -36,6 +36,8 @@ pub(super) struct Common<S> {
     pub(super) http1: http1::Builder,
     pub(super) http2: http2::Builder<LocalExecutor>,
     pub(super) first_only: bool,
+    /// Whether the end of what a client sends is taken for its end while it is answered.
+    pub(super) notices: bool,
     pub(super) tell: Option<Rc<dyn Fn(&BoxError)>>,
     #[cfg(feature = "rustls")]
     pub(super) acceptor: Option<crate::tls::TlsAcceptor>,
@@ -93,7 +95,8 @@ where
     #[cfg(feature = "rustls")]
     Shaking(Pin<Box<dyn Future<Output = io::Result<Transport>>>>),
     Dozing(Watched),
-    Http1(Box<Http1<S>>),
+    /// With the connection, to see whether the client goes away.
+    Http1(Box<Http1<S>>, Watched),
     Http2(Box<Http2<S>>),
     Done,
 }
@@ -132,8 +135,9 @@ where
 
     fn speak_first(&mut self, io: LocalSend<Watched>) {
         self.watch().enter(Phase::Http1);
+        let shared = io.share();
         let connection = self.common.http1.serve_connection(io, self.answerer()).with_upgrades();
-        self.state = State::Http1(Box::new(connection));
+        self.state = State::Http1(Box::new(connection), shared);
     }
 
     fn speak_second(&mut self, io: Watched) {
@@ -147,19 +151,19 @@ where
         let State::Dozing(io) = &mut self.state else { return Poll::Ready(Ok(())) };
         let mut seen = 0;
         let is_second = loop {
-            let bytes = ready!(io.poll_ahead(cx, seen))?;
-            if bytes.len() == seen {
+            let looked = io.poll_first(cx, seen, |bytes| {
+                let compared = bytes.len().min(PREFACE.len());
+                (bytes.len(), bytes[..compared] == PREFACE[..compared], compared == PREFACE.len())
+            });
+            let (count, is_preface, is_whole) = ready!(looked)?;
+            if count == seen {
                 // The end. Half a word is none.
                 self.state = State::Done;
                 return Poll::Ready(Ok(()));
             }
-            seen = bytes.len();
-            let compared = seen.min(PREFACE.len());
-            if bytes[..compared] != PREFACE[..compared] || self.common.first_only {
-                break false;
-            }
-            if compared == PREFACE.len() {
-                break true;
+            seen = count;
+            if !is_preface || is_whole || self.common.first_only {
+                break is_preface && !self.common.first_only;
             }
         };
         match std::mem::replace(&mut self.state, State::Done) {
@@ -173,7 +177,7 @@ where
     /// Lets go of hyper's state. What it had read and not understood yet is kept.
     fn doze(&mut self) {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Http1(connection) => {
+            State::Http1(connection, _) => {
                 // It was upgraded, and nobody has polled it since.
                 let Some(parts) = connection.into_parts() else { return };
                 let mut io = parts.io;
@@ -212,7 +216,7 @@ where
         let mut cx = Context::from_waker(Waker::noop());
         let state = std::mem::replace(&mut self.state, State::Done);
         let said = match (lapse, state) {
-            (Lapse::Header, State::Http1(connection)) => connection.into_parts().map(|parts| {
+            (Lapse::Header, State::Http1(connection, _)) => connection.into_parts().map(|parts| {
                 let mut io = parts.io;
                 let _ = io.poll_write(&mut cx, TOO_LATE);
                 io.poll_flush(&mut cx)
@@ -286,7 +290,19 @@ where
                     ready!(self.poll_first(cx))?;
                     continue;
                 }
-                State::Http1(connection) => Pin::new(&mut **connection).poll(cx),
+                State::Http1(connection, shared) => {
+                    let ended = Pin::new(&mut **connection).poll(cx);
+                    if ended.is_pending()
+                        && self.seat.0.is_answering()
+                        && self.common.notices
+                        && shared.is_left(cx)
+                    {
+                        // Nobody waits for the answer any more: the service's future is dropped.
+                        self.state = State::Done;
+                        continue;
+                    }
+                    ended
+                }
                 State::Http2(connection) => Pin::new(&mut **connection).poll(cx),
                 State::Done => return Poll::Ready(Ok(())),
             };

@@ -111,6 +111,7 @@ pub struct Serve<L, S> {
     services: Services<S>,
     limits: Limits,
     first_only: bool,
+    half_close: bool,
     signal: Pin<Box<dyn Future<Output = ()>>>,
     tell: Option<Rc<dyn Fn(&BoxError)>>,
     http1: http1::Builder,
@@ -125,6 +126,9 @@ impl<L, S> Serve<L, S> {
         let mut http1 = http1::Builder::new();
         // The board looks after the head: hyper's timer would be armed and moved for each request.
         http1.timer(Timer).header_read_timeout(None);
+        // Nor need it look for the end of the connection while it is answered, for each request, with a new buffer: the connection's task
+        // does when it waits.
+        http1.half_close(true);
         let mut http2 = http2::Builder::new(LocalExecutor);
         http2.timer(Timer);
         Serve {
@@ -132,6 +136,7 @@ impl<L, S> Serve<L, S> {
             services,
             limits: Limits::default(),
             first_only: false,
+            half_close: false,
             signal: Box::pin(pending()),
             tell: None,
             http1,
@@ -209,7 +214,14 @@ impl<L, S> Serve<L, S> {
         self
     }
 
-    /// hyper's own settings of HTTP/1. Its `header_read_timeout` is off: [`header_timeout`](Self::header_timeout) does that.
+    /// Whether a client may end what it sends and still be answered. Unless it is set, who ends that while it is answered has gone away, and the
+    /// service's future is dropped.
+    pub fn half_close(mut self, may: bool) -> Self {
+        self.half_close = may;
+        self
+    }
+
+    /// hyper's own settings of HTTP/1. Its `half_close` is on, and [`half_close`](Self::half_close) says what it means; its `header_read_timeout` is off: [`header_timeout`](Self::header_timeout) does that.
     pub fn http1(mut self, set: impl FnOnce(&mut http1::Builder)) -> Self {
         set(&mut self.http1);
         self
@@ -262,6 +274,7 @@ where
                 http1: self.http1,
                 http2: self.http2,
                 first_only: self.first_only,
+                notices: !self.half_close,
                 tell: self.tell,
                 #[cfg(feature = "rustls")]
                 acceptor: self.acceptor,

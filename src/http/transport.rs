@@ -1,6 +1,8 @@
 //! What a connection's bytes come and go by, and what the board learns from them.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -79,57 +81,89 @@ impl PollWrite for Transport {
 }
 
 /// A connection as hyper has it: watched, and with what was read of it to see what is spoken.
+///
+/// It is shared with the connection's task, which sees to it that a client that goes away is noticed.
 pub(super) struct Watched {
+    shared: Rc<RefCell<Shared>>,
+    watch: Rc<Watch>,
+}
+
+struct Shared {
     transport: Transport,
     /// Read before, and given to the next read.
     ahead: Vec<u8>,
-    watch: Rc<Watch>,
+}
+
+impl Shared {
+    /// Reads what comes, in front of the next read. Nothing is the end.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // On the stack: who waits holds nothing.
+        let mut room = [MaybeUninit::uninit(); 1024];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        ready!(self.transport.poll_read(cx, &mut buffer))?;
+        self.ahead.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled_len()))
+    }
 }
 
 impl Watched {
     pub(super) fn new(transport: Transport, watch: Rc<Watch>) -> Watched {
-        Watched { transport, ahead: Vec::new(), watch }
+        Watched { shared: Rc::new(RefCell::new(Shared { transport, ahead: Vec::new() })), watch }
     }
 
-    /// What has come, which stays for the next read: waits until it is more than `count` bytes. Fewer are all before the end.
-    pub(super) fn poll_ahead(&mut self, cx: &mut Context<'_>, count: usize) -> Poll<io::Result<&[u8]>> {
-        while self.ahead.len() <= count {
-            // On the stack: who waits holds nothing.
-            let mut room = [0; 1024];
-            let mut buffer = ReadBuf::new(&mut room);
-            ready!(self.transport.poll_read(cx, &mut buffer))?;
-            if buffer.filled_len() == 0 {
+    /// The same connection.
+    pub(super) fn share(&self) -> Watched {
+        Watched { shared: Rc::clone(&self.shared), watch: Rc::clone(&self.watch) }
+    }
+
+    /// Waits until more than `count` bytes have come, and hands all of them to `see`; they stay for the next read. Fewer are all before the
+    /// end.
+    pub(super) fn poll_first<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        count: usize,
+        see: impl FnOnce(&[u8]) -> T,
+    ) -> Poll<io::Result<T>> {
+        let mut shared = self.shared.borrow_mut();
+        while shared.ahead.len() <= count {
+            if ready!(shared.poll_ahead(cx))? == 0 {
                 break;
             }
-            self.ahead.extend_from_slice(buffer.filled());
         }
-        Poll::Ready(Ok(&self.ahead))
+        Poll::Ready(Ok(see(&shared.ahead)))
+    }
+
+    /// Whether the client has gone, while nobody reads: what else comes is kept for the next read. Then that is not seen any more, until it was read.
+    pub(super) fn is_left(&self, cx: &mut Context<'_>) -> bool {
+        let mut shared = self.shared.borrow_mut();
+        shared.ahead.is_empty() && matches!(shared.poll_ahead(cx), Poll::Ready(Ok(0) | Err(_)))
     }
 
     /// Puts back what was read and not understood.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
-        self.ahead.splice(..0, bytes.iter().copied());
+        self.shared.borrow_mut().ahead.splice(..0, bytes.iter().copied());
     }
 
     pub(super) fn has_ahead(&self) -> bool {
-        !self.ahead.is_empty()
+        !self.shared.borrow().ahead.is_empty()
     }
 }
 
 impl PollRead for Watched {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.ahead.is_empty() {
-            let count = self.ahead.len().min(buffer.remaining());
-            buffer.put_slice(&self.ahead[..count]);
-            self.ahead.drain(..count);
-            if self.ahead.is_empty() {
-                self.ahead = Vec::new();
+        let Shared { transport, ahead } = &mut *self.shared.borrow_mut();
+        if !ahead.is_empty() {
+            let count = ahead.len().min(buffer.remaining());
+            buffer.put_slice(&ahead[..count]);
+            match count == ahead.len() {
+                true => *ahead = Vec::new(),
+                false => drop(ahead.drain(..count)),
             }
             self.watch.has_read(count);
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled_len();
-        let read = self.transport.poll_read(cx, buffer);
+        let read = transport.poll_read(cx, buffer);
         match read.is_ready() {
             true => self.watch.has_read(buffer.filled_len() - before),
             false => self.watch.read_waits(),
@@ -151,7 +185,7 @@ impl Watched {
 
 impl PollWrite for Watched {
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = self.transport.poll_write(cx, bytes);
+        let written = self.shared.borrow_mut().transport.poll_write(cx, bytes);
         self.note(written)
     }
 
@@ -160,23 +194,23 @@ impl PollWrite for Watched {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = self.transport.poll_write_vectored(cx, parts);
+        let written = self.shared.borrow_mut().transport.poll_write_vectored(cx, parts);
         self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.transport.is_write_vectored()
+        self.shared.borrow_mut().transport.is_write_vectored()
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // That nothing waits to be flushed is no progress.
-        let flushed = self.transport.poll_flush(cx);
+        let flushed = self.shared.borrow_mut().transport.poll_flush(cx);
         self.watch.flush_waits(flushed.is_pending());
         flushed
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.transport.poll_shutdown(cx)
+        self.shared.borrow_mut().transport.poll_shutdown(cx)
     }
 }
 

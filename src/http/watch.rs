@@ -14,6 +14,10 @@ use super::limits::Limits;
 use crate::executor::AbortHandle;
 use crate::time::now;
 
+/// For how long nothing happens until a connection dozes: longer than who asks again and again takes in between, for what it lets go of has to be made
+/// anew.
+const DOZE_AFTER: Duration = Duration::from_secs(1);
+
 /// Why a connection was ended by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -171,6 +175,11 @@ impl Watch {
         self.since.set(self.board.tick.get());
     }
 
+    #[inline]
+    pub(super) fn is_answering(&self) -> bool {
+        self.answering.get() > 0
+    }
+
     /// Who is told of orders.
     #[inline]
     pub(super) fn wakes(&self, waker: &Waker) {
@@ -221,7 +230,7 @@ impl Watch {
             if over(since, if farewell { limits.farewell.min(limits.idle) } else { limits.idle }) {
                 self.give(Order::End(Lapse::Idle));
             } else if phase == Phase::Http1
-                && board.tick.get() > since
+                && over(since, DOZE_AFTER)
                 && self.read_waits.get()
                 && !self.had_body.get()
             {

@@ -96,7 +96,8 @@ pub mod service;
 pub mod launch;
 
 #[cfg(any(feature = "futures-io", feature = "hyper", feature = "tokio-io"))]
-mod compat;
+#[cfg_attr(docsrs, doc(cfg(any(feature = "futures-io", feature = "hyper", feature = "tokio-io"))))]
+pub mod compat;
 
 #[cfg(feature = "hyper")]
 #[cfg_attr(docsrs, doc(cfg(feature = "hyper")))]

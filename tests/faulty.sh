@@ -23,12 +23,12 @@ for seed in "${@:-1}"; do
     printf '\nfaults: late, again, enter; seed %s\n' "$seed"
     ANNULUS_FAULTS="late=1,again,enter,seed=$seed" cargo test --lib --test cancel --test fork --test fs --test handles \
         --test queues --test shutdown --test task --test tcp --test time --test leases --test incoming --test direct \
-        --test unix --test unix_datagram --test halves --test handover --test detach --test splice --test exchange --test connect -- \
+        --test unix --test unix_datagram --test halves --test handover --test detach --test splice --test exchange --test connect --test views -- \
         "${timely[@]}"
     # Of those that say how much one transfer moves there is no use; these transfer wholes.
     printf '\nfaults: short as well; seed %s\n' "$seed"
-    ANNULUS_FAULTS="short,late=1,again,enter,seed=$seed" cargo test --test cancel --test tcp --test fs --test queues -- \
-        "${timely[@]}" ten_thousand transfers read_exact copying interleave whole echo large
+    ANNULUS_FAULTS="short,late=1,again,enter,seed=$seed" cargo test --test cancel --test tcp --test fs --test queues \
+        --test views -- "${timely[@]}" bulk ten_thousand transfers read_exact copying interleave whole echo large
     printf '\nerrors of disks; seed %s\n' "$seed"
     ANNULUS_SEED="$seed" cargo test --test fault_layer
 done

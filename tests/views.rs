@@ -112,8 +112,9 @@ impl End {
     fn small_buffers(&self) {
         match self {
             End::Tcp(stream) => {
-                stream.set_send_buffer_size(16 << 10).unwrap();
-                stream.set_recv_buffer_size(16 << 10).unwrap();
+                // With less than some of the loopback's segments TCP waits for its timers.
+                stream.set_send_buffer_size(128 << 10).unwrap();
+                stream.set_recv_buffer_size(128 << 10).unwrap();
             }
             End::Unix(stream) => stream.set_send_buffer_size(16 << 10).unwrap(),
         }
@@ -737,7 +738,7 @@ async fn the_last_waker_is_woken() {
         assert_eq!(woken(&wakers), [0, 1], "of a read");
         assert_eq!(view.read_exact(7).await, b"wake up");
 
-        let sent = bytes(6, 16 << 20);
+        let sent = bytes(6, 2 << 20);
         let filled = view.fill(&sent);
         let wakers = [Arc::<Wakes>::default(), Arc::<Wakes>::default()];
         for wakes in &wakers {
@@ -758,7 +759,7 @@ async fn a_view_dropped_while_it_waits_leaves_nothing() {
         peer.small_buffers();
         let mut view = kind.view(one);
         assert!(view.waits());
-        let sent = bytes(7, 16 << 20);
+        let sent = bytes(7, 2 << 20);
         let filled = view.fill(&sent);
         assert!(metrics().in_flight >= 2, "both wait");
         drop(view);
@@ -835,7 +836,7 @@ async fn a_write_that_waits_does_not_hold_up_the_end() {
         one.small_buffers();
         peer.small_buffers();
         let mut view = kind.view(one);
-        let sent = bytes(10, 16 << 20);
+        let sent = bytes(10, 2 << 20);
         let filled = view.fill(&sent);
         timeout(5 * SECOND, view.shutdown()).await.expect("nobody has to read for it").unwrap();
         assert_same(&peer.read_to_end().await, &sent[..filled]);

@@ -34,10 +34,11 @@ pub use aligned::Aligned;
 #[cfg(feature = "hyper")]
 pub(crate) use foreign::in_hyper;
 #[cfg(feature = "tokio-io")]
-pub(crate) use foreign::in_tokio;
+pub(crate) use foreign::{in_tokio, lend_to_tokio};
 pub use lease::Lease;
 pub(crate) use pool::{BufferId, Pool, PoolNumbers, PoolSize};
 pub use read_buf::ReadBuf;
+pub(crate) use read_buf::fill_owned;
 pub use registered::Registered;
 #[doc(hidden)]
 pub use registered::Registration;

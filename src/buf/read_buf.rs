@@ -4,7 +4,13 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::io;
 use std::mem::MaybeUninit;
+use std::task::Poll;
+#[cfg(feature = "futures-io")]
+use std::task::ready;
+
+use super::IoBufMut;
 
 /// Borrowed room to read into: bytes that may not be initialised, and how many were filled, from the first on.
 ///
@@ -34,6 +40,23 @@ impl<'a> ReadBuf<'a> {
     /// All of `room`, which need not be initialised.
     pub fn uninit(room: &'a mut [MaybeUninit<u8>]) -> ReadBuf<'a> {
         ReadBuf { room, filled: 0 }
+    }
+
+    /// Has room filled, and says how many bytes of it were.
+    ///
+    /// # Panics
+    /// If `read` puts another buffer in the place of the one it is given: the count of that says nothing of this room.
+    #[inline]
+    pub(crate) fn lend<T>(
+        room: &mut [MaybeUninit<u8>],
+        read: impl FnOnce(&mut ReadBuf<'_>) -> T,
+    ) -> (T, usize) {
+        let place = (room.as_ptr(), room.len());
+        let mut buffer = ReadBuf::uninit(room);
+        let answer = read(&mut buffer);
+        let now = (buffer.room.as_ptr(), buffer.room.len());
+        assert_eq!(now, place, "a read has replaced the buffer that it was given");
+        (answer, buffer.filled)
     }
 
     /// How many bytes there is room for.
@@ -74,9 +97,30 @@ impl<'a> ReadBuf<'a> {
 
     /// The room that is left, for a call that writes to it.
     #[inline]
-    pub(crate) fn rest(&mut self) -> (*mut u8, usize) {
-        let rest = &mut self.room[self.filled..];
-        (rest.as_mut_ptr().cast(), rest.len())
+    pub(crate) fn rest(&mut self) -> &mut [MaybeUninit<u8>] {
+        &mut self.room[self.filled..]
+    }
+
+    /// Has some of the room filled by what wants it to be initialised: so many bytes at most, which are zeroed before.
+    ///
+    /// # Panics
+    /// If more bytes are said to be filled than there is room for.
+    #[cfg(feature = "futures-io")]
+    pub(crate) fn fill_zeroed(
+        &mut self,
+        at_most: usize,
+        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
+        let rest = self.rest();
+        let length = rest.len().min(at_most);
+        let room = &mut rest[..length];
+        room.fill(MaybeUninit::new(0));
+        // SAFETY: as many bytes, of which each was just initialised.
+        let room = unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast::<u8>(), length) };
+        let count = ready!(read(room))?;
+        assert!(count <= length, "a read says that it has filled {count} bytes of {length}");
+        self.filled += count;
+        Poll::Ready(Ok(()))
     }
 
     /// So many more bytes were filled.
@@ -88,6 +132,25 @@ impl<'a> ReadBuf<'a> {
         debug_assert!(count <= self.remaining());
         self.filled += count;
     }
+}
+
+/// Has an owned buffer filled from its beginning, and its length set to what was read: if something was, which no error and no
+/// `Pending` says.
+#[inline]
+pub(crate) fn fill_owned<B: IoBufMut>(
+    buffer: &mut B,
+    read: impl FnOnce(&mut ReadBuf<'_>) -> Poll<io::Result<()>>,
+) -> Poll<io::Result<usize>> {
+    let (pointer, length) = (buffer.stable_mut_ptr(), buffer.bytes_total());
+    // SAFETY: so many bytes from there may be written, and nobody else reaches them: the buffer is borrowed alone until its own
+    // methods are called again, below.
+    let room = unsafe { std::slice::from_raw_parts_mut(pointer.cast(), length) };
+    let (answer, count) = ReadBuf::lend(room, read);
+    if let Poll::Ready(Ok(())) = answer {
+        // SAFETY: so many bytes were filled, from the first on, and no more than there are.
+        unsafe { buffer.set_init(count) };
+    }
+    answer.map_ok(|()| count)
 }
 
 impl fmt::Debug for ReadBuf<'_> {

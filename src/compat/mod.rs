@@ -1,6 +1,19 @@
-//! The traits of other crates for what is [`PollRead`](crate::io::PollRead) and [`PollWrite`](crate::io::PollWrite): each by its feature, and for each of
-//! this crate's types by one line below.
+//! This crate's streams for other crates, and theirs for this one.
+//!
+//! | feature | a type of this crate that is [`PollRead`](crate::io::PollRead) and [`PollWrite`](crate::io::PollWrite) is | and the other way |
+//! |---|---|---|
+//! | `tokio-io` | `tokio::io::AsyncRead`, `AsyncWrite` | `FromTokio` |
+//! | `futures-io` | `futures_io::AsyncRead`, `AsyncWrite` | `FromFutures` |
+//! | `hyper` | `hyper::rt::Read`, `Write` | |
+//!
+//! What is `PollRead` without being another crate's: [`io::Owning`](crate::io::Owning).
 
+#[cfg(any(feature = "futures-io", feature = "tokio-io"))]
+mod from;
+#[cfg(feature = "futures-io")]
+mod from_futures;
+#[cfg(feature = "tokio-io")]
+mod from_tokio;
 #[cfg(feature = "futures-io")]
 mod futures_io;
 #[cfg(feature = "hyper")]
@@ -8,6 +21,13 @@ mod hyper_io;
 mod local_send;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
+
+#[cfg(feature = "futures-io")]
+#[cfg_attr(docsrs, doc(cfg(feature = "futures-io")))]
+pub use from_futures::FromFutures;
+#[cfg(feature = "tokio-io")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio-io")))]
+pub use from_tokio::FromTokio;
 
 /// Gives a type the traits of other crates, as far as features ask for them.
 macro_rules! foreign_traits {

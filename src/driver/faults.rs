@@ -79,18 +79,24 @@ impl Faulty {
         if let Some(error) = self.disk_error(request) {
             return self.hold(token, Completion::of(-error));
         }
+        let request = self.shortened(request);
+        self.inner.push(token, &request, begin);
+    }
+
+    fn shortened(&mut self, request: &Request) -> Request {
         let mut request = *request;
         let lends_bytes = matches!(request.form.lends, Lends::ToFill | Lends::ToSend);
         if lends_bytes && request.length > 1 && self.plan.happens(|faults| faults.short) {
             let at_most = u64::from(request.length).min(if self.plan.dice.one_in(2) { 7 } else { 5000 });
             request.length = 1 + self.plan.dice.below(at_most) as u32;
         }
-        self.inner.push(token, &request, begin);
+        request
     }
 
-    /// Of a call that is made now, and no submission.
-    pub(crate) fn is_not_ready_after_all(&mut self) -> bool {
-        self.plan.happens(|faults| faults.again)
+    /// Of a call that is made now, and no submission: None if it is not ready after all.
+    pub(crate) fn attempted(&mut self, request: &Request) -> Option<Request> {
+        let is_ready = !self.plan.happens(|faults| faults.again);
+        is_ready.then(|| self.shortened(request))
     }
 
     /// What a disk says to a transfer or a sync of a file, if it is to fail: of what has readiness there is no disk.

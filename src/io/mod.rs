@@ -12,6 +12,7 @@
 //! | [`copy()`], [`copy_buf()`], [`copy_bidirectional`] | from one end to another |
 //! | [`pipe()`], [`duplex()`] | two ends of the same, in the kernel and in memory |
 //! | [`split()`], [`join()`] | one stream as two, two as one |
+//! | [`PollRead`], [`PollWrite`], [`Owning`] | what other crates read from and write to, and back |
 //! | [`stdin()`], [`stdout()`], [`stderr()`] | the standard streams of the process |
 //! | [`empty()`], [`sink()`], [`repeat()`], `&[u8]`, `Vec<u8>`, [`std::io::Cursor`] | what never waits |
 //!
@@ -47,6 +48,7 @@ mod lines;
 mod local_send;
 mod memory;
 mod outgoing;
+mod owning;
 mod pipe;
 mod poll;
 mod repeat;
@@ -76,6 +78,7 @@ pub use interest::{Interest, Ready};
 pub use items::Items;
 pub use join::{Join, join};
 pub use lines::Lines;
+pub use owning::Owning;
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use poll::{PollRead, PollWrite};
 pub use repeat::{Repeat, repeat};

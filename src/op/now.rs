@@ -35,8 +35,8 @@ pub(crate) fn recv_now(hold: &Hold, buffer: &mut ReadBuf<'_>, turn: Option<&Turn
         });
         return left.map_or(Ok(Now::NotReady), answered);
     }
-    let (pointer, length) = buffer.rest();
-    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    let rest = buffer.rest();
+    let (pointer, length) = (rest.as_mut_ptr().cast(), u32::try_from(rest.len()).unwrap_or(u32::MAX));
     let request = Request { pointer, length, ..Request::on(Recv::<Vec<u8>>::form(), hold) };
     // SAFETY: the room is borrowed until after the call; the caller's handle keeps the descriptor open.
     let answer = Completion::of(unsafe { hold.port().attempt(&request) });

@@ -20,13 +20,19 @@ impl Driver {
     /// # Safety
     /// As the port's.
     unsafe fn attempt(&mut self, request: &Request) -> i32 {
+        #[cfg(annulus_faults)]
+        let request = &match self {
+            Driver::Faulty(faulty) => match faulty.attempted(request) {
+                Some(request) => request,
+                None => return -libc::EAGAIN,
+            },
+            _ => *request,
+        };
         match self {
             #[cfg(feature = "sim")]
             Driver::Sim(driver) => driver.attempt(request),
             #[cfg(test)]
             Driver::Scripted(_) => -libc::EAGAIN,
-            #[cfg(annulus_faults)]
-            Driver::Faulty(faulty) if faulty.is_not_ready_after_all() => -libc::EAGAIN,
             _ => match self.plain(request.fd) {
                 // SAFETY: passed on to the caller.
                 Ok(fd) => unsafe { Request { fd, ..*request }.attempt() },

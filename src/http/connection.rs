@@ -51,16 +51,16 @@ impl<S> Common<S> {
 
 pub(super) enum Services<S> {
     Shared(Rc<S>),
-    Made(Rc<dyn Fn(&Client) -> S>),
+    Made(Rc<dyn Fn(&Peer) -> S>),
 }
 
 /// Who has connected: what [`serve_with`](super::serve_with) makes a service for.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct Peer {
     peer: Option<SocketAddr>,
 }
 
-impl Client {
+impl Peer {
     /// The client's address. None of a Unix socket.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
@@ -116,7 +116,7 @@ where
 {
     pub(super) fn new(accepted: Accepted, common: Rc<Common<S>>, watch: Rc<Watch>) -> Connection<S, B> {
         let seat = Seat(watch);
-        let client = Client { peer: accepted.peer };
+        let client = Peer { peer: accepted.peer };
         let service = match &common.services {
             Services::Shared(service) => Rc::clone(service),
             Services::Made(make) => Rc::new(make(&client)),

@@ -1,7 +1,8 @@
-//! HTTP by hyper, on this loop: [`serve`] for axum, tonic, and whatever is a service of tower's (feature `http-serve`).
+//! HTTP by hyper, on this loop: [`serve`] for axum, tonic, and whatever is a service of tower's, and [`Client`] (feature `http-serve`).
 
 mod answering;
 mod body;
+mod client;
 mod connection;
 mod connections;
 mod limits;
@@ -15,6 +16,7 @@ pub use ::http::{
 };
 pub use ::hyper::body::Incoming;
 pub use body::{Text, text};
+pub use client::{Client, ClientBuilder, ClientCounts, Error, ResponseBody, ResponseFuture, Stage};
 pub use connections::{Connections, IntoConnections};
-pub use serve::{Client, Serve, ServeCounts, ServeHandle, Serving, serve, serve_with};
+pub use serve::{Peer, Serve, ServeCounts, ServeHandle, Serving, serve, serve_with};
 pub use service::{HyperService, ServiceFn, service_fn};

@@ -95,14 +95,14 @@ where
 /// .await
 /// # }
 /// ```
-pub fn serve_with<L, S>(connections: L, make: impl Fn(&Client) -> S + 'static) -> Serve<L, S>
+pub fn serve_with<L, S>(connections: L, make: impl Fn(&Peer) -> S + 'static) -> Serve<L, S>
 where
     L: IntoConnections,
 {
     Serve::new(connections, Services::Made(Rc::new(make)))
 }
 
-pub use super::connection::Client;
+pub use super::connection::Peer;
 
 /// A server that is about to serve: see [`serve`].
 #[must_use = "nothing is served until it is awaited"]

@@ -40,6 +40,8 @@ pub(super) struct Desk {
     resting: Cell<Option<Instant>>,
     /// Requests of HTTP/2 that are not over.
     active: Cell<usize>,
+    /// Its task has a timer, which sees how long it rests.
+    is_timed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -98,6 +100,7 @@ impl Desk {
         if resting.is_none() && sleep.is_none() {
             return Poll::Pending;
         }
+        self.is_timed.set(true);
         let sleep = sleep.get_or_insert_with(|| sleep_until(pool.due(resting.unwrap_or_else(now))));
         loop {
             ready!(Pin::new(&mut *sleep).poll(cx));
@@ -141,8 +144,18 @@ impl First {
         First { sender: Some(sender), desk, is_answered: false }
     }
 
-    /// The response was read to its end.
-    pub(super) fn is_done(mut self) {
+    /// The response was read to its end. Mostly hyper has seen that before whoever reads it: then the next request, which may be made
+    /// at once, finds the connection.
+    fn is_done(mut self) {
+        if self.sender.as_ref().is_some_and(http1::SendRequest::is_ready) {
+            if let (Some(pool), Some(sender)) = (self.desk.pool.upgrade(), self.sender.take()) {
+                pool.rests(&self.desk, sender);
+            }
+            if !self.desk.is_timed.get() {
+                self.desk.wake();
+            }
+            return;
+        }
         self.returns(true);
     }
 
@@ -283,6 +296,7 @@ pub(super) async fn begin(pool: &Rc<Pool>, key: &Key, connected: Connected) -> :
         is_cut: Cell::new(false),
         resting: Cell::new(None),
         active: Cell::new(0),
+        is_timed: Cell::new(false),
         waker: RefCell::default(),
     });
     let wire = Wire::new(connected.transport, received, pool.opens());

@@ -43,6 +43,11 @@ mod sealed {
     pub trait Sealed {}
 }
 
+/// How much of an answer waits in the kernel. Without it a socket tells of room when a third of its buffer is free, which is more than a megabyte, and a client
+/// that takes some kilobytes a second seems to take nothing at all.
+#[cfg(target_os = "linux")]
+const UNSENT_MAX: u32 = 128 << 10;
+
 /// A listener that accepts.
 #[doc(hidden)]
 pub struct Listening<F: Family> {
@@ -91,6 +96,9 @@ impl IntoConnections for TcpListener {
     type Connections = Listening<Inet>;
 
     fn into_connections(self) -> Listening<Inet> {
+        // Its connections have it from the listener. Refused, they are as they were.
+        #[cfg(target_os = "linux")]
+        let _ = self.set_notsent_lowat(UNSENT_MAX);
         Listening { incoming: self.incoming(), _listener: self }
     }
 }

@@ -40,7 +40,8 @@ where
     type Future = Answering<S, S::Future, S::Error>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.watch.begins_answer(!request.body().is_end_stream());
+        let has_body = !request.body().is_end_stream();
+        self.watch.begins_answer(has_body);
         let is_second = request.version() >= Version::HTTP_2;
         let watch = Some(Counted(Rc::clone(&self.watch)));
         // Each request has a service of its own to be made ready, which as a rule it is: then the request is moved once.
@@ -50,7 +51,7 @@ where
             Poll::Ready(Err(error)) => Step::Refused { error: Some(error) },
             Poll::Pending => Step::Preparing { service, request: Some(request) },
         };
-        Answering { step, limit: None, is_second, watch }
+        Answering { step, limit: None, has_body, is_second, watch }
     }
 }
 
@@ -69,6 +70,7 @@ pin_project! {
         #[pin]
         step: Step<S, F, E>,
         limit: Option<Sleep>,
+        has_body: bool,
         is_second: bool,
         watch: Option<Counted>,
     }
@@ -109,21 +111,23 @@ where
             }
         };
         let counted = this.watch.as_ref().expect("polled after it was answered");
-        let stops = counted.0.board().stopping.get() && !*this.is_second;
+        let stops = counted.0.board().is_stopping() && !*this.is_second;
         let mut response = match answered {
             Poll::Ready(answered) => {
                 let answered = answered?;
-                let watch = this.watch.take();
-                answered.map(|body| Answer { body: Some(body), _watch: watch })
+                let handed = Handed { watch: this.watch.take(), counts: *this.is_second, is_out: false };
+                answered.map(|body| Answer { body: Some(body), handed })
             }
             Poll::Pending => {
-                ready!(poll_limit(this.limit, &counted.0, cx));
-                let mut late = Response::new(Answer { body: None, _watch: this.watch.take() });
+                ready!(poll_limit(this.limit, *this.has_body, &counted.0, cx));
+                let handed = Handed { watch: this.watch.take(), counts: *this.is_second, is_out: false };
+                let mut late = Response::new(Answer { body: None, handed });
                 *late.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
                 late
             }
         };
-        if stops {
+        // What is upgraded says `connection: upgrade`.
+        if stops && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Poll::Ready(Ok(response))
@@ -131,13 +135,15 @@ where
 }
 
 /// Ready when the service has taken too long. Who still receives what it is to answer has the time anew with each part.
-fn poll_limit(limit: &mut Option<Sleep>, watch: &Watch, cx: &mut Context<'_>) -> Poll<()> {
+fn poll_limit(limit: &mut Option<Sleep>, has_body: bool, watch: &Watch, cx: &mut Context<'_>) -> Poll<()> {
     let Some(most) = watch.board().limits.request else { return Poll::Pending };
     // Armed only now: what is answered at once costs no timer.
     let sleep = limit.get_or_insert_with(|| sleep(most));
     loop {
         ready!(Pin::new(&mut *sleep).poll(cx));
-        match most.checked_sub(watch.at_rest_for()).filter(|left| !left.is_zero()) {
+        // What else the connection does is no reason to wait for a request that is there as a whole.
+        let rested = if has_body { watch.at_rest_for() } else { most };
+        match most.checked_sub(rested).filter(|left| !left.is_zero()) {
             None => {
                 watch.board().late.set(watch.board().late.get() + 1);
                 return Poll::Ready(());
@@ -155,7 +161,33 @@ pin_project! {
     pub(super) struct Answer<B> {
         #[pin]
         body: Option<B>,
-        _watch: Option<Counted>,
+        handed: Handed,
+    }
+}
+
+/// Whether the client still has to take the last part of a body. Of HTTP/1 that is seen by the writes; of HTTP/2 the body is just not asked for more.
+struct Handed {
+    watch: Option<Counted>,
+    counts: bool,
+    is_out: bool,
+}
+
+impl Handed {
+    fn set(&mut self, is_out: bool) {
+        let Some(Counted(watch)) = self.watch.as_ref().filter(|_| self.counts) else { return };
+        match (self.is_out, is_out) {
+            (false, true) => watch.hands_over(),
+            (true, false) => watch.is_taken(),
+            _ => {}
+        }
+        self.is_out = is_out;
+        watch.is_asked_for_more();
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        self.set(false);
     }
 }
 
@@ -167,10 +199,12 @@ impl<B: Body> Body for Answer<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        match self.project().body.as_pin_mut() {
-            Some(body) => body.poll_frame(cx),
-            None => Poll::Ready(None),
-        }
+        let this = self.project();
+        this.handed.set(false);
+        let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
+        let frame = ready!(body.poll_frame(cx));
+        this.handed.set(frame.is_some());
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use ::http::{Request, Response};
 use ::hyper::body::Incoming;
@@ -94,18 +94,35 @@ where
 {
     #[cfg(feature = "rustls")]
     Shaking(Pin<Box<dyn Future<Output = io::Result<Transport>>>>),
+    /// Nothing is held, or the beginning of a head.
     Dozing(Watched),
     /// With the connection, to see whether the client goes away.
     Http1(Box<Http1<S>>, Watched),
     Http2(Box<Http2<S>>),
+    /// It is told why it is ended, for a tick at most.
+    Refusing(LocalSend<Watched>, &'static [u8]),
     Done,
+}
+
+/// More of a head is hyper's to hold.
+const GATHERED_MAX: usize = 8 << 10;
+
+/// Whether the end of a head is in there: an empty line, also as those write it who spare the CR.
+fn has_head(bytes: &[u8]) -> bool {
+    let mut breaks = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    breaks.any(|(place, _)| bytes[place + 1..].starts_with(b"\n") || bytes[place + 1..].starts_with(b"\r\n"))
 }
 
 /// With what HTTP/2 begins, where nobody has agreed on it before.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
-/// What the head of a request that took too long is answered.
-const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+/// What the first bytes of a connection look like.
+struct First {
+    count: usize,
+    is_preface: bool,
+    is_whole_preface: bool,
+    has_head: bool,
+}
 
 impl<S, B> Connection<S, B>
 where
@@ -142,28 +159,49 @@ where
 
     fn speak_second(&mut self, io: Watched) {
         self.watch().enter(Phase::Http2);
-        let connection = self.common.http2.serve_connection(io, self.answerer());
+        let mut connection = self.common.http2.serve_connection(io, self.answerer());
+        if self.watch().board().is_stopping() {
+            // It was told of the stop when it was not known yet what it would speak.
+            Pin::new(&mut connection).graceful_shutdown();
+        }
         self.state = State::Http2(Box::new(connection));
     }
 
-    /// Waits for the first bytes, and sees what is spoken.
+    /// Waits for the head of a request, and sees what is spoken. Until it is there as a whole it is all that is held, so that who is slow with it costs
+    /// as many bytes as he has sent.
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let State::Dozing(io) = &mut self.state else { return Poll::Ready(Ok(())) };
         let mut seen = 0;
         let is_second = loop {
-            let looked = io.poll_first(cx, seen, |bytes| {
+            let before = seen;
+            let looked = io.poll_first(cx, before, |bytes| {
                 let compared = bytes.len().min(PREFACE.len());
-                (bytes.len(), bytes[..compared] == PREFACE[..compared], compared == PREFACE.len())
+                First {
+                    count: bytes.len(),
+                    is_preface: bytes[..compared] == PREFACE[..compared],
+                    is_whole_preface: compared == PREFACE.len(),
+                    has_head: has_head(&bytes[before.saturating_sub(3).min(bytes.len())..]),
+                }
             });
-            let (count, is_preface, is_whole) = ready!(looked)?;
-            if count == seen {
-                // The end. Half a word is none.
+            let Poll::Ready(first) = looked? else {
+                if seen > 0 {
+                    self.seat.0.has_begun();
+                }
+                return Poll::Pending;
+            };
+            seen = first.count;
+            if seen == 0 {
                 self.state = State::Done;
                 return Poll::Ready(Ok(()));
             }
-            seen = count;
-            if !is_preface || is_whole || self.common.first_only {
-                break is_preface && !self.common.first_only;
+            let may_be_second = !self.common.first_only && first.is_preface;
+            if may_be_second && first.is_whole_preface {
+                break true;
+            }
+            // The end, too, is for hyper to judge.
+            let is_whole = seen == before || seen >= GATHERED_MAX || first.has_head;
+            if is_whole && (!may_be_second || seen == before) {
+                break false;
             }
         };
         match std::mem::replace(&mut self.state, State::Done) {
@@ -184,10 +222,8 @@ where
                 if !parts.read_buf.is_empty() {
                     io.put_back(&parts.read_buf);
                 }
-                if io.has_ahead() {
-                    return self.speak_first(io);
-                }
-                self.watch().enter(Phase::Dozing);
+                let phase = if io.has_ahead() { Phase::Opening } else { Phase::Dozing };
+                self.watch().enter(phase);
                 self.state = State::Dozing(io.into_inner());
             }
             state => self.state = state,
@@ -210,24 +246,40 @@ where
     }
 
     fn end(&mut self, lapse: Lapse) {
+        let state = std::mem::replace(&mut self.state, State::Done);
+        // That it did not take the reason within a tick is no other lapse.
+        if let State::Refusing(..) = state {
+            return;
+        }
         let board = self.watch().board();
         board.lapsed.set(board.lapsed.get() + 1);
-        // As much as can be said without waiting.
-        let mut cx = Context::from_waker(Waker::noop());
-        let state = std::mem::replace(&mut self.state, State::Done);
-        let said = match (lapse, state) {
-            (Lapse::Header, State::Http1(connection, _)) => connection.into_parts().map(|parts| {
-                let mut io = parts.io;
-                let _ = io.poll_write(&mut cx, TOO_LATE);
-                io.poll_flush(&mut cx)
-            }),
-            // Of TLS a good end is told.
-            (_, State::Dozing(mut io)) => Some(io.poll_shutdown(&mut cx)),
-            _ => None,
+        let (io, is_asked) = match state {
+            State::Http1(connection, _) => (connection.into_parts().map(|parts| parts.io), true),
+            State::Dozing(io) => {
+                let has_begun = io.has_ahead();
+                (Some(LocalSend::new(io)), has_begun)
+            }
+            _ => return,
         };
-        // Refused by who is gone already.
-        let _ = said;
+        // Who has not begun to ask is told no more than the end, by TLS in its own word.
+        let text: &[u8] = if lapse == Lapse::Header && is_asked { TOO_SLOW } else { &[] };
+        if let Some(io) = io.filter(|_| lapse != Lapse::Stall) {
+            self.state = State::Refusing(io, text);
+        }
     }
+}
+
+/// What is told to whom the head of a request takes too long.
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Says why a connection is ended, and that it is.
+fn poll_refuse(io: &mut Watched, left: &mut &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    while !left.is_empty() {
+        let count = ready!(io.poll_write(cx, left))?;
+        *left = &left[count..];
+    }
+    ready!(io.poll_flush(cx))?;
+    io.poll_shutdown(cx)
 }
 
 impl<S, B> State<S, B>
@@ -304,6 +356,12 @@ where
                     ended
                 }
                 State::Http2(connection) => Pin::new(&mut **connection).poll(cx),
+                State::Refusing(io, left) => {
+                    // Gone already, if that fails.
+                    let _ = ready!(poll_refuse(io, left, cx));
+                    self.state = State::Done;
+                    continue;
+                }
                 State::Done => return Poll::Ready(Ok(())),
             };
             ready!(ended)?;

@@ -29,10 +29,26 @@ impl Default for Limits {
     }
 }
 
+/// Longer than this is for ever, and can be added to a moment.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 const TICK_MIN: Duration = Duration::from_millis(10);
 const TICK_MAX: Duration = Duration::from_millis(500);
 
 impl Limits {
+    /// The same, with spans that can be reckoned with.
+    pub(super) fn bounded(self) -> Limits {
+        Limits {
+            header: self.header.min(FOREVER),
+            idle: self.idle.min(FOREVER),
+            request: self.request.map(|span| span.min(FOREVER)),
+            stall: self.stall.min(FOREVER),
+            farewell: self.farewell,
+            drain: self.drain.min(FOREVER),
+            connections: self.connections,
+        }
+    }
+
     /// How often connections are looked at: an eighth of the shortest span that is waited for, so that none is late by more.
     pub(super) fn tick(&self) -> Duration {
         let shortest = self.header.min(self.idle).min(self.stall).min(self.farewell);

@@ -1,6 +1,5 @@
 //! A server: it accepts, has each connection served, looks whether one takes too long, and ends in order.
 
-use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::future::{Future, IntoFuture, pending};
 use std::io;
@@ -18,11 +17,12 @@ use tower_service::Service;
 use super::answering::BoxError;
 use super::connection::{Common, Connection, Services};
 use super::connections::{Connections, IntoConnections};
+use super::handle::ServeHandle;
 use super::limits::Limits;
 use super::watch::{Board, Watch};
 use crate::hyper::{LocalExecutor, Timer};
 use crate::runtime::spawn;
-use crate::time::{Sleep, now, sleep_until};
+use crate::time::{Sleep, now, sleep, sleep_until};
 
 /// Serves HTTP/1 and HTTP/2 to all who connect: axum's `Router`, tonic's `Routes`, any service of tower.
 ///
@@ -143,7 +143,7 @@ impl<L, S> Serve<L, S> {
             http2,
             #[cfg(feature = "rustls")]
             acceptor: None,
-            handle: ServeHandle { inner: Rc::default() },
+            handle: ServeHandle::new(),
         }
     }
 
@@ -265,10 +265,11 @@ where
     type IntoFuture = Serving<L::Connections, S>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let board = Board::new(self.limits);
-        let _ = self.handle.inner.board.set(Rc::clone(&board));
+        let board = Board::new(self.limits.bounded());
+        self.handle.begin(&board);
         Serving {
             connections: Some(self.connections.into_connections()),
+            accepts: None,
             common: Rc::new(Common {
                 services: self.services,
                 http1: self.http1,
@@ -291,8 +292,10 @@ where
 /// The future of a [`Serve`].
 #[must_use = "nothing is served until it is awaited"]
 pub struct Serving<C, S> {
-    /// None once it stops.
+    /// None once nothing more is accepted.
     connections: Option<C>,
+    /// How long it still accepts after a stop.
+    accepts: Option<Sleep>,
     common: Rc<Common<S>>,
     board: Rc<Board>,
     handle: ServeHandle,
@@ -308,6 +311,9 @@ impl<C, S> Unpin for Serving<C, S> {}
 
 /// How many connections are begun before others have their turn.
 const ACCEPTS_A_POLL: usize = 32;
+
+/// How long after a stop those are accepted who had connected before: closing a listener resets what waits in it.
+const ACCEPTS_AT_LAST: Duration = Duration::from_millis(20);
 
 impl<C, S, B> Serving<C, S>
 where
@@ -333,17 +339,33 @@ where
                 }
                 Poll::Ready(Some(Err(error))) => self.common.tell(&error.into()),
                 // The listener has ended: so do we.
-                Poll::Ready(None) => return self.stop(),
+                Poll::Ready(None) => {
+                    self.connections = None;
+                    return self.stop();
+                }
             }
         }
         cx.waker().wake_by_ref();
     }
 
+    fn is_stopping(&self) -> bool {
+        self.end.is_some()
+    }
+
     fn stop(&mut self) {
-        if self.connections.take().is_some() {
+        if !self.is_stopping() {
             self.board.finish();
             self.end = Some(sleep_until(now() + self.board.limits.drain));
+            self.accepts = Some(sleep(ACCEPTS_AT_LAST));
             self.look = None;
+        }
+    }
+
+    /// Accepts those who had connected before the stop, and then nobody.
+    fn poll_last_accepts(&mut self, cx: &mut Context<'_>) {
+        let is_over = self.accepts.as_mut().is_none_or(|accepts| Pin::new(accepts).poll(cx).is_ready());
+        if is_over || self.board.connections() >= self.board.limits.connections {
+            self.connections = None;
         }
     }
 
@@ -381,12 +403,13 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.board.set_server(cx.waker());
-        if this.connections.is_some()
-            && (this.handle.inner.stop.get() || this.signal.as_mut().poll(cx).is_ready())
-        {
+        if !this.is_stopping() && (this.handle.is_stopped() || this.signal.as_mut().poll(cx).is_ready()) {
             this.stop();
         }
         this.poll_accept(cx);
+        if this.is_stopping() && this.connections.is_some() {
+            this.poll_last_accepts(cx);
+        }
         this.poll_look(cx);
         if this.connections.is_some() {
             return Poll::Pending;
@@ -418,66 +441,4 @@ impl<C, S> fmt::Debug for Serving<C, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Serving").field("connections", &self.board.connections()).finish_non_exhaustive()
     }
-}
-
-/// By which a server is stopped, and asked how it is doing. Had by [`Serve::handle`].
-#[derive(Clone)]
-pub struct ServeHandle {
-    inner: Rc<Handle>,
-}
-
-#[derive(Default)]
-struct Handle {
-    board: OnceCell<Rc<Board>>,
-    stop: Cell<bool>,
-}
-
-impl ServeHandle {
-    /// Stops, as [`Serve::graceful`]'s signal does.
-    pub fn stop(&self) {
-        self.inner.stop.set(true);
-        self.inner.board.get().into_iter().for_each(|board| board.call());
-    }
-
-    /// How many connections there are: those that were upgraded are none any more.
-    pub fn connections(&self) -> usize {
-        self.inner.board.get().map_or(0, |board| board.connections())
-    }
-
-    /// How it went so far.
-    pub fn counts(&self) -> ServeCounts {
-        let Some(board) = self.inner.board.get() else { return ServeCounts::default() };
-        ServeCounts {
-            accepted: board.accepted.get(),
-            requests: board.requests.get(),
-            lapsed: board.lapsed.get(),
-            late: board.late.get(),
-            failed: board.failed.get(),
-            dozing: board.dozing(),
-        }
-    }
-}
-
-impl fmt::Debug for ServeHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServeHandle").field("counts", &self.counts()).finish_non_exhaustive()
-    }
-}
-
-/// How a server has fared: see [`ServeHandle::counts`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ServeCounts {
-    /// Connections that were accepted.
-    pub accepted: u64,
-    /// Requests that a service was asked.
-    pub requests: u64,
-    /// Connections that were ended because their client took too long.
-    pub lapsed: u64,
-    /// Requests that were answered 503 because the service took too long.
-    pub late: u64,
-    /// Connections that ended with an error.
-    pub failed: u64,
-    /// How many of the connections hold nothing but their socket now.
-    pub dozing: u64,
 }

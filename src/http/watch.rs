@@ -43,7 +43,7 @@ pub(super) enum Order {
 /// What a connection does, as far as it can be seen from outside of hyper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The first bytes of a connection, or of its TLS.
+    /// The first bytes of a connection, or of its TLS, or of a head.
     Opening,
     /// Nothing but the socket is held.
     Dozing,
@@ -64,8 +64,12 @@ pub(super) struct Watch {
     answering: Cell<u32>,
     /// The last read would have waited.
     read_waits: Cell<bool>,
-    /// The last write would have waited.
-    write_waits: Cell<bool>,
+    /// The tick since which what is written waits for the client, if it does.
+    stuck_since: Cell<Option<u32>>,
+    /// Of HTTP/2: parts of answers that were made and wait for the client, who has not opened its window for more.
+    handed: Cell<u32>,
+    /// The tick at which an answer was last asked for more.
+    asked_since: Cell<u32>,
     /// The last request had a body: whether it was received whole is not known.
     had_body: Cell<bool>,
     order: Cell<Option<Order>>,
@@ -85,7 +89,9 @@ impl Watch {
             head_since: Cell::new(Some(tick)),
             answering: Cell::new(0),
             read_waits: Cell::new(false),
-            write_waits: Cell::new(false),
+            stuck_since: Cell::new(None),
+            handed: Cell::new(0),
+            asked_since: Cell::new(tick),
             had_body: Cell::new(false),
             order: Cell::new(None),
             waker: RefCell::default(),
@@ -109,8 +115,15 @@ impl Watch {
         match phase {
             Phase::Dozing => self.head_since.set(None),
             // It begins with bytes.
-            Phase::Http1 => self.begin_head(),
-            Phase::Opening | Phase::Http2 => {}
+            Phase::Opening | Phase::Http1 => self.begin_head(),
+            Phase::Http2 => {}
+        }
+    }
+
+    /// The beginning of a head has come.
+    pub(super) fn has_begun(&self) {
+        if self.phase.get() == Phase::Dozing {
+            self.enter(Phase::Opening);
         }
     }
 
@@ -139,7 +152,7 @@ impl Watch {
 
     #[inline]
     pub(super) fn has_written(&self) {
-        self.write_waits.set(false);
+        self.stuck_since.set(None);
         self.note_progress();
     }
 
@@ -151,14 +164,36 @@ impl Watch {
         }
     }
 
+    /// What the client says meanwhile is no progress of it.
     #[inline]
     pub(super) fn write_waits(&self) {
-        self.write_waits.set(true);
+        if self.stuck_since.get().is_none() {
+            self.stuck_since.set(Some(self.board.tick.get()));
+        }
     }
 
     #[inline]
     pub(super) fn flush_waits(&self, waits: bool) {
-        self.write_waits.set(waits);
+        match waits {
+            true => self.write_waits(),
+            false => self.stuck_since.set(None),
+        }
+    }
+
+    /// An answer is asked for its next part: the client has taken the last one, if there was one.
+    #[inline]
+    pub(super) fn is_asked_for_more(&self) {
+        self.asked_since.set(self.board.tick.get());
+    }
+
+    #[inline]
+    pub(super) fn hands_over(&self) {
+        self.handed.set(self.handed.get() + 1);
+    }
+
+    #[inline]
+    pub(super) fn is_taken(&self) {
+        self.handed.set(self.handed.get() - 1);
     }
 
     #[inline]
@@ -214,7 +249,16 @@ impl Watch {
 
     /// Between two requests, as far as it is known: nothing is begun, and nothing is on its way out.
     fn is_idle(&self) -> bool {
-        self.answering.get() == 0 && self.head_since.get().is_none() && !self.write_waits.get()
+        self.answering.get() == 0 && self.head_since.get().is_none() && self.stuck_since.get().is_none()
+    }
+
+    /// What was noted at that tick may have been as late as the other one.
+    fn forgive(&self, before: u32, tick: u32) {
+        let forgiven = |since: u32| if since == before { tick } else { since };
+        self.since.set(forgiven(self.since.get()));
+        self.asked_since.set(forgiven(self.asked_since.get()));
+        self.head_since.set(self.head_since.get().map(forgiven));
+        self.stuck_since.set(self.stuck_since.get().map(forgiven));
     }
 
     fn look(&self, limits: &Limits) {
@@ -226,8 +270,14 @@ impl Watch {
                 self.give(Order::End(Lapse::Header));
             }
         } else if self.is_idle() {
-            let farewell = board.stopping.get() && phase != Phase::Http2;
-            if over(since, if farewell { limits.farewell.min(limits.idle) } else { limits.idle }) {
+            let (since_last, limit) = match board.stopped.get() {
+                // From the stop on: it may have idled for as long as it liked before.
+                Some(stopped) if phase != Phase::Http2 => {
+                    (since.max(stopped), limits.farewell.min(limits.idle))
+                }
+                _ => (since, limits.idle),
+            };
+            if over(since_last, limit) {
                 self.give(Order::End(Lapse::Idle));
             } else if phase == Phase::Http1
                 && over(since, DOZE_AFTER)
@@ -236,11 +286,16 @@ impl Watch {
             {
                 self.give(Order::Doze);
             }
-        } else if self.write_waits.get() && over(since, limits.stall) {
+        } else if self.stuck_since.get().is_some_and(|since| over(since, limits.stall))
+            || (self.handed.get() > 0 && over(self.asked_since.get(), limits.stall))
+        {
             self.give(Order::End(Lapse::Stall));
         }
     }
 }
+
+/// More ticks than these between two looks: the loop had no time for its connections.
+const LATE: u32 = 2;
 
 /// All connections of a server.
 pub(super) struct Board {
@@ -251,7 +306,10 @@ pub(super) struct Board {
     /// Nobody counts ticks: whoever begins something says so.
     resting: Cell<bool>,
     watches: RefCell<Slab<Rc<Watch>>>,
-    pub(super) stopping: Cell<bool>,
+    /// The tick of the stop.
+    stopped: Cell<Option<u32>>,
+    /// The last look came late, and nobody was judged.
+    was_late: Cell<bool>,
     /// The server's task, when it waits for something to change here.
     pub(super) server: RefCell<Option<Waker>>,
     pub(super) requests: Cell<u64>,
@@ -270,7 +328,8 @@ impl Board {
             tick: Cell::new(0),
             resting: Cell::new(true),
             watches: RefCell::default(),
-            stopping: Cell::new(false),
+            stopped: Cell::new(None),
+            was_late: Cell::new(false),
             server: RefCell::default(),
             requests: Cell::new(0),
             accepted: Cell::new(0),
@@ -278,6 +337,10 @@ impl Board {
             late: Cell::new(0),
             failed: Cell::new(0),
         })
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopped.get().is_some()
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -333,15 +396,26 @@ impl Board {
 
     /// Looks at all connections. When to look again; never, if there is none.
     pub(super) fn look(&self) -> Option<Instant> {
+        let before = self.tick.get();
         self.set_tick();
         let watches: Vec<_> = self.watches.borrow().iter().map(|(_, watch)| Rc::clone(watch)).collect();
         if watches.is_empty() {
             self.resting.set(true);
             return None;
         }
-        watches.iter().for_each(|watch| watch.look(&self.limits));
+        // The loop stood still, and clients are not to pay for it: they have until the next look to be heard.
+        let tick = self.tick.get();
+        let is_late = !self.resting.get() && tick - before > LATE;
+        if is_late {
+            watches.iter().for_each(|watch| watch.forgive(before, tick));
+        }
+        let spares = is_late && !self.was_late.get();
+        self.was_late.set(spares);
+        if !spares {
+            watches.iter().for_each(|watch| watch.look(&self.limits));
+        }
         let all_doze = watches.iter().all(|watch| watch.phase.get() == Phase::Dozing);
-        let rests = all_doze && !self.stopping.get();
+        let rests = all_doze && !self.is_stopping() && !spares;
         self.resting.set(rests);
         let next = match rests {
             false => now() + self.period,
@@ -356,8 +430,8 @@ impl Board {
 
     /// The server stops: who has begun something finishes it.
     pub(super) fn finish(&self) {
-        self.stopping.set(true);
         self.set_tick();
+        self.stopped.set(Some(self.tick.get()));
         let watches: Vec<_> = self.watches.borrow().iter().map(|(_, watch)| Rc::clone(watch)).collect();
         watches.iter().for_each(|watch| watch.give(Order::Finish));
     }

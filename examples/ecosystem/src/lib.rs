@@ -3,3 +3,5 @@
 pub mod grpc;
 pub mod postgres;
 pub mod redis;
+pub mod stand_in;
+pub mod web;

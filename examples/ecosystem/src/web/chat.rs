@@ -4,10 +4,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use annulus::sync::broadcast::error::RecvError;
+use annulus::sync::broadcast::RecvError;
 use annulus::sync::{Notify, broadcast};
-use annulus::time::{sleep, timeout};
+use annulus::time::{now, sleep_until, timeout};
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -62,24 +63,30 @@ pub(super) async fn join(app: Rc<App>, mut socket: Socket) {
     app.chat.members.set(app.chat.members.get() + 1);
     let member = Member(Rc::clone(&app));
     if let Some((code, reason)) = talk(&app, &mut socket).await {
-        // It says goodbye as well, and is not waited for longer than for anything else.
-        let goodbye = async {
-            let _ = socket.close(Some(CloseFrame { code, reason: reason.into() })).await;
-            while let Some(Ok(_)) = socket.next().await {}
-        };
-        let _ = timeout(app.beat, goodbye).await;
+        let _ = timeout(app.beat, goodbye(&mut socket, code, reason)).await;
     }
     drop(member);
 }
 
+/// Says why it ends, and hears the same. What is on its way all the same is read: closed before, the connection would be reset, and the reason lost.
+async fn goodbye(socket: &mut Socket, code: CloseCode, reason: &'static str) {
+    let _ = socket.close(Some(CloseFrame { code, reason: reason.into() })).await;
+    while let Some(Ok(_)) = socket.next().await {}
+    let connection = socket.get_mut();
+    let _ = connection.shutdown().await;
+    let mut room = vec![0; 16 << 10];
+    while connection.read(&mut room).await.is_ok_and(|count| count > 0) {}
+}
+
 async fn talk(app: &App, socket: &mut Socket) -> Ended {
     let mut said = app.chat.said.subscribe();
-    let mut is_asked = false;
+    // From when it was last heard of, however much others say meanwhile.
+    let (mut due, mut is_asked) = (now() + app.beat, false);
     loop {
         let answer = annulus::select! {
             () = app.stop.cancelled() => return Some((CloseCode::Away, "the server stops")),
             heard = socket.next() => {
-                is_asked = false;
+                (due, is_asked) = (now() + app.beat, false);
                 match heard {
                     Some(Ok(Message::Text(text))) if text.len() > TEXT_MAX => {
                         return Some((CloseCode::Size, "a text has at most 64 KiB"));
@@ -108,7 +115,8 @@ async fn talk(app: &App, socket: &mut Socket) -> Ended {
                 Err(RecvError::Lagged(missed)) => Message::text(format!("({missed} messages were missed)")),
                 Err(RecvError::Closed) => return None,
             },
-            () = sleep(app.beat) => {
+            () = sleep_until(due) => {
+                due = now() + app.beat;
                 if std::mem::replace(&mut is_asked, true) {
                     return Some((CloseCode::Policy, "nobody answers"));
                 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use annulus::sync::broadcast::error::RecvError;
+use annulus::sync::broadcast::RecvError;
 use annulus::task::LocalSend;
 use annulus::time::timeout;
 use axum::extract::State;

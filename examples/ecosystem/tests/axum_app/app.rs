@@ -61,13 +61,11 @@ impl App {
         stream
     }
 
-    /// Says bytes, and hears all until the end.
+    /// Says bytes, and hears the head of an answer.
     pub(crate) fn says(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
         stream.write_all(bytes).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
+        head(&mut stream)
     }
 
     /// Stops it, in order.
@@ -89,6 +87,16 @@ impl App {
 pub(crate) const OPENING: &str = "GET /ws HTTP/1.1\r\nhost: h\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
      sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
 /// A client that writes frames as it likes.
 pub(crate) struct WebSocket {
     pub(crate) stream: TcpStream,
@@ -98,13 +106,7 @@ impl WebSocket {
     pub(crate) fn open(app: &App) -> WebSocket {
         let mut stream = app.connect();
         stream.write_all(OPENING.as_bytes()).unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).unwrap();
+        let head = head(&mut stream);
         // The example of RFC 6455.
         assert!(head.starts_with("HTTP/1.1 101 ") && head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
         WebSocket { stream }

@@ -317,7 +317,8 @@ on_real_drivers! {
 
 #[track_caller]
 fn assert_loads(h2load: &std::path::Path, url: &str, arguments: &[&str]) {
-    let text = output(Command::new(h2load).args(["-n", "2000", "-c", "8", "-m", "10"]).args(arguments).arg(url));
+    let text =
+        output(Command::new(h2load).args(["-n", "2000", "-c", "8", "-m", "10"]).args(arguments).arg(url));
     assert!(text.contains("2000 succeeded, 0 failed, 0 errored, 0 timeout"), "{text}");
     assert!(text.contains("status codes: 2000 2xx"), "{text}");
 }

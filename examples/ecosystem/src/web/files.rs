@@ -21,7 +21,9 @@ pub async fn file(State(app): State<Arc<Shared>>, Path(path): Path<String>) -> R
     local(async move {
         match open(&app, &path).await {
             Ok(answer) => answer,
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => StatusCode::FORBIDDEN.into_response(),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                StatusCode::FORBIDDEN.into_response()
+            }
             // One that would lead out of the folder, too.
             Err(_) => (StatusCode::NOT_FOUND, format!("there is no file {path}\n")).into_response(),
         }

@@ -15,13 +15,19 @@ use super::{App, Shared, chat};
 
 /// Whether a header that is a list has this word.
 fn has(headers: &HeaderMap, name: header::HeaderName, word: &str) -> bool {
-    let mut words = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut words = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     words.any(|found| found.trim().eq_ignore_ascii_case(word))
 }
 
 /// A page of another site may open a WebSocket to this one: what a browser says of that is believed.
 fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return false };
+    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else {
+        return false;
+    };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     origin.split_once("://").is_none_or(|(_, origin)| origin != host)
 }

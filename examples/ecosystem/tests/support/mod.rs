@@ -8,6 +8,7 @@ pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod python;
 pub(crate) mod redis;
+pub(crate) mod web;
 
 use std::net::TcpListener;
 use std::thread;

@@ -248,12 +248,10 @@ async fn a_server_that_hangs_holds_up_nobody_else() {
         if is_simulated() {
             assert!(now() - before < span(31), "a second late: {:?}", now() - before);
         }
-        // Who was late is not asked again over the same connection.
-        let connections = client.counts().connections;
+        // What may be gone without a word is given no more requests; what answers meanwhile is.
         text(&client, server.url("/")).await;
-        assert!(client.counts().connections >= connections);
+        assert_eq!(client.counts().connections, 2);
     }
-    assert_eq!(second().build().counts().open, 0);
 }
 
 async fn a_body_that_pauses_is_not_waited_for() {

@@ -45,7 +45,7 @@ impl ResponseBody {
     ) -> ResponseBody {
         let mut body = ResponseBody { incoming, held: None, limit, stall: None, url };
         match body.incoming.is_end_stream() {
-            true => held.is_done(),
+            true => held.finish(),
             false => body.held = Some(LocalSend::new(held)),
         }
         body
@@ -54,7 +54,7 @@ impl ResponseBody {
     fn ends(&mut self) {
         // Elsewhere it is dropped at home, and seen there to be whole.
         if let Some(Ok(held)) = self.held.take().map(LocalSend::try_into_inner) {
-            held.is_done();
+            held.finish();
         }
     }
 

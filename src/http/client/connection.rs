@@ -146,7 +146,7 @@ impl First {
 
     /// The response was read to its end. Mostly hyper has seen that before whoever reads it: then the next request, which may be made
     /// at once, finds the connection.
-    fn is_done(mut self) {
+    fn finish(mut self) {
         if self.sender.as_ref().is_some_and(http1::SendRequest::is_ready) {
             if let (Some(pool), Some(sender)) = (self.desk.pool.upgrade(), self.sender.take()) {
                 pool.rests(&self.desk, sender);
@@ -204,9 +204,9 @@ pub(super) enum Held {
 
 impl Held {
     /// The response was read to its end.
-    pub(super) fn is_done(self) {
+    pub(super) fn finish(self) {
         if let Held::First(first) = self {
-            first.is_done();
+            first.finish();
         }
     }
 }
@@ -278,7 +278,7 @@ impl Line {
 pub(super) struct Suspect(Rc<Desk>);
 
 impl Suspect {
-    pub(super) fn is_late(self) {
+    pub(super) fn retire(self) {
         if let Some(pool) = self.0.pool.upgrade() {
             pool.retires(&self.0);
         }

@@ -167,7 +167,7 @@ impl Client {
         let sent = self.sent(request, &target, &state);
         let Some(limit) = self.pool.settings.request else { return sent.await };
         let Some(answered) = within(limit, progress, sent).await else {
-            state.suspect.take().into_iter().for_each(Suspect::is_late);
+            state.suspect.take().into_iter().for_each(Suspect::retire);
             let what = match state.stage.get() {
                 Stage::Response => "the server took the request and is silent",
                 _ => "there was no connection by then",

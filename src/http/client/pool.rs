@@ -144,7 +144,7 @@ impl Pool {
                 if shared.sender.is_ready() {
                     return Found::Second(shared.sender.clone(), Rc::clone(&shared.desk));
                 }
-                gone.extend(place.shared.take().map(|shared| Gone::Shared(shared)));
+                gone.extend(place.shared.take().map(Gone::Shared));
             }
             while let Some(idle) = if anew { None } else { place.idle.pop() } {
                 self.idle.set(self.idle.get() - 1);

@@ -4,5 +4,4 @@ pub mod grpc;
 pub mod postgres;
 pub mod proxy;
 pub mod redis;
-pub mod stand_in;
 pub mod web;

@@ -30,6 +30,7 @@ on_every_driver! {
     who_meets_a_dead_connection_is_sent_once_more,
     what_may_not_be_sent_twice_is_not,
     nothing_is_sent_a_third_time,
+    the_second_time_goes_over_a_new_connection,
     what_was_begun_to_be_answered_is_not_sent_again,
     after_a_server_of_http2_has_stopped_its_successor_is_asked,
     an_idle_connection_is_closed_in_time,
@@ -188,6 +189,16 @@ async fn nothing_is_sent_a_third_time() {
     let server = ByHand::start(&[&[Then::Closes], &[Then::Says(OK)]]).await;
     client.get(server.url()).await.unwrap_err();
     assert_eq!(server.order(), [0]);
+}
+
+async fn the_second_time_goes_over_a_new_connection() {
+    const ONCE: &[Then] = &[Then::Says(OK), Then::Closes];
+    let server = ByHand::start(&[ONCE, ONCE, &[Then::Says(OK)]]).await;
+    let client = Client::new();
+    join_all((0..2).map(|_| text(&client, server.url()))).await;
+    assert_eq!(client.counts().idle, 2);
+    assert_eq!(text(&client, server.url()).await, "ok");
+    assert_eq!((server.order().len(), server.order()[3], client.counts().retried), (4, 2, 1));
 }
 
 async fn what_was_begun_to_be_answered_is_not_sent_again() {

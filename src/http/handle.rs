@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::rc::Rc;
 
-use super::watch::Board;
+use super::board::Board;
 
 /// By which a server is stopped, and asked how it is doing. Had by [`Serve::handle`](super::Serve::handle).
 #[derive(Clone)]

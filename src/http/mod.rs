@@ -1,6 +1,7 @@
 //! HTTP by hyper, on this loop: [`serve`] for axum, tonic, and whatever is a service of tower's, and [`Client`] (feature `http-serve`).
 
 mod answering;
+mod board;
 mod body;
 mod client;
 mod connection;

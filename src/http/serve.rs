@@ -15,11 +15,12 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::answering::BoxError;
+use super::board::Board;
 use super::connection::{Common, Connection, Services};
 use super::connections::{Connections, IntoConnections};
 use super::handle::ServeHandle;
 use super::limits::Limits;
-use super::watch::{Board, Watch};
+use super::watch::Watch;
 use crate::hyper::{LocalExecutor, Timer};
 use crate::runtime::spawn;
 use crate::time::{Sleep, now, sleep, sleep_until};

@@ -22,7 +22,7 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn start(driver: &str, options: &[&str]) -> App {
         let arguments = [&["127.0.0.1:0"][..], options].concat();
-        let mut process = start(env!("CARGO_BIN_EXE_axum_app"), driver, &arguments);
+        let mut process = start(env!("CARGO_BIN_EXE_axum_app"), driver, &arguments, &[]);
         let (scheme, address) = process.line("listening on ", "its address", |line| {
             let (scheme, address) = line.split_once("://")?;
             Some((scheme.to_owned(), address.parse().ok()?))

@@ -40,10 +40,9 @@ pub(super) fn for_the_upstream(head: &mut Parts, peer: Option<SocketAddr>) {
     strip(headers);
     headers.remove(header::EXPECT);
     // HTTP/2 has the host in its URL, and may have several cookies.
-    if let Some(authority) = head.uri.authority() {
-        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
-            headers.entry(header::HOST).or_insert(host);
-        }
+    let authority = head.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    if let Some(Ok(host)) = authority {
+        headers.entry(header::HOST).or_insert(host);
     }
     join(headers, &header::COOKIE, "; ");
     if let Some(host) = headers.get(header::HOST).cloned() {

@@ -103,7 +103,17 @@ impl Server {
     }
 
     pub(crate) async fn at(address: SocketAddr) -> Server {
-        let listener = TcpListener::bind(address).await.unwrap();
+        // A listener that was dropped is closed when the kernel has answered what it was asked for.
+        let bound = async {
+            loop {
+                match TcpListener::bind(address).await {
+                    Ok(listener) => return listener,
+                    Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse, "{error}"),
+                }
+                annulus::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let listener = timeout(PATIENCE, bound).await.unwrap();
         let address = listener.local_addr().unwrap();
         let serve = http::serve(listener, http::service_fn(answer));
         Server { address, handle: serve.handle(), served: spawn(serve.into_future()) }

@@ -141,8 +141,12 @@ async fn who_insists_on_http2_is_told_where_it_is_not_spoken() {
 async fn a_server_without_tls_is_told_apart() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
-    let service = http::service_fn(async |_| Ok::<_, Infallible>(Response::new(http::text("plain"))));
-    drop(spawn(http::serve(listener, service).into_future()));
+    drop(spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            drop(stream.read(Vec::with_capacity(4096)).await);
+            drop(stream.write_all("HTTP/1.1 400 Bad Request\r\n\r\n").await);
+        }
+    }));
     let error = refused(trusting(Client::builder(), certified().0), url).await;
     assert!(error.stage() == Stage::Tls && error.to_string().contains("plain HTTP"), "{error}");
 }

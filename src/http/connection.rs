@@ -24,11 +24,14 @@ use tower_service::Service;
 
 use super::answering::{Answerer, BoxError};
 use super::connections::{Accept, Accepted};
+use super::parting::{Lingering, TOO_SLOW, poll_refuse};
 use super::transport::{Transport, Watched};
 use super::watch::{Lapse, Order, Phase, Seat, Watch};
 use crate::hyper::LocalExecutor;
-use crate::io::PollWrite;
 use crate::task::LocalSend;
+
+/// Hears of errors.
+pub(super) type Tell = Rc<dyn Fn(&BoxError)>;
 
 /// What all connections of a server share.
 pub(super) struct Common<S> {
@@ -38,7 +41,7 @@ pub(super) struct Common<S> {
     pub(super) first_only: bool,
     /// Whether the end of what a client sends is taken for its end while it is answered.
     pub(super) notices: bool,
-    pub(super) tell: Option<Rc<dyn Fn(&BoxError)>>,
+    pub(super) tell: Option<Tell>,
     #[cfg(feature = "rustls")]
     pub(super) acceptor: Option<crate::tls::TlsAcceptor>,
 }
@@ -99,6 +102,8 @@ where
     /// With the connection, to see whether the client goes away.
     Http1(Box<Http1<S>>, Watched),
     Http2(Box<Http2<S>>),
+    /// It was answered for the last time, and still sends.
+    Lingering(Box<Lingering>),
     /// It is told why it is ended, for a tick at most.
     Refusing(LocalSend<Watched>, &'static [u8]),
     Done,
@@ -111,6 +116,10 @@ const GATHERED_MAX: usize = 8 << 10;
 fn has_head(bytes: &[u8]) -> bool {
     let mut breaks = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     breaks.any(|(place, _)| bytes[place + 1..].starts_with(b"\n") || bytes[place + 1..].starts_with(b"\r\n"))
+}
+
+fn begins_head(bytes: &[u8]) -> bool {
+    bytes.first().is_none_or(|first| first.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~\r\n".contains(first))
 }
 
 /// With what HTTP/2 begins, where nobody has agreed on it before.
@@ -180,7 +189,9 @@ where
                     count: bytes.len(),
                     is_preface: bytes[..compared] == PREFACE[..compared],
                     is_whole_preface: compared == PREFACE.len(),
-                    has_head: has_head(&bytes[before.saturating_sub(3).min(bytes.len())..]),
+                    // A head begins with a method, or with lines that somebody has sent too many. What else it is hyper says at once.
+                    has_head: !begins_head(bytes)
+                        || has_head(&bytes[before.saturating_sub(3).min(bytes.len())..]),
                 }
             });
             let Poll::Ready(first) = looked? else {
@@ -230,6 +241,25 @@ where
         }
     }
 
+    /// hyper has ended.
+    fn part(&mut self, outcome: Result<(), BoxError>) {
+        let State::Http1(connection, _) = std::mem::replace(&mut self.state, State::Done) else { return };
+        let may_still_send = outcome.is_err() || self.watch().had_body();
+        if let Err(error) = outcome {
+            self.fail(&error);
+        }
+        // One that was upgraded is somebody else's.
+        if let Some(parts) = connection.into_parts().filter(|_| may_still_send) {
+            self.state = State::Lingering(Box::new(Lingering::new(parts.io)));
+        }
+    }
+
+    fn fail(&self, error: &BoxError) {
+        let board = self.watch().board();
+        board.failed.set(board.failed.get() + 1);
+        self.common.tell(error);
+    }
+
     fn obey(&mut self, order: Order) {
         let given = self.watch().has_had_its_time();
         match (order, &mut self.state) {
@@ -267,19 +297,6 @@ where
             self.state = State::Refusing(io, text);
         }
     }
-}
-
-/// What is told to whom the head of a request takes too long.
-const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-
-/// Says why a connection is ended, and that it is.
-fn poll_refuse(io: &mut Watched, left: &mut &[u8], cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-    while !left.is_empty() {
-        let count = ready!(io.poll_write(cx, left))?;
-        *left = &left[count..];
-    }
-    ready!(io.poll_flush(cx))?;
-    io.poll_shutdown(cx)
 }
 
 impl<S, B> State<S, B>
@@ -353,7 +370,16 @@ where
                         self.state = State::Done;
                         continue;
                     }
+                    if let Poll::Ready(outcome) = ended {
+                        self.part(outcome.map_err(Into::into));
+                        continue;
+                    }
                     ended
+                }
+                State::Lingering(lingering) => {
+                    ready!(lingering.poll(cx));
+                    self.state = State::Done;
+                    continue;
                 }
                 State::Http2(connection) => Pin::new(&mut **connection).poll(cx),
                 State::Refusing(io, left) => {
@@ -386,8 +412,7 @@ where
             this.obey(order);
         }
         if let Err(error) = ready!(this.poll_on(cx)) {
-            this.watch().board().failed.set(this.watch().board().failed.get() + 1);
-            this.common.tell(&error);
+            this.fail(&error);
         }
         Poll::Ready(())
     }

@@ -1,7 +1,9 @@
 //! Where a server's connections come from.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream as _;
@@ -15,6 +17,10 @@ pub trait Connections: sealed::Sealed + 'static {
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "it is sealed")]
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Accepted>>>;
+
+    /// Accepts no more, and waits until the address is free.
+    #[doc(hidden)]
+    fn end(self) -> Pin<Box<dyn Future<Output = ()>>>;
 }
 
 /// What makes [`Connections`]: a listener, as it is.
@@ -53,7 +59,7 @@ const UNSENT_MAX: u32 = 128 << 10;
 pub struct Listening<F: Family> {
     incoming: Incoming<F>,
     /// Open as long as it is accepted from.
-    _listener: Listener<F>,
+    listener: Listener<F>,
 }
 
 impl<F: Family> sealed::Sealed for Listening<F> {}
@@ -62,20 +68,28 @@ impl sealed::Sealed for crate::launch::Incoming {}
 impl Connections for Listening<Inet> {
     #[allow(private_interfaces, reason = "it is sealed")]
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Accepted>>> {
-        let next = ready!(std::pin::Pin::new(&mut self.incoming).poll_next(cx));
+        let next = ready!(Pin::new(&mut self.incoming).poll_next(cx));
         Poll::Ready(next.map(|next| {
             next.map(|(stream, peer)| Accepted { stream: Accept::Tcp(stream), peer: Some(peer) })
         }))
+    }
+
+    fn end(self) -> Pin<Box<dyn Future<Output = ()>>> {
+        self.close()
     }
 }
 
 impl Connections for Listening<Unix> {
     #[allow(private_interfaces, reason = "it is sealed")]
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Accepted>>> {
-        let next = ready!(std::pin::Pin::new(&mut self.incoming).poll_next(cx));
+        let next = ready!(Pin::new(&mut self.incoming).poll_next(cx));
         Poll::Ready(
             next.map(|next| next.map(|(stream, _)| Accepted { stream: Accept::Unix(stream), peer: None })),
         )
+    }
+
+    fn end(self) -> Pin<Box<dyn Future<Output = ()>>> {
+        self.close()
     }
 }
 
@@ -90,6 +104,19 @@ impl Connections for crate::launch::Incoming {
             })
         }))
     }
+
+    fn end(self) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(async move { drop(self) })
+    }
+}
+
+impl<F: Family> Listening<F> {
+    fn close(self) -> Pin<Box<dyn Future<Output = ()>>> {
+        let Listening { incoming, listener } = self;
+        drop(incoming);
+        // What close(2) says of a listener concerns nobody.
+        Box::pin(async move { drop(listener.close().await) })
+    }
 }
 
 impl IntoConnections for TcpListener {
@@ -99,7 +126,7 @@ impl IntoConnections for TcpListener {
         // Its connections have it from the listener. Refused, they are as they were.
         #[cfg(target_os = "linux")]
         let _ = self.set_notsent_lowat(UNSENT_MAX);
-        Listening { incoming: self.incoming(), _listener: self }
+        Listening { incoming: self.incoming(), listener: self }
     }
 }
 
@@ -107,7 +134,7 @@ impl IntoConnections for UnixListener {
     type Connections = Listening<Unix>;
 
     fn into_connections(self) -> Listening<Unix> {
-        Listening { incoming: self.incoming(), _listener: self }
+        Listening { incoming: self.incoming(), listener: self }
     }
 }
 

@@ -8,8 +8,10 @@ mod connection;
 mod connections;
 mod handle;
 mod limits;
+mod parting;
 mod serve;
 mod service;
+mod serving;
 mod transport;
 mod watch;
 
@@ -21,5 +23,6 @@ pub use body::{Text, text};
 pub use client::{Client, ClientBuilder, ClientCounts, Error, ResponseBody, ResponseFuture, Stage};
 pub use connections::{Connections, IntoConnections};
 pub use handle::{ServeCounts, ServeHandle};
-pub use serve::{Peer, Serve, Serving, serve, serve_with};
+pub use serve::{Peer, Serve, serve, serve_with};
 pub use service::{HyperService, ServiceFn, service_fn};
+pub use serving::Serving;

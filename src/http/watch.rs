@@ -13,7 +13,7 @@ use crate::executor::AbortHandle;
 
 /// For how long nothing happens until a connection dozes: longer than who asks again and again takes in between, for what it lets go of has to be made
 /// anew.
-const DOZE_AFTER: Duration = Duration::from_secs(1);
+const DOZE_AFTER: Duration = Duration::from_millis(100);
 
 /// Why a connection was ended by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Lapse {
     Header,
     /// No request came for [`idle_timeout`](super::Serve::idle_timeout).
     Idle,
-    /// The client did not take the answer, or did not go on with what it sends, for [`stall_timeout`](super::Serve::stall_timeout).
+    /// The client did not take the answer for [`stall_timeout`](super::Serve::stall_timeout).
     Stall,
 }
 
@@ -212,6 +212,11 @@ impl Watch {
         self.answering.get() > 0
     }
 
+    /// Whether the last request had a body: it may not have come as a whole.
+    pub(super) fn had_body(&self) -> bool {
+        self.had_body.get()
+    }
+
     /// Who is told of orders.
     #[inline]
     pub(super) fn wakes(&self, waker: &Waker) {
@@ -277,7 +282,7 @@ impl Watch {
             if over(since_last, limit) {
                 self.give(Order::End(Lapse::Idle));
             } else if phase == Phase::Http1
-                && over(since, DOZE_AFTER)
+                && over(since, DOZE_AFTER.min(limits.idle / 4))
                 && self.read_waits.get()
                 && !self.had_body.get()
             {

@@ -48,6 +48,8 @@ on_every_driver! {
     a_server_that_is_dropped_ends_its_connections,
     a_panic_in_a_handler_ends_its_connection_alone,
     an_upgraded_connection_is_the_services_and_outlives_what_ends_others,
+    an_answer_that_comes_before_the_end_of_an_upload_can_be_read,
+    who_ends_what_it_sends_while_it_is_answered_has_gone_unless_that_is_permitted,
     a_unix_socket_is_served_as_well,
     heads_that_are_too_large_or_none_are_refused_and_no_service_is_asked,
     a_head_without_an_end_is_bounded_however_fast_it_comes,

@@ -215,3 +215,42 @@ pub(crate) async fn a_unix_socket_is_served_as_well() {
     serving.await.unwrap().unwrap();
     assert_eq!(client.rest().await, b"");
 }
+
+pub(crate) async fn an_answer_that_comes_before_the_end_of_an_upload_can_be_read() {
+    let server = Server::start(|serve| serve).await;
+    for round in 0..4 {
+        let mut client = server.connect().await;
+        client.says(format!("POST /{round} HTTP/1.1\r\nhost: h\r\ncontent-length: 4000000\r\n\r\n")).await;
+        // It is answered already, and nobody wants what goes on to come.
+        until(|| server.handle.counts().requests > round).await;
+        for _ in 0..8 {
+            client.says([b'u'; 64 << 10]).await;
+            sleep(span(1) / 8).await;
+        }
+        assert_eq!(client.answer().await.status, 200);
+    }
+    // They are let go when they end as well, or in a second.
+    until(|| server.handle.connections() == 0).await;
+    server.stops().await.unwrap();
+}
+
+pub(crate) async fn who_ends_what_it_sends_while_it_is_answered_has_gone_unless_that_is_permitted() {
+    for may in [false, true] {
+        let server = Server::start(|serve| serve.half_close(may)).await;
+        let mut client = server.connect().await;
+        client.says("GET /wait HTTP/1.1\r\nhost: h\r\n\r\n").await;
+        until(|| server.seen.hanging.get() == 1).await;
+        client.stream.shutdown(std::net::Shutdown::Write).await.unwrap();
+        match may {
+            // The service's future is dropped.
+            false => until(|| server.seen.hanging.get() == 0).await,
+            true => {
+                sleep(span(1)).await;
+                server.seen.go.notify_one();
+            }
+        }
+        let rest = String::from_utf8(client.rest().await).unwrap();
+        assert_eq!(rest.ends_with("it waited"), may, "{rest}");
+        server.stops().await.unwrap();
+    }
+}

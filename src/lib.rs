@@ -48,8 +48,10 @@
 //! [`launch()`] starts a loop on each, which share connections, and live and end as one server: see [`mod@launch`]. What the manager of
 //! that server is told, and how another process takes over from it, is in [`service`].
 //!
-//! # What is not there yet
-//! Adapters for other crates' traits. The changelog says what came when.
+//! # The ecosystem
+//! By [`into_poll`](net::Stream::into_poll) a connection has the traits of tokio, futures-io and hyper, as features ask for them; by the others
+//! come TLS (`rustls`), a server for axum, tonic and tower, and a client (`http-serve`), tower's layers by this loop's timers (`tower`), and this loop inside of tokio
+//! (`tokio-host`). docs/ecosystem.md has what works and which test shows it; docs/migrating.md is for who comes from another runtime.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

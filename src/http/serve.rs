@@ -86,7 +86,7 @@ where
 /// # async fn example(listener: annulus::net::TcpListener) -> std::io::Result<()> {
 /// http::serve_with(listener, |client| {
 ///     let peer = client.peer();
-///     http::service_fn(async move |_request| {
+///     http::service_fn(move |_request| async move {
 ///         Ok::<_, std::convert::Infallible>(http::Response::new(http::text(format!("{peer:?}"))))
 ///     })
 /// })

@@ -135,10 +135,15 @@ on_real_drivers! {
     fn one_that_dies_in_the_middle_is_seen_to_and_the_proxy_goes_on(driver: &str) {
         let Some((a, _)) = two() else { return };
         let proxy = Proxy::start(driver, &[&a.address()], 1);
-        let (body, code) = proxy.get("/half", &["--http1.1"]);
-        assert_eq!((&*body, &*code), ("half", "200 1.1 18"), "a partial file, in curl's words");
-        let (_, code) = proxy.get("/half", &["--http2-prior-knowledge"]);
-        assert_eq!(code, "200 2 92", "a stream that was reset");
+        // Who learns of the death before the head has been written drops it, so there are two answers, in curl's words:
+        // a partial file or an empty reply, a stream that was reset with a head or without one.
+        for (option, seen) in [
+            ("--http1.1", ["200 1.1 18", "000 0 52"]),
+            ("--http2-prior-knowledge", ["200 2 92", "000 0 92"]),
+        ] {
+            let (body, code) = proxy.get("/half", &[option]);
+            assert!(seen.contains(&&*code) && "half".starts_with(&*body), "{option}: {code}: {body}");
+        }
         assert_eq!(proxy.who(), "a");
     }
 

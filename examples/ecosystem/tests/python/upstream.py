@@ -32,6 +32,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"half")
             self.wfile.flush()
+            time.sleep(0.3)
             self.close_connection = True
             return
         if path == "/sum":

@@ -4,13 +4,17 @@
 //! scope ends. Futures find theirs there when they are first polled.
 #![allow(unsafe_code)]
 
+mod beacon;
 mod home;
 mod jobs;
 mod spin;
+mod watchdog;
 
+pub(crate) use beacon::{Beacon, Doing, beacons};
 pub(crate) use home::{Homed, here, leaked};
 pub(crate) use jobs::{Job, Jobs, Outcome};
 use spin::Spin;
+pub(crate) use watchdog::Watch;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
@@ -23,7 +27,7 @@ use crate::buf::PoolSize;
 use crate::clock::Clock;
 use crate::dice::Dice;
 use crate::driver::{Driver, Port};
-use crate::executor::{self, Executor, Waiter};
+use crate::executor::{self, Executor, Waiter, say};
 use crate::histogram::Histogram;
 use crate::sys;
 use crate::wheel::{Key, Wheel};
@@ -60,7 +64,8 @@ pub(crate) struct Engine {
     polls_at_flush: Cell<u64>,
     /// Turns of the driver until the next that is looked at.
     until_noted: Cell<u32>,
-    pub(crate) turns: Cell<u64>,
+    /// What other threads see, and where turns are counted.
+    pub(crate) beacon: Arc<Beacon>,
     pub(crate) parks: Cell<u64>,
     pub(crate) batches: RefCell<Histogram>,
     pub(crate) depths: RefCell<Histogram>,
@@ -78,12 +83,14 @@ thread_local! {
 /// While this lives, its engine is the current one of the thread.
 pub(crate) struct Scope<'a> {
     before: *const Engine,
+    beacon: &'a Beacon,
     _executor: executor::Scope<'a>,
 }
 
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
         CURRENT.set(self.before);
+        self.beacon.rests();
     }
 }
 
@@ -171,7 +178,9 @@ impl Engine {
             executor.times_nothing();
         }
         let epoch = clock.now();
+        let beacon = Beacon::new(executor.id().number(), driver.name());
         Engine {
+            beacon,
             port: Port::new(executor.id(), executor.inbox(), driver, pool),
             executor,
             wheel: RefCell::new(Wheel::new()),
@@ -183,7 +192,6 @@ impl Engine {
             dice: RefCell::new(Dice::new(seed)),
             polls_at_flush: Cell::new(0),
             until_noted: Cell::new(0),
-            turns: Cell::new(0),
             parks: Cell::new(0),
             batches: RefCell::default(),
             depths: RefCell::default(),
@@ -197,7 +205,7 @@ impl Engine {
         // Much time may have passed since the last turn.
         self.note_time();
         let _executor = executor::Scope::enter(&self.executor);
-        Scope { before: CURRENT.replace(self), _executor }
+        Scope { before: CURRENT.replace(self), beacon: &self.beacon, _executor }
     }
 
     /// The loop's clock.
@@ -253,12 +261,21 @@ impl Engine {
 
     /// What other threads reach this loop by.
     pub(crate) fn jobs(&self) -> &Arc<Jobs> {
-        self.jobs.get_or_init(|| Jobs::start(self))
+        self.jobs.get_or_init(|| {
+            let jobs = Jobs::start(self);
+            self.beacon.answers_to(&jobs);
+            jobs
+        })
     }
 
     /// How many tasks have not finished. The one that attends to other threads is the loop's own, and not counted.
     pub(crate) fn alive(&self) -> usize {
         self.executor.alive().saturating_sub(usize::from(self.jobs.get().is_some()))
+    }
+
+    /// How many tasks were made, but for that one.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.executor.spawned.get() - u64::from(self.jobs.get().is_some())
     }
 
     // Budget.

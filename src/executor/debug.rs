@@ -14,7 +14,7 @@ use super::hooks::{Meta, drop_unheard, say};
 use super::warning::{Leak, NeverPolled, SlowPoll, Warning};
 use crate::sys::{clock, stack};
 
-type Tell = Arc<dyn Fn(&Warning) + Send + Sync>;
+pub(crate) type Tell = Arc<dyn Fn(&Warning) + Send + Sync>;
 
 /// How debug mode is set.
 #[derive(Clone)]
@@ -28,6 +28,15 @@ pub(crate) struct DebugPlan {
 impl fmt::Debug for DebugPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DebugPlan").field("slow", &self.slow).finish_non_exhaustive()
+    }
+}
+
+/// Tells whoever wants to be told, or else says it.
+pub(crate) fn tell(whom: &Option<Tell>, warning: &Warning) {
+    match whom {
+        // A panic of theirs has been told by the panic hook, and what comes next is told all the same.
+        Some(tell) => catch_unwind(AssertUnwindSafe(|| tell(warning))).unwrap_or_else(drop_unheard),
+        None => say(warning),
     }
 }
 
@@ -58,7 +67,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Debug {
     pub(crate) fn new(plan: DebugPlan) -> Debug {
-        stack::prepare();
+        stack::prepare(super::asked::note);
         let shared = Arc::new(Shared {
             plan,
             thread: stack::Thread::current(),
@@ -98,7 +107,7 @@ impl Debug {
     fn tell_of_slow(&self, time: Duration, since: u64) {
         let Some(task) = lock(&self.shared.task).take() else { return };
         let slow = |is_over| {
-            let slow = SlowPoll { task: task.clone(), time, is_over, frames: Vec::new() };
+            let slow = SlowPoll { task: task.clone(), time, is_over, frames: Vec::new(), untold: 0 };
             (Warning::SlowPoll(slow), stack::Calls::default())
         };
         let mut found = lock(&self.shared.found);
@@ -149,13 +158,13 @@ impl Shared {
         if since == 0 || time < self.plan.slow || self.told.load(Ordering::Relaxed) == since {
             return;
         }
-        let calls = stack::of(self.thread);
+        let calls = stack::of(self.thread).map(|(calls, _)| calls).unwrap_or_default();
         let task = lock(&self.task).clone();
         let mut found = lock(&self.found);
         // Still the same poll, so these are its calls and its task.
         let Some(task) = task.filter(|_| self.since.load(Ordering::Acquire) == since) else { return };
         if self.told.swap(since, Ordering::Relaxed) != since {
-            let slow = SlowPoll { task, time, is_over: false, frames: Vec::new() };
+            let slow = SlowPoll { task, time, is_over: false, frames: Vec::new(), untold: 0 };
             found.push_back((Warning::SlowPoll(slow), calls));
         }
     }
@@ -171,14 +180,7 @@ impl Shared {
                 }
                 Warning::Leak(_) => {}
             }
-            match &self.plan.tell {
-                // A panic of theirs has been told by the panic hook, and what comes next is told all the same.
-                Some(tell) => {
-                    let told = catch_unwind(AssertUnwindSafe(|| tell(&warning)));
-                    told.unwrap_or_else(drop_unheard);
-                }
-                None => say(&warning),
-            }
+            tell(&self.plan.tell, &warning);
         }
     }
 }

@@ -87,11 +87,7 @@ impl Executor {
     pub(super) fn meta(&self, task: &TaskRef) -> Meta {
         let extras = self.extras.borrow();
         let name = if task.state().has_extra() { extras.get(&task.id) } else { None };
-        Meta {
-            id: Id(task.id),
-            name: name.and_then(|extra| extra.name.as_deref()).map(str::to_owned),
-            spawned_at: task.spawned_at,
-        }
+        Meta { id: Id(task.id), name: name.and_then(|extra| extra.name.clone()), spawned_at: task.spawned_at }
     }
 
     /// An operation was dropped that nobody had awaited. Told in debug mode.

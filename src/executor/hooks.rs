@@ -42,7 +42,7 @@ impl fmt::Debug for Hooks {
 #[derive(Clone, Debug)]
 pub struct Meta {
     pub(super) id: Id,
-    pub(super) name: Option<String>,
+    pub(super) name: Option<Arc<str>>,
     pub(super) spawned_at: &'static Location<'static>,
 }
 

@@ -5,6 +5,7 @@
 //! turn's business, some floors up.
 #![allow(unsafe_code)]
 
+mod asked;
 mod current;
 mod debug;
 mod facts;
@@ -27,11 +28,12 @@ mod waker;
 mod warning;
 mod watch;
 
+pub(crate) use asked::{Asked, prepare_to_ask};
 pub(crate) use current::{RuntimeId, Scope, current_task_id, with_current};
-pub(crate) use debug::{Debug, DebugPlan};
+pub(crate) use debug::{Debug, DebugPlan, Tell, tell};
 pub(crate) use facts::Facts;
 pub use facts::State;
-pub(crate) use hooks::{Hooks, drop_unheard};
+pub(crate) use hooks::{Hooks, drop_unheard, say};
 pub use hooks::{Meta, UnheardPanic};
 pub(crate) use inbox::{Doorbell, Inbox};
 pub use join::{AbortHandle, JoinError, JoinHandle};

@@ -1,7 +1,7 @@
 //! What a task is given besides its future.
 
 use std::panic::Location;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::queue::Priority;
@@ -18,7 +18,7 @@ pub(crate) struct Plan {
 /// What few tasks have, kept aside.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Extra {
-    pub(crate) name: Option<Rc<str>>,
+    pub(crate) name: Option<Arc<str>>,
     /// How long all its polls may take together.
     pub(crate) time_budget: Option<Duration>,
     /// It is the loop's own, and of no interest to others.

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::header::TaskRef;
 use super::hooks::TaskHook;
 use super::{Executor, state};
+use crate::sys::stack::Note;
 
 impl Executor {
     /// Polls the task that has waited longest, of those that are not of the background. False when none is ready.
@@ -154,5 +155,16 @@ impl Executor {
     pub(crate) fn current_id(&self) -> u64 {
         // SAFETY: as above.
         self.current.get().map_or(0, |task| unsafe { task.as_ref() }.id)
+    }
+
+    /// Whose poll goes on.
+    pub(super) fn note(&self) -> Note {
+        // SAFETY: as above. Whoever took the task from the queue has a reference to it until after the pointer is taken away.
+        let task = self.current.get().map(|task| unsafe { task.as_ref() });
+        Note {
+            task: task.map_or(0, |task| task.id),
+            spawned_at: task.map(|task| task.spawned_at),
+            polls: self.polls(),
+        }
     }
 }

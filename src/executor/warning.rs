@@ -25,6 +25,7 @@ pub struct SlowPoll {
     pub(super) time: Duration,
     pub(super) is_over: bool,
     pub(super) frames: Vec<Frame>,
+    pub(super) untold: u64,
 }
 
 impl SlowPoll {
@@ -51,6 +52,16 @@ impl SlowPoll {
     /// The innermost of them that is neither the standard library's nor this crate's: the line that blocks.
     pub fn line(&self) -> Option<&Frame> {
         self.frames.iter().find(|frame| frame.is_the_programs())
+    }
+
+    /// How many slow polls of this loop were not told of since the last that was, for there were too many: the
+    /// [watchdog](crate::Builder::watchdog) tells of five in ten seconds.
+    pub fn untold(&self) -> u64 {
+        self.untold
+    }
+
+    pub(crate) fn is_over_after(self, time: Duration) -> SlowPoll {
+        SlowPoll { time, is_over: true, frames: Vec::new(), ..self }
     }
 }
 
@@ -125,6 +136,9 @@ impl fmt::Display for SlowPoll {
         f.write_str(
             "; await what waits (time::sleep, fs, net), give what blocks to spawn_blocking, and yield_now in long computations",
         )?;
+        if self.untold > 0 {
+            write!(f, " ({} more before this were not told of)", self.untold)?;
+        }
         // The line itself has been named.
         let mut callers = self.frames.iter().filter(|frame| frame.is_the_programs()).skip(1);
         callers.try_for_each(|frame| write!(f, "\n    called by {frame}"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Error, Runtime};
 use crate::buf::PoolSize;
 use crate::driver::{Choice, Driver, HelperPlan, Refusal, Settings, UnknownDriver};
-use crate::engine::Engine;
+use crate::engine::{Engine, Watch};
 use crate::executor::{DebugPlan, Executor, Hooks, Inbox};
 use crate::{op, sys};
 
@@ -38,6 +38,8 @@ pub struct Builder {
     hooks: Hooks,
     debug: Option<bool>,
     debug_plan: DebugPlan,
+    watchdog: Option<Duration>,
+    is_unlisted: bool,
 }
 
 impl Default for Builder {
@@ -64,7 +66,16 @@ impl Builder {
             hooks: Hooks::default(),
             debug: None,
             debug_plan: DebugPlan { slow: Duration::from_millis(100), tell: None },
+            watchdog: None,
+            is_unlisted: false,
         }
+    }
+
+    /// Nobody who looks at the loops of the process finds this one: it serves those who look.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn unlisted(mut self) -> Builder {
+        self.is_unlisted = true;
+        self
     }
 
     /// Which driver. By default [`Driver::Auto`](crate::Driver).
@@ -281,9 +292,17 @@ impl Builder {
         let debug = self.debug.unwrap_or_else(|| {
             std::env::var("ANNULUS_DEBUG").is_ok_and(|value| !["", "0"].contains(&&*value))
         });
+        let watch =
+            self.watchdog.filter(|_| !debug).map(|limit| Watch { limit, tell: self.debug_plan.tell.clone() });
         let executor = Executor::new(self.hooks, debug.then_some(self.debug_plan));
         let driver = open(&settings, executor.inbox())?;
+        let is_listed = !self.is_unlisted && !driver.is_simulated();
         let engine = Engine::new(executor, driver, self.leases);
+        if is_listed {
+            // Time in a simulated world is not that of who looks.
+            list(&engine);
+            watch.into_iter().for_each(|watch| engine.beacon.is_to_be_watched(watch));
+        }
         // Beside one processor's only thread nobody can do anything that would be worth looking for.
         let alone = self.spin.is_zero() || sys::limits::processors().is_ok_and(|online| online < 2);
         engine.spin.set_limit(if alone { Duration::ZERO } else { self.spin });
@@ -291,9 +310,23 @@ impl Builder {
     }
 }
 
+/// From now on other threads find the loop; with an inspector they can ask it.
+fn list(engine: &Engine) {
+    engine.beacon.list();
+    #[cfg(feature = "inspect")]
+    {
+        engine.jobs();
+        engine.port.call_for_a_turn();
+    }
+}
+
 impl Builder {
     pub(super) fn hooks_mut(&mut self) -> &mut Hooks {
         &mut self.hooks
+    }
+
+    pub(super) fn watchdog_mut(&mut self) -> &mut Option<Duration> {
+        &mut self.watchdog
     }
 
     pub(super) fn debug_mut(&mut self) -> (&mut Option<bool>, &mut DebugPlan) {

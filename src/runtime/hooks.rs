@@ -55,7 +55,39 @@ impl Builder {
         self
     }
 
-    /// What debug mode has found is told to this instead of standard error. It is called by a
+    /// Has another thread look whether a poll keeps the loop from everything else for longer than this, and tell of it while it does:
+    /// whose poll it is, where that task was spawned, and the line that the thread is at (on Linux, with the feature `backtrace`, which is on by default). On
+    /// standard error, or by [`on_warning`](Self::on_warning), as a [`SlowPoll`](crate::debug::SlowPoll). At least 4 ms; by default nobody looks.
+    ///
+    /// It is for programs in production: a loop does nothing for it, and one thread, `annulus-watchdog`, looks after all loops of the process. A poll that goes
+    /// on is told of again whenever it has taken twice as long, and once more when it is over. At most five stalls of a loop are told in ten seconds;
+    /// [`Metrics::stalls`](crate::Metrics::stalls) counts all. The task's name is not told, for only a loop that answers knows it. [Debug mode](Self::debug)
+    /// has a watchdog of its own, that knows more, and this one is left out then. In a simulated world nobody looks.
+    ///
+    /// The thread that hangs is asked by SIGURG, with the consequences that [`debug`](Self::debug) tells of.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let runtime = annulus::Runtime::builder()
+    ///     .watchdog(Duration::from_millis(50))
+    ///     .on_warning(move |warning| drop(tell.send(warning.to_string())))
+    ///     .build()?;
+    /// # if !cfg!(target_os = "linux") || runtime.driver() == "sim" { return Ok(()); }
+    /// // It is told while the poll goes on.
+    /// let text = runtime.run(async { told.recv_timeout(Duration::from_secs(60)) })?;
+    /// assert!(text.unwrap().contains("has kept the loop from everything else"));
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
+    pub fn watchdog(mut self, limit: Duration) -> Builder {
+        *self.watchdog_mut() = Some(limit.max(Duration::from_millis(4)));
+        self
+    }
+
+    /// What debug mode or the watchdog has found is told to this instead of standard error. It is called by a
     /// thread of debug mode's own, in the order in which things happened; all is told before the loop has ended.
     pub fn on_warning(mut self, hook: impl Fn(&Warning) + Send + Sync + 'static) -> Builder {
         self.debug_mut().1.tell = Some(Arc::new(hook));

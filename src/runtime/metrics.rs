@@ -18,6 +18,8 @@ use crate::histogram::Histogram;
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Metrics {
+    /// Polls that the [watchdog](crate::Builder::watchdog) found to be stuck.
+    pub stalls: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// Times that the loop had nothing to do and waited.
@@ -80,7 +82,8 @@ impl Metrics {
         let counters = engine.port.counters();
         let leases = engine.port.pool_numbers();
         Metrics {
-            turns: engine.turns.get(),
+            stalls: engine.beacon.stalls(),
+            turns: engine.beacon.turns(),
             parks: engine.parks.get(),
             spins: engine.spin.looks.get(),
             spins_in_vain: engine.spin.in_vain.get(),
@@ -89,7 +92,7 @@ impl Metrics {
             poll_time: engine.executor.poll_time(),
             wake_to_poll: engine.executor.wake_to_poll(),
             polls: engine.executor.polls(),
-            spawned: engine.executor.spawned.get(),
+            spawned: engine.spawned(),
             alive: engine.alive(),
             remote_wakes: engine.executor.remote_wakes.get(),
             timers: engine.timers(),

@@ -9,6 +9,7 @@ mod observe;
 mod random;
 mod remote;
 mod spawn;
+mod survey;
 mod task_builder;
 mod turn;
 
@@ -20,6 +21,8 @@ pub use random::random;
 pub use remote::{Answer, Remote};
 pub(crate) use spawn::blocking;
 pub use spawn::{spawn, spawn_blocking, yield_now};
+#[cfg(feature = "inspect")]
+pub(crate) use survey::Survey;
 pub use task_builder::Builder as TaskBuilder;
 
 use std::cell::Cell;

@@ -1,12 +1,11 @@
 //! Looking at tasks while they run: who they are, and what each of them waits for.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::driver::InFlight;
+use super::survey::Survey;
 use crate::engine::{Engine, expect_current, with_current};
 use crate::executor::{Debug, Facts, Id, Leak, Priority, State};
 
@@ -35,8 +34,8 @@ use crate::executor::{Debug, Facts, Id, Leak, Priority, State};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    facts: Facts,
-    waits: Vec<Wait>,
+    pub(super) facts: Facts,
+    pub(super) waits: Vec<Wait>,
 }
 
 /// Something that a task waits for.
@@ -183,29 +182,7 @@ pub fn all() -> Vec<Snapshot> {
 
 /// All tasks of a loop.
 pub(super) fn all_of(engine: &Engine) -> Vec<Snapshot> {
-    engine.note_time();
-    let mut waits: HashMap<u64, Vec<Wait>> = HashMap::new();
-    let now = engine.executor.time.get();
-    for InFlight { name, number, task, since, is_orphan } in engine.port.list() {
-        if !is_orphan {
-            let age = Duration::from_nanos(now.saturating_sub(since));
-            let descriptor = (number >= 0).then_some(number);
-            waits.entry(task).or_default().push(Wait::Operation { name, descriptor, age });
-        }
-    }
-    let moment = engine.clock.shown();
-    for (task, deadline) in engine.timers_of_tasks() {
-        let left = deadline.saturating_duration_since(moment);
-        waits.entry(task).or_default().push(Wait::Timer { left });
-    }
-    let all = engine.executor.all();
-    for facts in &all {
-        if let Some(joiner) = facts.joiner {
-            waits.entry(joiner).or_default().push(Wait::Task(facts.id()));
-        }
-    }
-    let mut waits_of = |id: Id| waits.remove(&id.number()).unwrap_or_default();
-    all.into_iter().map(|facts| Snapshot { waits: waits_of(facts.id()), facts }).collect()
+    Survey::of(engine).snapshots()
 }
 
 /// Stops a task that is told by its number, as [`AbortHandle::abort`](crate::task::AbortHandle::abort) does. False if the loop has no

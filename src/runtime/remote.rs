@@ -9,6 +9,8 @@ use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
+#[cfg(feature = "inspect")]
+use crate::engine::Beacon;
 use crate::engine::{Engine, Job, Jobs};
 
 /// Has a loop do something, from any thread: a closure is run on it, or a future that is made there.
@@ -55,6 +57,12 @@ pub struct Remote {
 impl Remote {
     pub(super) fn of(engine: &Engine) -> Remote {
         Remote { jobs: Arc::clone(engine.jobs()) }
+    }
+
+    /// To a loop of another thread, if it can be asked.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn to(beacon: &Beacon) -> Option<Remote> {
+        beacon.jobs().map(|jobs| Remote { jobs: Arc::clone(jobs) })
     }
 
     /// Runs a closure on the loop. It should be short: the loop's tasks wait meanwhile.

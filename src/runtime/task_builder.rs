@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::panic::Location;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::expect_current;
@@ -43,7 +43,7 @@ impl Builder {
 
     /// What it is called in [`task::all`](crate::task::all), in reports and in panics. Names need not differ.
     pub fn name(mut self, name: &str) -> Builder {
-        self.extra.name = Some(Rc::from(name));
+        self.extra.name = Some(Arc::from(name));
         self
     }
 

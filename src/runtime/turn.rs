@@ -27,7 +27,7 @@ const STILL: Duration = Duration::from_millis(1);
 /// to its end, so that it need not.
 #[inline]
 pub(super) fn turn(engine: &Engine, limit: Option<Duration>, finished: impl Fn() -> bool) -> io::Result<()> {
-    engine.turns.set(engine.turns.get() + 1);
+    engine.beacon.turn();
 
     // What completions left to do for those who are not tasks of this loop.
     engine.port.run_later();
@@ -140,7 +140,9 @@ fn sleep(engine: &Engine, at_most: Option<Duration>) -> io::Result<()> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (limit, at_most) => limit.or(at_most),
     };
+    engine.beacon.sleeps();
     let slept = engine.port.wait(limit, || !engine.executor.inbox().is_empty());
+    engine.beacon.wakes();
     engine.note_time();
     if let Some(hook) = &hooks.unpark {
         hook();

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 
 /// A call on a stack.
@@ -68,6 +69,16 @@ pub(crate) struct Calls(
     #[cfg_attr(not(feature = "backtrace"), allow(dead_code, reason = "there are none"))] Vec<usize>,
 );
 
+/// What a thread that is asked says besides: whose poll it is in. Plain numbers, for it says so in a signal handler.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Note {
+    /// The task's number; 0 if it polls none.
+    pub(crate) task: u64,
+    pub(crate) spawned_at: Option<&'static Location<'static>>,
+    /// How many polls there were before.
+    pub(crate) polls: u64,
+}
+
 /// A thread that can be asked where it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Thread {
@@ -87,21 +98,21 @@ impl Thread {
 
 #[cfg(not(feature = "backtrace"))]
 mod asking {
-    use super::{Calls, Frame, Thread};
+    use super::{Calls, Frame, Note, Thread};
 
     pub(crate) fn here() -> Calls {
         Calls::default()
     }
 
-    pub(crate) fn of(_: Thread) -> Calls {
-        Calls::default()
+    pub(crate) fn of(_: Thread) -> Option<(Calls, Note)> {
+        None
     }
 
     pub(crate) fn named(_: &Calls) -> Vec<Frame> {
         Vec::new()
     }
 
-    pub(crate) fn prepare() {}
+    pub(crate) fn prepare(_: fn() -> Note) {}
 }
 
 #[cfg(feature = "backtrace")]
@@ -146,22 +157,25 @@ mod asking {
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn of(_: super::Thread) -> Calls {
-        Calls::default()
+    pub(crate) fn of(_: super::Thread) -> Option<(Calls, super::Note)> {
+        None
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn prepare() {}
+    pub(crate) fn prepare(_: fn() -> super::Note) {}
 
     #[cfg(target_os = "linux")]
     pub(crate) use linux::{of, prepare};
 
     #[cfg(target_os = "linux")]
     mod linux {
-        use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-        use std::sync::{Mutex, MutexGuard, Once, TryLockError};
+        use std::panic::Location;
+        use std::ptr::null_mut;
+        use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+        use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
         use std::time::{Duration, Instant};
 
+        use super::super::Note;
         use super::super::Thread;
         use super::{CALLS_MAX, Calls};
 
@@ -169,21 +183,26 @@ mod asking {
         static ASKED: AtomicI32 = AtomicI32::new(0);
         static ADDRESSES: [AtomicUsize; CALLS_MAX] = [const { AtomicUsize::new(0) }; CALLS_MAX];
         static COUNT: AtomicUsize = AtomicUsize::new(0);
+        /// Who knows what else is to be said.
+        static NOTE: OnceLock<fn() -> Note> = OnceLock::new();
+        static TASK: AtomicU64 = AtomicU64::new(0);
+        static SPAWNED_AT: AtomicPtr<Location<'static>> = AtomicPtr::new(null_mut());
+        static POLLS: AtomicU64 = AtomicU64::new(0);
         /// One is asked at a time.
         static ASKING: Mutex<()> = Mutex::new(());
         /// A thread in a call that no signal interrupts does not answer.
         const PATIENCE: Duration = Duration::from_millis(200);
 
-        /// Listens for the question. Before the first.
-        pub(crate) fn prepare() {
-            static ONCE: Once = Once::new();
-            ONCE.call_once(|| {
+        /// Listens for the question. Before the first. `note` is called in the handler: it only reads.
+        pub(crate) fn prepare(note: fn() -> Note) {
+            NOTE.get_or_init(|| {
                 // What looks for the calls' frames is loaded here, and not in a signal handler.
                 backtrace::trace(|_| false);
                 // SAFETY: the handler calls nothing but atomics, gettid(2), and the unwinder, which allocates nothing once it has
                 // run, and takes no lock but the loader's where the C library is old: that one may be taken again by who has it,
                 // and others let go of it. Refused only for signals that are not this one.
                 let _ = unsafe { signal_hook_registry::register(libc::SIGURG, answer) };
+                note
             });
         }
 
@@ -202,6 +221,11 @@ mod asking {
                 });
             }
             COUNT.store(count, Ordering::Relaxed);
+            let note = NOTE.get().map(|note| note()).unwrap_or_default();
+            TASK.store(note.task, Ordering::Relaxed);
+            let spawned_at = note.spawned_at.map_or(null_mut(), |place| std::ptr::from_ref(place).cast_mut());
+            SPAWNED_AT.store(spawned_at, Ordering::Relaxed);
+            POLLS.store(note.polls, Ordering::Relaxed);
             // Release: who sees this sees the addresses. Unless somebody else has been asked meanwhile, for this came too late.
             let _ = ASKED.compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
         }
@@ -219,9 +243,19 @@ mod asking {
             }
         }
 
+        /// What another thread said.
+        fn noted() -> Note {
+            Note {
+                task: TASK.load(Ordering::Relaxed),
+                // SAFETY: made of a reference that lives as long as the program, or null.
+                spawned_at: unsafe { SPAWNED_AT.load(Ordering::Relaxed).as_ref() },
+                polls: POLLS.load(Ordering::Relaxed),
+            }
+        }
+
         /// The calls that another thread is in; none if it does not answer. tgkill(2)
-        pub(crate) fn of(thread: Thread) -> Calls {
-            let Some(_one) = one_at_a_time() else { return Calls::default() };
+        pub(crate) fn of(thread: Thread) -> Option<(Calls, Note)> {
+            let _one = one_at_a_time()?;
             ASKED.store(thread.number, Ordering::Release);
             // SAFETY: no memory is passed. A thread that has ended is no thread, or another one, which does not answer.
             let sent =
@@ -233,13 +267,11 @@ mod asking {
             // Whoever answers from now on is too late, and finds nobody asked.
             let answered = sent == 0
                 && ASKED.compare_exchange(thread.number, 0, Ordering::AcqRel, Ordering::Acquire).is_err();
-            match answered {
-                true => {
-                    let count = COUNT.load(Ordering::Relaxed);
-                    Calls(ADDRESSES[..count].iter().map(|address| address.load(Ordering::Relaxed)).collect())
-                }
-                false => Calls::default(),
-            }
+            answered.then(|| {
+                let addresses = &ADDRESSES[..COUNT.load(Ordering::Relaxed)];
+                let calls = addresses.iter().map(|address| address.load(Ordering::Relaxed)).collect();
+                (Calls(calls), noted())
+            })
         }
 
         #[cfg(test)]
@@ -248,11 +280,11 @@ mod asking {
 
             #[test]
             fn who_asks_does_not_wait_for_ever_for_another_who_asks() {
-                prepare();
+                prepare(Note::default);
                 let (sender, receiver) = std::sync::mpsc::channel();
                 let _for_ever = ASKING.lock();
-                std::thread::spawn(move || sender.send(of(Thread::current()).0.len()));
-                assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(0));
+                std::thread::spawn(move || sender.send(of(Thread::current()).is_none()));
+                assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(true));
             }
         }
     }

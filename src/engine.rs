@@ -5,12 +5,15 @@
 #![allow(unsafe_code)]
 
 mod beacon;
+mod dumps;
 mod home;
 mod jobs;
+mod record;
 mod spin;
 mod watchdog;
 
 pub(crate) use beacon::{Beacon, Doing, beacons};
+pub(crate) use dumps::ask_for_dumps;
 pub(crate) use home::{Homed, here, leaked};
 pub(crate) use jobs::{Job, Jobs, Outcome};
 use spin::Spin;
@@ -178,10 +181,13 @@ impl Engine {
             executor.times_nothing();
         }
         let epoch = clock.now();
-        let beacon = Beacon::new(executor.id().number(), driver.name());
+        let recorder = executor.recorder.clone();
+        let beacon = Beacon::new(executor.id().number(), driver.name(), recorder.clone());
+        let port = Port::new(executor.id(), executor.inbox(), driver, pool);
+        recorder.iter().for_each(|recorder| port.record(recorder));
         Engine {
             beacon,
-            port: Port::new(executor.id(), executor.inbox(), driver, pool),
+            port,
             executor,
             wheel: RefCell::new(Wheel::new()),
             epoch,

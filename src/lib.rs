@@ -60,7 +60,10 @@ mod sys;
 
 mod dice;
 mod histogram;
+mod json;
 pub mod topology;
+
+mod recorder;
 
 pub mod buf;
 
@@ -140,6 +143,12 @@ pub use report::report;
 pub mod debug {
     pub use crate::executor::{Leak, NeverPolled, SlowPoll, Warning};
     pub use crate::sys::stack::Frame;
+}
+
+/// The flight recorder: what a loop has done lately, in a ring of small records. Switched on by [`Builder::flight_recorder`].
+pub mod flight {
+    pub use crate::recorder::{Event, Recording, What, write_all as write_chrome_trace};
+    pub use crate::runtime::{dump_on_signal, recordings};
 }
 
 pub use runtime::{

@@ -19,12 +19,14 @@ mod repeated;
 mod stamp;
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::completion::Completion;
 use super::lent::Lent;
 use super::operation::{Form, Request};
 use crate::executor::{Waiter, current_task_id};
+use crate::recorder::Ring;
 
 pub(crate) use orphan::{Orphan, Retirement, orphan};
 pub(crate) use repeated::Next;
@@ -136,6 +138,8 @@ pub(crate) struct Slots {
     /// What time it was lately.
     time: u64,
     latencies: Latencies,
+    /// What submissions and answers are noted in, if they are.
+    pub(crate) recorder: Option<Arc<Ring>>,
 }
 
 impl Slots {
@@ -150,6 +154,7 @@ impl Slots {
             crowded: Vec::new(),
             time: 0,
             latencies: Latencies::new(times),
+            recorder: None,
         }
     }
 
@@ -176,6 +181,9 @@ impl Slots {
         slot.lent = Lent::by(request);
         slot.set(State::Waiting(waiter));
         self.in_flight += 1;
+        if let Some(recorder) = &self.recorder {
+            recorder.submit(token.0, &request.form.name, request.fd, slot.stamp.task);
+        }
         token
     }
 
@@ -261,6 +269,9 @@ impl Slots {
     /// A completion has come (I3: only this retires a submission).
     #[inline(always)]
     pub(crate) fn complete(&mut self, token: Token, answer: Completion) -> Option<Found> {
+        if let Some(recorder) = &self.recorder {
+            recorder.complete(token.0, answer.result, !answer.has_more());
+        }
         let Some(slot) = self.get(token) else { return Some(Found::Nothing) };
         let waiter = match &slot.state {
             // SAFETY: the state is written over right below, without dropping what it was: this is the one that is left.

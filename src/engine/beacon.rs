@@ -3,13 +3,16 @@
 //! The loop writes one number a turn. A number that stays the same while the loop says that it works is a loop that is stuck: whoever
 //! looks need not have an answer of it.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, TryLockError, Weak};
 use std::time::{Duration, Instant};
 
+use super::dumps::Dumps;
 use super::watchdog::{self, Watch};
 use super::{Jobs, say};
 use crate::driver::forks;
+use crate::recorder::{Place, Recording, Ring};
 use crate::sys::stack;
 
 /// What a loop is doing, as far as others can tell.
@@ -41,13 +44,15 @@ pub(crate) struct Beacon {
     /// How the loop is asked for something, if it is at all.
     jobs: OnceLock<Arc<Jobs>>,
     watch: OnceLock<Watch>,
+    ring: Option<Arc<Ring>>,
+    dumps: OnceLock<Dumps>,
     /// Polls that were found to be stuck.
     stalls: AtomicU64,
 }
 
 impl Beacon {
     /// The loop of this thread.
-    pub(super) fn new(number: u64, driver: &'static str) -> Arc<Beacon> {
+    pub(super) fn new(number: u64, driver: &'static str, ring: Option<Arc<Ring>>) -> Arc<Beacon> {
         Arc::new(Beacon {
             number,
             thread: stack::Thread::current(),
@@ -57,6 +62,8 @@ impl Beacon {
             heart: AtomicU64::new(0),
             jobs: OnceLock::new(),
             watch: OnceLock::new(),
+            ring,
+            dumps: OnceLock::new(),
             stalls: AtomicU64::new(0),
         })
     }
@@ -109,6 +116,17 @@ impl Beacon {
     /// From now on another thread looks whether it hangs. It is to be listed.
     pub(crate) fn is_to_be_watched(&self, watch: Watch) {
         let _ = self.watch.set(watch);
+        self.is_attended();
+    }
+
+    /// From now on what is recorded goes to files in this directory when something goes wrong.
+    pub(crate) fn dumps_to(&self, directory: PathBuf) {
+        self.ring.iter().for_each(|ring| ring.keep());
+        let _ = self.dumps.set(Dumps { directory });
+        self.is_attended();
+    }
+
+    fn is_attended(&self) {
         if let Err(error) = watchdog::attend() {
             say(&format_args!(
                 "the watchdog cannot look for stalls, for there is no thread to be had: {error}"
@@ -121,6 +139,23 @@ impl Beacon {
     /// What tells the loop from all others of the process, from one, never used twice.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    pub(super) fn ring(&self) -> Option<&Arc<Ring>> {
+        self.ring.as_ref()
+    }
+
+    pub(super) fn dumps(&self) -> Option<&Dumps> {
+        self.dumps.get()
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place { number: self.number, thread: self.thread_name.clone(), driver: self.driver }
+    }
+
+    /// What the loop has done lately, if that is recorded.
+    pub(crate) fn recording(&self) -> Option<Recording> {
+        self.ring.as_ref().map(|ring| Recording::of(ring, self.place()))
     }
 
     pub(super) fn watch(&self) -> Option<&Watch> {
@@ -140,14 +175,17 @@ impl Beacon {
         self.thread
     }
 
+    #[cfg(feature = "inspect")]
     pub(crate) fn thread_name(&self) -> Option<&str> {
         self.thread_name.as_deref()
     }
 
+    #[cfg(feature = "inspect")]
     pub(crate) fn driver(&self) -> &'static str {
         self.driver
     }
 
+    #[cfg(feature = "inspect")]
     /// How the loop is asked for something; none if it was not made to be, or has ended.
     pub(crate) fn jobs(&self) -> Option<&Arc<Jobs>> {
         self.jobs.get().filter(|jobs| !jobs.is_closed())

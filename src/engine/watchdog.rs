@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use super::{Beacon, Doing, beacons};
+use super::{Beacon, Doing, beacons, dumps};
 use crate::driver::forks;
 use crate::executor::{Asked, SlowPoll, Tell, Warning, prepare_to_ask, tell};
 
@@ -63,7 +63,15 @@ fn watch() {
         }
         seen.retain(|number, _| watched.iter().any(|beacon| beacon.number() == *number));
         let mut step = Duration::from_millis(250);
+        let dumps = dumps::are_asked_for();
         for beacon in &watched {
+            if beacon.dumps().is_some() {
+                step = step.min(Duration::from_millis(50));
+                beacon.dump_kept();
+            }
+            if dumps {
+                beacon.dump("signal");
+            }
             let Some(watch) = beacon.watch() else { continue };
             step = step.min(watch.limit / 4);
             seen.entry(beacon.number()).or_default().look(beacon, watch);
@@ -75,7 +83,7 @@ fn watch() {
 
 fn watched() -> Vec<Arc<Beacon>> {
     let mut watched = beacons();
-    watched.retain(|beacon| beacon.watch().is_some());
+    watched.retain(|beacon| beacon.watch().is_some() || beacon.dumps().is_some());
     watched
 }
 
@@ -120,7 +128,7 @@ impl Seen {
     fn goes_on(&mut self, beacon: &Beacon, watch: &Watch, now: Instant, turn: u64) {
         if let Some((slow, _)) = self.told.take() {
             let time = self.since.map_or(Duration::ZERO, |since| now - since);
-            tell(&watch.tell, &Warning::SlowPoll(slow.is_over_after(time)));
+            tell(&watch.tell, &Warning::SlowPoll(slow.over_after(time)));
         }
         (self.early, self.is_left_alone) = (None, false);
         self.turn = turn;
@@ -151,6 +159,9 @@ impl Seen {
         match asked.slow_poll(time, std::mem::take(&mut self.untold)) {
             Some(slow) => {
                 tell(&watch.tell, &Warning::SlowPoll(slow.clone()));
+                if is_new {
+                    beacon.dump("stall");
+                }
                 self.told = Some((slow, time));
             }
             // Something of the loop's own, or a hook.

@@ -47,6 +47,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 use header::{Birth, TaskPointer, TaskRef};
 use live::Live;
@@ -55,6 +56,7 @@ use task::allocate;
 use watch::Watch;
 
 use crate::histogram::Histogram;
+use crate::recorder::Ring;
 
 /// The tasks of one runtime: those that live, and among them those that are ready to be polled.
 pub(crate) struct Executor {
@@ -81,6 +83,8 @@ pub(crate) struct Executor {
     /// Tasks that were taken from the queue and not polled.
     unpolled: Cell<u64>,
     pub(crate) remote_wakes: Cell<u64>,
+    /// What polls and wakes are noted in, if they are.
+    pub(crate) recorder: Option<Arc<Ring>>,
 }
 
 impl Executor {
@@ -104,6 +108,7 @@ impl Executor {
             spawned: Cell::new(0),
             unpolled: Cell::new(0),
             remote_wakes: Cell::new(0),
+            recorder: None,
         }
     }
 
@@ -246,8 +251,13 @@ impl Executor {
     /// Puts a task at the end of the ready queue, unless it is there or has finished.
     #[inline]
     fn schedule(&self, task: TaskRef) {
-        if task.state().schedule() && self.ready.push(task) {
-            self.watch.is_ready();
+        if task.state().schedule() {
+            if let Some(recorder) = &self.recorder {
+                recorder.wake(task.id, self.current_id());
+            }
+            if self.ready.push(task) {
+                self.watch.is_ready();
+            }
         }
     }
 
@@ -315,6 +325,12 @@ impl Executor {
 
     pub(crate) fn wake_to_poll(&self) -> Histogram {
         *self.watch.wake_to_poll.borrow()
+    }
+
+    /// The task that is polled has panicked.
+    #[cold]
+    fn panicked(&self) {
+        self.recorder.iter().for_each(|recorder| recorder.panic(self.current_id()));
     }
 
     pub(crate) fn hooks(&self) -> &Hooks {

@@ -71,6 +71,9 @@ impl Executor {
     fn poll_as_current(&self, task: &TaskRef) -> bool {
         task.polls.set(task.polls.get() + 1);
         self.current.set(Some(task.pointer()));
+        if let Some(recorder) = &self.recorder {
+            recorder.poll(task.id, task.spawned_at);
+        }
         let finished = task.poll();
         self.current.set(None);
         finished

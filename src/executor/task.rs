@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use super::header::{Birth, Header, TaskPointer, TaskRef, VTable};
 use super::hooks::drop_unheard;
 use super::join::JoinError;
-use super::{spare, waker};
+use super::{Executor, spare, waker, with_current};
 
 /// What tells one task of a process from all others. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,7 +114,10 @@ unsafe fn poll<F: Future>(task: TaskPointer) -> bool {
     let result = match polled {
         Ok(Poll::Pending) => return false,
         Ok(Poll::Ready(output)) => Ok(output),
-        Err(panic) => Err(JoinError::Panicked(panic)),
+        Err(panic) => {
+            with_current(Executor::panicked);
+            Err(JoinError::Panicked(panic))
+        }
     };
     // SAFETY: as above; the future has returned.
     unsafe { replace::<F>(task, result) };

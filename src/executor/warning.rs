@@ -60,7 +60,7 @@ impl SlowPoll {
         self.untold
     }
 
-    pub(crate) fn is_over_after(self, time: Duration) -> SlowPoll {
+    pub(crate) fn over_after(self, time: Duration) -> SlowPoll {
         SlowPoll { time, is_over: true, frames: Vec::new(), ..self }
     }
 }

@@ -1,7 +1,7 @@
 //! The report as JSON: which keys there are.
 
-use super::object::Object;
 use super::{Fact, Operation, Report};
+use crate::json::Object;
 
 impl Report {
     /// The report as one object of JSON, on one line.

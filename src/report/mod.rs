@@ -7,7 +7,6 @@ mod driver;
 mod fact;
 mod json;
 mod limits;
-mod object;
 mod operations;
 mod permission;
 mod proc;

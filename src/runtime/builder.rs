@@ -1,7 +1,9 @@
 //! The settings of a loop.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Error, Runtime};
@@ -9,6 +11,7 @@ use crate::buf::PoolSize;
 use crate::driver::{Choice, Driver, HelperPlan, Refusal, Settings, UnknownDriver};
 use crate::engine::{Engine, Watch};
 use crate::executor::{DebugPlan, Executor, Hooks, Inbox};
+use crate::recorder::Ring;
 use crate::{op, sys};
 
 /// Settings for a [`Runtime`]. Everything has a good default, and nothing needs to be switched on.
@@ -39,6 +42,8 @@ pub struct Builder {
     debug: Option<bool>,
     debug_plan: DebugPlan,
     watchdog: Option<Duration>,
+    recorder: usize,
+    dumps: Option<PathBuf>,
     is_unlisted: bool,
 }
 
@@ -67,6 +72,8 @@ impl Builder {
             debug: None,
             debug_plan: DebugPlan { slow: Duration::from_millis(100), tell: None },
             watchdog: None,
+            recorder: 0,
+            dumps: None,
             is_unlisted: false,
         }
     }
@@ -111,7 +118,7 @@ impl Builder {
     }
 
     /// The processors that helpers run on, where that is not what the loop's thread does.
-    pub(crate) fn helpers_on(mut self, cpus: std::sync::Arc<[usize]>) -> Builder {
+    pub(crate) fn helpers_on(mut self, cpus: Arc<[usize]>) -> Builder {
         self.helpers.cpus = Some(cpus);
         self
     }
@@ -294,7 +301,8 @@ impl Builder {
         });
         let watch =
             self.watchdog.filter(|_| !debug).map(|limit| Watch { limit, tell: self.debug_plan.tell.clone() });
-        let executor = Executor::new(self.hooks, debug.then_some(self.debug_plan));
+        let mut executor = Executor::new(self.hooks, debug.then_some(self.debug_plan));
+        executor.recorder = (self.recorder > 0).then(|| Arc::new(Ring::new(self.recorder)));
         let driver = open(&settings, executor.inbox())?;
         let is_listed = !self.is_unlisted && !driver.is_simulated();
         let engine = Engine::new(executor, driver, self.leases);
@@ -302,6 +310,7 @@ impl Builder {
             // Time in a simulated world is not that of who looks.
             list(&engine);
             watch.into_iter().for_each(|watch| engine.beacon.is_to_be_watched(watch));
+            self.dumps.into_iter().for_each(|directory| engine.beacon.dumps_to(directory));
         }
         // Beside one processor's only thread nobody can do anything that would be worth looking for.
         let alone = self.spin.is_zero() || sys::limits::processors().is_ok_and(|online| online < 2);
@@ -327,6 +336,11 @@ impl Builder {
 
     pub(super) fn watchdog_mut(&mut self) -> &mut Option<Duration> {
         &mut self.watchdog
+    }
+
+    /// How many records are kept, and where they go.
+    pub(super) fn recorder_mut(&mut self) -> (&mut usize, &mut Option<PathBuf>) {
+        (&mut self.recorder, &mut self.dumps)
     }
 
     pub(super) fn debug_mut(&mut self) -> (&mut Option<bool>, &mut DebugPlan) {

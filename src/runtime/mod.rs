@@ -3,6 +3,7 @@
 mod builder;
 mod embed;
 mod error;
+mod flight;
 mod hooks;
 mod metrics;
 mod observe;
@@ -15,6 +16,7 @@ mod turn;
 
 pub use builder::Builder;
 pub use error::Error;
+pub use flight::{dump_on_signal, recordings};
 pub use metrics::{Latency, Metrics};
 pub use observe::{Snapshot, Wait, abort, all, current};
 pub use random::random;
@@ -237,6 +239,7 @@ impl Runtime {
         if let Some(debug) = engine.executor.debug() {
             observe::tell_of_leaks(engine, debug, leaked);
         }
+        engine.beacon.dump_kept();
         leaked
     }
 

@@ -36,6 +36,9 @@ pub(super) fn turn(engine: &Engine, limit: Option<Duration>, finished: impl Fn()
         return Ok(());
     }
 
+    if !engine.port.is_quiet() {
+        engine.record_look();
+    }
     engine.executor.take_inbox();
     engine.port.reap();
     engine.fire_timers();
@@ -141,8 +144,10 @@ fn sleep(engine: &Engine, at_most: Option<Duration>) -> io::Result<()> {
         (limit, at_most) => limit.or(at_most),
     };
     engine.beacon.sleeps();
+    engine.record_sleep(false);
     let slept = engine.port.wait(limit, || !engine.executor.inbox().is_empty());
     engine.beacon.wakes();
+    engine.record_sleep(true);
     engine.note_time();
     if let Some(hook) = &hooks.unpark {
         hook();

@@ -39,6 +39,18 @@ impl Listener {
     }
 }
 
+/// Has `note` called at each signal of a kind, from now on.
+///
+/// `note` does what a handler may: it stores to an atomic.
+pub(crate) fn note_each(signal: i32, note: fn()) -> io::Result<()> {
+    if FORBIDDEN.contains(&signal) {
+        let text = format!("signal {signal} cannot be listened for; SIGUSR2 is a usual one");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    // SAFETY: a store to an atomic, as promised above.
+    unsafe { register(signal, note) }.map(drop)
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         unregister(self.id);

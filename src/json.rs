@@ -1,12 +1,12 @@
-//! Objects of JSON, written. By hand and not by a crate, since what a report needs is text, whole numbers and lists.
+//! Objects of JSON, written. By hand and not by a crate, since what a report or a trace needs is text, numbers and lists.
 //!
-//! It knows nothing of reports, so that `tests/report.rs` can hold it against a crate that reads JSON.
+//! It knows nothing of who writes, so that `tests/report.rs` can hold it against a crate that reads JSON.
 
 /// An object that is being written. What is None is null.
-pub(super) struct Object(String);
+pub(crate) struct Object(String);
 
 impl Object {
-    pub(super) fn new() -> Object {
+    pub(crate) fn new() -> Object {
         Object("{".to_owned())
     }
 
@@ -18,7 +18,7 @@ impl Object {
         self.0.push(':');
     }
 
-    pub(super) fn text(&mut self, name: &str, value: Option<&str>) {
+    pub(crate) fn text(&mut self, name: &str, value: Option<&str>) {
         self.key(name);
         match value {
             Some(value) => quote(value, &mut self.0),
@@ -26,12 +26,26 @@ impl Object {
         }
     }
 
-    pub(super) fn number(&mut self, name: &str, value: Option<u64>) {
+    pub(crate) fn number(&mut self, name: &str, value: Option<u64>) {
         self.key(name);
         self.0.push_str(&value.map_or_else(|| "null".to_owned(), |value| value.to_string()));
     }
 
-    pub(super) fn list(&mut self, name: &str, items: impl Iterator<Item = String>) {
+    /// An object in this one.
+    pub(crate) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object)) {
+        self.key(name);
+        let mut inner = Object::new();
+        fill(&mut inner);
+        self.0.push_str(&inner.end());
+    }
+
+    /// Nanoseconds, as microseconds with three places.
+    pub(crate) fn microseconds(&mut self, name: &str, nanoseconds: u64) {
+        self.key(name);
+        self.0.push_str(&format!("{}.{:03}", nanoseconds / 1000, nanoseconds % 1000));
+    }
+
+    pub(crate) fn list(&mut self, name: &str, items: impl Iterator<Item = String>) {
         self.key(name);
         self.0.push('[');
         for (place, item) in items.enumerate() {
@@ -41,7 +55,7 @@ impl Object {
         self.0.push(']');
     }
 
-    pub(super) fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         self.0.push('}');
         self.0
     }

@@ -152,8 +152,8 @@ pub mod flight {
 }
 
 pub use runtime::{
-    Answer, Builder, Current, Error, Latency, Metrics, Remote, Runtime, random, run, spawn, spawn_blocking,
-    yield_now,
+    Answer, Builder, Current, Error, Metrics, OperationMetrics, Remote, Runtime, random, run, spawn,
+    spawn_blocking, yield_now,
 };
 
 /// The guide's snippets are run with the documentation's.

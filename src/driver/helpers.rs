@@ -7,10 +7,12 @@
 #[cfg(all(test, annulus_loom))]
 mod models;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::Counters;
 use super::operation::Request;
 use super::slots::Token;
 use crate::executor::Inbox;
@@ -31,6 +33,8 @@ pub(crate) struct HelperPlan {
 
 pub(crate) struct Helpers {
     shared: Arc<Shared>,
+    /// How many answers were taken.
+    done: Cell<u64>,
 }
 
 struct Shared {
@@ -59,6 +63,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Helpers {
     pub(crate) fn new(inbox: &'static Inbox, plan: &HelperPlan) -> Helpers {
         Helpers {
+            done: Cell::new(0),
             shared: Arc::new(Shared {
                 work: Mutex::default(),
                 work_came: Condvar::new(),
@@ -115,7 +120,20 @@ impl Helpers {
             return Vec::new();
         }
         self.shared.answered.store(false, Ordering::Relaxed);
-        std::mem::take(&mut *lock(&self.shared.answers))
+        let answers = std::mem::take(&mut *lock(&self.shared.answers));
+        self.done.set(self.done.get() + answers.len() as u64);
+        answers
+    }
+
+    /// A driver's counters, and these beside them.
+    pub(crate) fn counted(&self, counters: Counters) -> Counters {
+        let work = lock(&self.shared.work);
+        Counters {
+            helper_threads: work.threads,
+            helper_jobs_waiting: work.jobs.len(),
+            helper_jobs_done: self.done.get(),
+            ..counters
+        }
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) use pipes::Passage;
 #[cfg(any(annulus_faults, feature = "sim"))]
 pub use plan::Faults;
 pub use policy::ZeroCopy;
-pub(crate) use port::Port;
+pub(crate) use port::{Count, Port};
 pub(crate) use ring_facts::RingFacts;
 #[cfg(feature = "sim")]
 pub(crate) use sim::Kernel;

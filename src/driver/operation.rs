@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 mod form;
+mod kind;
 
 #[cfg(feature = "sim")]
 use std::ffi::CStr;
@@ -18,6 +19,7 @@ use super::sim::Kernel;
 use crate::buf::Pool;
 
 pub(crate) use form::form;
+pub(crate) use kind::Kind;
 
 /// Everything that the kernel may touch on behalf of one submission, and what to make of the answer.
 ///
@@ -97,6 +99,8 @@ pub trait Operation: 'static {
 pub struct Form {
     /// As the kernel calls it, in lower case. Names the operation in `Builder::without_operation` and in errors.
     pub(crate) name: &'static str,
+    /// As what it is counted.
+    pub(crate) kind: Kind,
     /// Where to wait when there is no ring, or the ring does not know the operation.
     pub(crate) wait: Wait,
     /// Which memory of the operation is lent while it is in flight.

@@ -13,6 +13,7 @@ mod outside;
 mod seen;
 mod settling;
 mod spinning;
+mod tally;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -30,6 +31,8 @@ use super::slots::{Found, LastLook, Next, Orphan, Retirement, Slots, Token};
 use super::{Counters, Driver, Taker};
 use crate::buf::{Pool, PoolSize};
 use crate::executor::{Inbox, RuntimeId, Waiter, drop_unheard};
+pub(crate) use tally::Count;
+use tally::Tally;
 
 /// Held by its runtime, by the futures in flight and by descriptors, so it may outlive the first.
 pub struct Port {
@@ -59,7 +62,7 @@ pub struct Port {
     ended: Cell<bool>,
     /// Whether this is a child's copy of its parent's port. It has then ended as well.
     forked: Cell<bool>,
-    stray: Cell<u64>,
+    tally: Tally,
     pub(super) pipes: Pipes,
 }
 
@@ -123,7 +126,7 @@ impl Port {
             announced: Cell::new(false),
             ended: Cell::new(false),
             forked: Cell::new(false),
-            stray: Cell::new(0),
+            tally: Tally::default(),
             pipes: Pipes::default(),
         });
         fork::watch(&port);
@@ -165,6 +168,7 @@ impl Port {
     #[inline(always)]
     pub(crate) fn submit(&self, request: &Request, begin: Begin, waiter: Waiter) -> Token {
         self.given.set(true);
+        self.tally.begun(request.form.kind);
         let mut pair = self.pair.borrow_mut();
         let token = pair.slots.insert(waiter, request);
         pair.driver.push(token, request, begin);
@@ -261,13 +265,16 @@ impl Port {
         let mut orphan = Some(orphan);
         let found = self.pair.borrow_mut().slots.abandon(token, &mut orphan);
         match found {
-            LastLook::Answered(answer) => orphan.into_iter().for_each(|orphan| orphan.retire(answer)),
+            LastLook::Answered(answer) => {
+                orphan.into_iter().for_each(|orphan| self.tally.retire(orphan, answer))
+            }
             LastLook::AnsweredOften(answers) => {
                 if let Some(orphan) = orphan {
-                    Retirement { orphan, answers }.retire();
+                    self.tally.retire_many(Retirement { orphan, answers });
                 }
             }
             LastLook::Orphaned(waiter) => {
+                self.tally.orphans_max.set(self.orphans_max().max(self.orphans()));
                 // After the end nobody can be asked. The slot keeps it, leaked: the kernel may still write (I6).
                 self.cancel(token);
                 // Last: somebody else's waker may do anything when it is dropped, also panic.
@@ -294,6 +301,7 @@ impl Port {
 
     fn reap_what_came(&self) {
         let Pair { driver, slots } = &mut *self.pair.borrow_mut();
+        self.saw_in_flight(slots.in_flight());
         let mut later = self.later.borrow_mut();
         driver.reap(&mut Reaper { port: self, slots, later: &mut later, pool: self.pool.get() });
         while let Some(token) = slots.next_crowded() {
@@ -322,7 +330,7 @@ impl Port {
             Found::Orphan(orphan) => Some(Later::Retire(orphan, answer)),
             Found::OrphanOfMany(retirement) => Some(Later::RetireMany(retirement)),
             Found::Nothing => {
-                self.stray.set(self.stray.get() + 1);
+                self.tally.stray.set(self.tally.stray.get() + 1);
                 let unwanted = answer.buffer().zip(self.pool.get());
                 unwanted.into_iter().for_each(|(id, pool)| pool.recycle(id));
                 None
@@ -356,8 +364,8 @@ impl Port {
             let ran = catch_unwind(AssertUnwindSafe(|| match later {
                 Later::Wake(waker) => waker.wake(),
                 Later::Close(hold) => hold.is_named_no_more(),
-                Later::Retire(orphan, answer) => orphan.retire(answer),
-                Later::RetireMany(retirement) => retirement.retire(),
+                Later::Retire(orphan, answer) => self.tally.retire(orphan, answer),
+                Later::RetireMany(retirement) => self.tally.retire_many(*retirement),
             }));
             ran.unwrap_or_else(drop_unheard);
         }
@@ -425,19 +433,6 @@ impl Port {
 
     pub(crate) fn counters(&self) -> Counters {
         self.pair.borrow().driver.counters()
-    }
-
-    pub(crate) fn in_flight(&self) -> usize {
-        self.pair.borrow().slots.in_flight()
-    }
-
-    pub(crate) fn orphans(&self) -> usize {
-        self.pair.borrow().slots.orphans()
-    }
-
-    /// Completions that found no slot.
-    pub(crate) fn stray(&self) -> u64 {
-        self.stray.get()
     }
 
     #[cfg(test)]

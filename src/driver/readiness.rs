@@ -215,13 +215,17 @@ impl Readiness {
     pub(crate) fn cancel(&mut self, token: Token, fd: i32) {
         self.counters.cancels += 1;
         let withdrawn = self.helpers.as_ref().is_some_and(|helpers| helpers.withdraw(token));
-        if withdrawn {
-            self.answers.push_back((token, Completion::cancelled()));
-        } else if let Some(request) = self.stop_waiting(token, fd) {
-            let answer = self.last_look(&request).unwrap_or(Completion::cancelled());
-            self.answers.push_back((token, answer));
+        let stopped = match self.stop_waiting(token, fd) {
+            _ if withdrawn => Some(Completion::cancelled()),
+            Some(request) => Some(self.last_look(&request).unwrap_or(Completion::cancelled())),
+            // A helper runs it, or its answer is under way: that will come.
+            None => None,
+        };
+        match stopped == Some(Completion::cancelled()) {
+            true => self.counters.cancels_stopped += 1,
+            false => self.counters.cancels_late += 1,
         }
-        // Otherwise a helper runs it, or its answer is under way: that will come.
+        self.answers.extend(stopped.map(|answer| (token, answer)));
     }
 
     fn stop_waiting(&mut self, token: Token, fd: i32) -> Option<Request> {
@@ -292,7 +296,7 @@ impl Readiness {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.counters
+        self.helpers.as_ref().map_or(self.counters, |helpers| helpers.counted(self.counters))
     }
 
     pub(crate) fn flush(&mut self, due: bool) -> io::Result<()> {

@@ -285,7 +285,7 @@ impl Slots {
         slot.lent.touch();
         if slot.stamp.is_exact() {
             let (form, stamp) = (slot.form, slot.stamp);
-            self.latencies.note(form.name, stamp);
+            self.latencies.note(form.kind, stamp);
         }
         self.in_flight -= 1;
         waiter.resume_own().map(Found::Foreign)

@@ -76,6 +76,7 @@ impl<O: Lender> Submitted<O> {
     /// Waits until it is known what became of the sending. The buffer may be lent for longer.
     pub(crate) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
+            let mut is_at_hand = false;
             let answer = match self.stage {
                 Stage::Idle | Stage::Queued(_) => match self.begin(cx) {
                     Begun::InTurn => continue,
@@ -88,7 +89,11 @@ impl<O: Lender> Submitted<O> {
                     }
                 },
                 Stage::Entered => match self.answer_at_hand() {
-                    Some(answer) => answer,
+                    Some(answer) => {
+                        is_at_hand = true;
+                        self.port().tally().begun(O::form().kind);
+                        answer
+                    }
                     None => {
                         self.submit(Begin::Now, cx.waker());
                         return Poll::Pending;
@@ -110,7 +115,11 @@ impl<O: Lender> Submitted<O> {
                 }
                 _ => answer,
             };
-            if let Some(result) = sort(self.operation_mut(), answer, stop) {
+            let sorted = sort(self.operation_mut(), answer, stop);
+            if !is_at_hand {
+                self.count_sent(answer, sorted.is_none());
+            }
+            if let Some(result) = sorted {
                 self.let_go_of_socket();
                 return Poll::Ready(result);
             }
@@ -119,6 +128,15 @@ impl<O: Lender> Submitted<O> {
                 self.submit(Begin::WhenReady, cx.waker());
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// One that is made again does not count, unless its release does: that is still to come.
+    fn count_sent(&self, answer: Completion, goes_on: bool) {
+        let tally = self.port().tally();
+        match goes_on && answer.result < 0 && !answer.is_release() && !answer.has_more() {
+            true => tally.again(O::form().kind),
+            false => tally.answered(O::form(), answer),
         }
     }
 

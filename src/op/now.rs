@@ -33,6 +33,7 @@ pub(crate) fn recv_now(hold: &Hold, buffer: &mut ReadBuf<'_>, turn: Option<&Turn
             buffer.put_slice(bytes);
             bytes.len()
         });
+        hold.port().tally().begun(Recv::<Vec<u8>>::form().kind);
         return left.map_or(Ok(Now::NotReady), answered);
     }
     let rest = buffer.rest();

@@ -116,15 +116,22 @@ impl<B: IoBufMut, T: Tells> Operation for RecvMany<B, T> {
             Ok(count) => count as usize,
             Err(error) => return (Err(error), buffers),
         };
+        let was_left = !self.left.is_empty();
         let mut left = std::mem::take(&mut self.left).into_iter();
         let mut messages = Vec::with_capacity(count);
+        let mut bytes = 0;
         let mut buffers = buffers;
         for (index, buffer) in buffers.iter_mut().enumerate().take(count) {
             // SAFETY: so many were received.
             let arrival = left.next().unwrap_or_else(|| unsafe { self.arrival(index) });
             // SAFETY: so many bytes were written to it.
             unsafe { buffer.set_init(arrival.count) };
+            bytes += arrival.count as u64;
             messages.push(T::of(arrival));
+        }
+        // What another left was counted when it came.
+        if !was_left {
+            self.hold.port().tally().moved(FORM.kind, bytes);
         }
         (messages.into_iter().collect(), buffers)
     }
@@ -133,6 +140,8 @@ impl<B: IoBufMut, T: Tells> Operation for RecvMany<B, T> {
         let Ok(count) = usize::try_from(answer.result) else {
             return orphan::leave_error(&self.hold, Way::Read, answer);
         };
+        let bytes = (0..count).map(|index| self.batch.length(index) as u64).sum();
+        self.hold.port().tally().moved(FORM.kind, bytes);
         if count == 0 || self.hold.discards() {
             // Descriptors that came have to be closed.
             // SAFETY: so many were received.

@@ -25,6 +25,7 @@ impl<O: Repeat> Submitted<O> {
     #[inline]
     pub(crate) fn poll_next_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<O::Item>> {
         loop {
+            let mut is_at_hand = false;
             let answer = match self.stage {
                 Stage::Finished => return Poll::Ready(None),
                 Stage::Idle | Stage::Queued(_) => match self.begin(cx) {
@@ -36,7 +37,10 @@ impl<O: Repeat> Submitted<O> {
                     }
                 },
                 Stage::Entered => match self.answer_at_hand() {
-                    Some(answer) => answer,
+                    Some(answer) => {
+                        is_at_hand = true;
+                        answer
+                    }
                     None => {
                         self.submit(Begin::Now, cx.waker());
                         return Poll::Pending;
@@ -47,13 +51,16 @@ impl<O: Repeat> Submitted<O> {
                         return Poll::Pending;
                     }
                     let answer = ready!(self.port().poll_next(token, cx.waker()));
-                    if !answer.has_more() {
-                        self.stage = Stage::Entered;
+                    match answer.has_more() {
+                        // Its last answer counts as the submission.
+                        true => self.port().tally().begun(O::form().kind),
+                        false => self.stage = Stage::Entered,
                     }
                     answer
                 }
             };
             engine::with_current(Engine::spend_budget);
+            self.count_item(answer, is_at_hand);
             match self.sort(answer, cx) {
                 Sorted::Item(item) => return Poll::Ready(Some(item)),
                 Sorted::Again => {}
@@ -61,6 +68,33 @@ impl<O: Repeat> Submitted<O> {
                 Sorted::End => return Poll::Ready(None),
             }
         }
+    }
+
+    /// What is at hand was counted when it came.
+    #[inline]
+    fn count_item(&self, answer: Completion, is_at_hand: bool) {
+        let (tally, kind) = (self.port().tally(), O::form().kind);
+        match answer.result {
+            _ if is_at_hand => tally.begun(kind),
+            0.. => tally.done(kind, answer),
+            _ => self.count_error(answer),
+        }
+    }
+
+    #[cold]
+    fn count_error(&self, answer: Completion) {
+        match self.begins_anew(answer) {
+            true => self.port().tally().again(O::form().kind),
+            false => self.port().tally().answered(O::form(), answer),
+        }
+    }
+
+    /// Whether it is submitted again, because of its last answer: it was asked to end since nobody took the answers, there was
+    /// no buffer to pick, or nothing to receive.
+    fn begins_anew(&self, answer: Completion) -> bool {
+        let is_last = matches!(self.stage, Stage::Entered);
+        let passes = [libc::ECANCELED, libc::ENOBUFS, libc::EAGAIN].contains(&-answer.result);
+        is_last && passes && !self.is_to_stop()
     }
 
     #[inline]

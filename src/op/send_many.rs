@@ -107,6 +107,7 @@ impl<B: IoBuf> Operation for SendMany<B> {
     /// The rest is sent when there is room again.
     fn goes_on(&mut self, answer: Completion) -> bool {
         let Ok(count) = usize::try_from(answer.result) else { return false };
+        self.count(count);
         self.batch.advance(count);
         count > 0 && self.batch.done() < self.batch.len()
     }
@@ -127,11 +128,19 @@ impl<B: IoBuf> Operation for SendMany<B> {
     }
 
     fn salvage(self, answer: Completion) {
+        self.count(usize::try_from(answer.result).unwrap_or(0));
         self.leave_error(answer);
     }
 }
 
 impl<B> SendMany<B> {
+    /// So many more messages were sent, each of them whole.
+    fn count(&self, count: usize) {
+        let sent = self.batch.done()..self.batch.done() + count;
+        let bytes = sent.map(|index| self.batch.vector(index).iov_len as u64).sum();
+        self.hold.port().tally().moved(FORM.kind, bytes);
+    }
+
     fn leave_error(&self, answer: Completion) {
         if send_message::is_told_once(answer) && !self.hold.discards() {
             self.hold.direction(Way::Write).leave_behind(Leftover::Error(-answer.result));

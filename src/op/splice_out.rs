@@ -21,7 +21,7 @@ pub struct SpliceOut {
 }
 
 const FORM: &Form = &form! {
-    name: "splice out",
+    name: "splice_out",
     wait: Writable,
     entry: none,
     // The pipe's number is in the flags.

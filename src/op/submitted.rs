@@ -288,9 +288,11 @@ impl<O: Operation> Future for Submitted<O> {
                 }
                 if let Some(answer) = this.attempt() {
                     engine::with_current(Engine::spend_budget);
+                    this.port().tally().begun(O::form().kind);
                     if answer.result < 0 || this.operation_mut().goes_on(answer) {
                         return this.go_on_rarely(answer, cx);
                     }
+                    this.port().tally().done(O::form().kind, answer);
                     return this.conclude(answer);
                 }
                 this.submit_inline(Begin::Now, cx.waker());
@@ -303,6 +305,7 @@ impl<O: Operation> Future for Submitted<O> {
                 if answer.result < 0 || this.operation_mut().goes_on(answer) {
                     return this.go_on_rarely(answer, cx);
                 }
+                this.port().tally().done(O::form().kind, answer);
                 this.conclude(answer)
             }
             _ => this.poll_rarely(cx),

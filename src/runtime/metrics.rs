@@ -1,5 +1,6 @@
 //! What a loop counts of itself.
 
+use crate::driver::Count;
 use crate::engine::Engine;
 use crate::histogram::Histogram;
 
@@ -56,12 +57,27 @@ pub struct Metrics {
     pub completed: u64,
     /// Operations in the driver, now.
     pub in_flight: usize,
-    /// Those of them whose future was dropped, now.
+    /// The most that there ever were at a time.
+    pub in_flight_max: usize,
+    /// Operations in the driver whose future was dropped, now.
     pub orphans: usize,
+    /// The most of them that there ever were at a time.
+    pub orphans_max: usize,
     /// Operations that the ring did not know and that were done otherwise.
     pub fallbacks: u64,
     /// Requests to stop an operation.
     pub cancels: u64,
+    /// Those of them that came in time: the operation did nothing.
+    pub cancels_stopped: u64,
+    /// Those that came too late: it was done meanwhile, or is of a kind that cannot be stopped once it has begun. Of what is not
+    /// counted here or above the driver has not heard yet.
+    pub cancels_late: u64,
+    /// Threads that make calls which can only block, now: see [`Builder::helpers_max`](crate::Builder::helpers_max).
+    pub helper_threads: usize,
+    /// Calls that wait for one of them, now.
+    pub helper_jobs_waiting: usize,
+    /// Calls that they have made. In a simulated world nobody counts them.
+    pub helper_jobs_done: u64,
     /// Enters that the kernel refused for want of something, and that were made again.
     pub refusals: u64,
     /// Times that the completion queue was found to have run over.
@@ -101,9 +117,16 @@ impl Metrics {
             submitted: counters.submitted,
             completed: counters.completed,
             in_flight: engine.port.in_flight(),
+            in_flight_max: engine.port.in_flight_max(),
             orphans: engine.port.orphans(),
+            orphans_max: engine.port.orphans_max(),
             fallbacks: counters.fallbacks,
             cancels: counters.cancels,
+            cancels_stopped: counters.cancels_stopped,
+            cancels_late: counters.cancels_late,
+            helper_threads: counters.helper_threads,
+            helper_jobs_waiting: counters.helper_jobs_waiting,
+            helper_jobs_done: counters.helper_jobs_done,
             refusals: counters.refusals,
             overflows: counters.overflows,
             stray: engine.port.stray(),
@@ -114,19 +137,52 @@ impl Metrics {
     }
 }
 
-/// How long the operations of one kind took, from their submission to their answer, in nanoseconds: of one in 64.
+/// What has become of the operations of one kind. The numbers only grow.
+///
+/// Counted is each answer: of what is answered often (connections accepted one after the other) each of these, and of what takes
+/// several calls (a whole buffer that is written in parts) each part. What is made again because there was nothing yet is one. It
+/// is counted when its future, or the loop for a future that was dropped, has taken the answer.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = annulus::Runtime::new()?;
+/// let text = runtime.run(annulus::fs::read("Cargo.toml"))??;
+/// let operations = runtime.operations();
+/// let reads = operations.iter().find(|kind| kind.operation == "read").expect("it was read");
+/// assert_eq!(reads.bytes, text.len() as u64);
+/// assert_eq!(reads.errors, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Latency {
+pub struct OperationMetrics {
     /// What the kernel calls the operation: `recv`, `accept`, `openat`.
     pub operation: &'static str,
-    /// How long it took.
+    /// How often one was answered, with an error or without: by the kernel, by a call that was made at once, or by what a dropped one
+    /// had left.
+    pub completed: u64,
+    /// How often the answer was an error. That it was stopped is none, nor that it would have had to wait.
+    pub errors: u64,
+    /// How many bytes they transferred. None of those that transfer none: `accept` brings a descriptor, `peek` leaves all where it is.
+    /// What a dropped one has received is counted once, then, and not when the next one finds it.
+    pub bytes: u64,
+    /// How long they took, from submission to answer, in nanoseconds: of one in 64 of those that went to the driver and were answered
+    /// once. None in a simulated world.
     pub time: Histogram,
 }
 
-impl Latency {
-    pub(super) fn all_of(engine: &Engine) -> Vec<Latency> {
-        let kinds = engine.port.latencies().into_iter();
-        kinds.map(|(operation, time)| Latency { operation, time }).collect()
+impl OperationMetrics {
+    pub(super) fn all_of(engine: &Engine) -> Vec<OperationMetrics> {
+        let kinds = engine.port.operations().into_iter();
+        kinds
+            .map(|(operation, Count { completed, errors, bytes }, time)| OperationMetrics {
+                operation,
+                completed,
+                errors,
+                bytes,
+                time,
+            })
+            .collect()
     }
 }

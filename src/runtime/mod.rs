@@ -17,7 +17,7 @@ mod turn;
 pub use builder::Builder;
 pub use error::Error;
 pub use flight::{dump_on_signal, recordings};
-pub use metrics::{Latency, Metrics};
+pub use metrics::{Metrics, OperationMetrics};
 pub use observe::{Snapshot, Wait, abort, all, current};
 pub use random::random;
 pub use remote::{Answer, Remote};
@@ -180,9 +180,9 @@ impl Runtime {
         Metrics::of(&self.engine)
     }
 
-    /// How long operations took, by their kinds: those of which at least one was timed.
-    pub fn latencies(&self) -> Vec<Latency> {
-        Latency::all_of(&self.engine)
+    /// What has become of operations, by their kinds: those of which at least one was answered, by name.
+    pub fn operations(&self) -> Vec<OperationMetrics> {
+        OperationMetrics::all_of(&self.engine)
     }
 
     /// All tasks that have not finished: see [`task::all`](crate::task::all).
@@ -316,6 +316,14 @@ impl Current {
     /// When used after the run in which it was made.
     pub fn metrics(&self) -> Metrics {
         engine::expect_current("Current", Metrics::of)
+    }
+
+    /// What has become of operations, by their kinds: see [`Runtime::operations`].
+    ///
+    /// # Panics
+    /// When used after the run in which it was made.
+    pub fn operations(&self) -> Vec<OperationMetrics> {
+        engine::expect_current("Current", OperationMetrics::all_of)
     }
 
     /// A handle for other threads to have this loop do something.

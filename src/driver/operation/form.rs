@@ -2,7 +2,7 @@
 
 #[cfg(annulus_uring)]
 use super::RingForm;
-use super::{Brings, Form, Lends, Request, Wait};
+use super::{Brings, Form, Kind, Lends, Request, Wait};
 #[cfg(feature = "sim")]
 use crate::driver::Kernel;
 
@@ -124,6 +124,7 @@ impl Form {
     ) -> Form {
         Form {
             name,
+            kind: Kind::of(name),
             wait,
             lends: Lends::Nothing,
             picks: false,

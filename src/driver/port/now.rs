@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::Port;
-use crate::driver::{Driver, Request};
+use crate::driver::{Completion, Driver, Request};
 
 impl Port {
     /// Makes the one call of a request. -EAGAIN if it would have to wait.
@@ -12,7 +12,12 @@ impl Port {
     #[inline]
     pub(crate) unsafe fn attempt(&self, request: &Request) -> i32 {
         // SAFETY: passed on to the caller.
-        unsafe { self.pair.borrow_mut().driver.attempt(request) }
+        let answer = unsafe { self.pair.borrow_mut().driver.attempt(request) };
+        if answer != -libc::EAGAIN {
+            self.tally.begun(request.form.kind);
+            self.tally.answered(request.form, Completion::of(answer));
+        }
+        answer
     }
 }
 

@@ -279,7 +279,10 @@ impl World {
     /// A request to stop arrives.
     pub(super) fn stop(&mut self, id: ProcessId, token: Token) {
         let process = &mut self.processes[usize::from(id.0)];
-        let Some(running) = process.running.get_mut(&token.0) else { return };
+        let Some(running) = process.running.get_mut(&token.0) else {
+            process.counters.cancels_late += 1;
+            return;
+        };
         running.is_to_stop = true;
         let (name, number, stage) = (running.request.form.name, running.request.fd, running.stage);
         let is_at_work = stage == Stage::Starting && running.request.form.wait == Wait::Helper;
@@ -290,6 +293,10 @@ impl World {
             Stage::Starting => self.dice.happens(if is_at_work { stubborn.max(0.5) } else { stubborn }),
             Stage::Waiting => false,
         };
+        match too_late {
+            true => process.counters.cancels_late += 1,
+            false => process.counters.cancels_stopped += 1,
+        }
         self.note(id, "cancel", (name, token.0), number, i64::from(!too_late));
         if !too_late {
             let waiting = self.process(id).waiting.get_mut(&number);

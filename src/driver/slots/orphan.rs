@@ -5,10 +5,13 @@ use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 
 use crate::driver::descriptor::Departure;
-use crate::driver::{Completion, Operation};
+use crate::driver::{Completion, Form, Operation};
 
 /// An operation that its future has left behind, until its completion comes.
 pub(crate) trait Orphan {
+    /// How it is done.
+    fn form(&self) -> &'static Form;
+
     /// Takes an answer that is not the last.
     fn keep(&mut self, answer: Completion);
 
@@ -21,6 +24,10 @@ pub(crate) trait Orphan {
 struct Abandoned<O>(MaybeUninit<O>);
 
 impl<O: Operation> Orphan for Abandoned<O> {
+    fn form(&self) -> &'static Form {
+        O::form()
+    }
+
     fn keep(&mut self, answer: Completion) {
         // SAFETY: present until it is retired. The kernel may go on writing only to what it has not yet answered.
         unsafe { self.0.assume_init_mut() }.salvage_one(answer);

@@ -1,8 +1,8 @@
 //! Who asked for what, and when: for those who look, and for the time that operations take.
 
-use super::{GENERATION, INDEX_BITS, Slot, Slots};
+use super::{GENERATION, INDEX_BITS, Slot, Slots, State};
 use crate::dice::Dice;
-use crate::driver::operation::Wait;
+use crate::driver::operation::{Kind, Wait};
 use crate::histogram::Histogram;
 use crate::sys;
 
@@ -34,10 +34,10 @@ impl Stamp {
     }
 }
 
-/// How long operations took: a few kinds, each found by its form's name. One of 64 is timed, for that takes two looks at the clock;
+/// How long operations took, by their kinds: those of which one was timed. One of 64 is timed, for that takes two looks at the clock;
 /// by chance, so that what comes in a rhythm is not seen in one of its beats only.
 pub(super) struct Latencies {
-    kinds: Vec<(&'static str, Histogram)>,
+    kinds: Vec<(Kind, Histogram)>,
     dice: Dice,
     /// The generation of the next that is timed.
     pub(super) next: u64,
@@ -59,10 +59,10 @@ impl Latencies {
     }
 
     #[cold]
-    pub(super) fn note(&mut self, name: &'static str, stamp: Stamp) {
+    pub(super) fn note(&mut self, kind: Kind, stamp: Stamp) {
         let now = sys::clock::now();
-        let place = self.kinds.iter().position(|kind| kind.0 == name).unwrap_or_else(|| {
-            self.kinds.push((name, Histogram::default()));
+        let place = self.kinds.iter().position(|other| other.0 == kind).unwrap_or_else(|| {
+            self.kinds.push((kind, Histogram::default()));
             self.kinds.len() - 1
         });
         self.kinds[place].1.note(now.saturating_sub(stamp.since));
@@ -98,9 +98,17 @@ impl Slots {
         self.slots.iter().any(|slot| slot.is_in_flight() && slot.form.wait == Wait::Helper)
     }
 
-    /// How long operations took, by their kinds.
-    pub(crate) fn latencies(&self) -> Vec<(&'static str, Histogram)> {
-        self.latencies.kinds.clone()
+    /// How long the operations of a kind took.
+    pub(crate) fn time(&self, kind: Kind) -> Histogram {
+        self.latencies.kinds.iter().find(|other| other.0 == kind).map(|other| other.1).unwrap_or_default()
+    }
+
+    /// By kind: how many are in flight, or have answers that are not taken.
+    pub(crate) fn held(&self) -> [u64; Kind::COUNT] {
+        let mut held = [0; Kind::COUNT];
+        let taken = self.slots.iter().filter(|slot| !matches!(slot.state, State::Free { .. }));
+        taken.for_each(|slot| held[slot.form.kind.place()] += 1);
+        held
     }
 }
 

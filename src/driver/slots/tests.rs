@@ -54,6 +54,10 @@ fn only_what_is_in_flight_is_listed() {
 struct Nobody;
 
 impl Orphan for Nobody {
+    fn form(&self) -> &'static Form {
+        FORM
+    }
+
     fn keep(&mut self, _: Completion) {}
     fn retire(self: Box<Self>, _: Completion) {}
 }

@@ -63,6 +63,8 @@ enum Kind {
     Bring = 5,
     /// Making a descriptor of the process's of one in that table.
     Install = 6,
+    /// A request to stop what may be on its way there. Another one follows, to stop it if it is not.
+    CancelBring = 7,
 }
 
 /// Whether a number is a place in a ring's own table.
@@ -102,6 +104,8 @@ pub(crate) struct Ring {
     /// Answers to entries that bear a mark, while a reap goes on.
     marked: Vec<(u64, Completion)>,
     closing: usize,
+    /// Whether the last `CancelBring` has stopped something.
+    stopped_bringing: bool,
     /// How many entries the kernel has taken since the ring was made; comes round.
     taken: u32,
     /// The error after which the kernel takes nothing any more.
@@ -133,6 +137,7 @@ impl Ring {
             answers: VecDeque::new(),
             marked: Vec::new(),
             closing: 0,
+            stopped_bringing: false,
             taken: setup::ENTRIES_TRIED,
             broken: None,
             direct,
@@ -221,14 +226,15 @@ impl Ring {
     pub(crate) fn cancel(&mut self, token: Token, _fd: i32) {
         self.counters.cancels += 1;
         if self.helpers.as_ref().is_some_and(|helpers| helpers.withdraw(token)) {
+            self.counters.cancels_stopped += 1;
             self.answers.push_back((token, Completion::cancelled()));
             return;
         }
         if self.direct.is_some() {
             // It may be on its way into the table, of which only its entry's mark knows.
             let target = mark(Kind::Bring, token);
-            let _ =
-                self.queue(&opcode::AsyncCancel::new(target).build().user_data(mark(Kind::Cancel, token)));
+            let _ = self
+                .queue(&opcode::AsyncCancel::new(target).build().user_data(mark(Kind::CancelBring, token)));
         }
         let target = match self.waits.cancel(token) {
             true => mark(Kind::Wait, token),
@@ -314,7 +320,7 @@ impl Ring {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.counters
+        self.helpers.as_ref().map_or(self.counters, |helpers| helpers.counted(self.counters))
     }
 
     pub(crate) fn flush(&mut self, due: bool) -> io::Result<()> {

@@ -77,6 +77,14 @@ impl Ring {
         let token = Token(data & !(0xf << KIND_SHIFT));
         match data >> KIND_SHIFT {
             kind if kind == Kind::Wait as u64 => return Some((token, self.after_wait(token, answer)?)),
+            kind if kind == Kind::Cancel as u64 => match answer.result == 0 || self.stopped_bringing {
+                true => {
+                    self.counters.cancels_stopped += 1;
+                    self.stopped_bringing = false;
+                }
+                false => self.counters.cancels_late += 1,
+            },
+            kind if kind == Kind::CancelBring as u64 => self.stopped_bringing = answer.result == 0,
             kind if kind == Kind::Close as u64 => self.closing -= 1,
             kind if kind == Kind::Install as u64 => {
                 self.direct.iter_mut().for_each(|direct| direct.answered(answer.result));

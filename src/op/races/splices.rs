@@ -35,13 +35,13 @@ fn what_a_dropped_second_half_did_not_move_is_received_next_when_that_is_known()
     let (source, target) = (stage.descriptor(7), stage.descriptor(8));
     let mut out = Submitted::new(SpliceOut::new(target.hold(), filled(&stage, &source)));
     assert!(stage.poll(&mut out).is_pending());
-    stage.happen(|script| script.answer("splice out", 1));
+    stage.happen(|script| script.answer("splice_out", 1));
     assert!(stage.poll(&mut out).is_pending(), "four are left");
     let mut next = receive(&source, 100);
     drop(out);
     assert!(stage.poll(&mut next).is_pending(), "the pipe has the turn");
-    assert_eq!(stage.happen(|script| script.names()), ["splice out"], "nothing else is submitted");
-    stage.happen(|script| script.answer("splice out", 2));
+    assert_eq!(stage.happen(|script| script.names()), ["splice_out"], "nothing else is submitted");
+    stage.happen(|script| script.answer("splice_out", 2));
     assert_eq!(received(ready(stage.poll(&mut next))), b"lo");
     assert_eq!(sent(&stage, &target), 3);
     assert!(stage.closed().is_empty(), "a clean pipe is kept");
@@ -77,7 +77,7 @@ fn an_error_that_a_dropped_half_met_is_told_to_the_next() {
     let mut out = Submitted::new(SpliceOut::new(target.hold(), filled(&stage, &source)));
     assert!(stage.poll(&mut out).is_pending());
     drop(out);
-    stage.happen(|script| script.answer("splice out", -libc::EPIPE));
+    stage.happen(|script| script.answer("splice_out", -libc::EPIPE));
     let settled = ready(stage.poll(&mut Submitted::new(Settle::new(target.hold()))));
     assert_eq!(settled.unwrap_err().raw_os_error(), Some(libc::EPIPE));
     assert_eq!(received(ready(stage.poll(&mut receive(&source, 100)))), b"hello");
@@ -102,7 +102,7 @@ fn a_pipe_is_not_closed_under_a_half_that_names_it() {
     assert_eq!(stage.closed(), [7], "nothing in flight names the source");
     drop(out);
     assert_eq!(stage.closed(), [7], "neither the target's number nor the pipe's");
-    stage.happen(|script| script.answer("splice out", -libc::ECANCELED));
+    stage.happen(|script| script.answer("splice_out", -libc::ECANCELED));
     assert_eq!(stage.closed(), [7, 8], "and the pipe, which is empty now, is kept");
     stage.assert_settled();
 }

@@ -75,6 +75,7 @@ impl<O: Operation> Submitted<O> {
                 return Poll::Pending;
             };
             engine::with_current(Engine::spend_budget);
+            self.port().tally().begun(O::form().kind);
             if !self.operation_mut().goes_on(answer) {
                 return self.conclude_rarely(answer);
             }
@@ -193,6 +194,7 @@ impl<O: Operation> Submitted<O> {
     #[cold]
     pub(super) fn answer_rarely(&mut self, answer: Completion, cx: &mut Context<'_>) -> Poll<O::Output> {
         engine::with_current(Engine::spend_budget);
+        self.port().tally().begun(O::form().kind);
         match self.operation_mut().goes_on(answer) {
             true => self.set_out(cx),
             false => self.conclude_rarely(answer),
@@ -203,10 +205,17 @@ impl<O: Operation> Submitted<O> {
     #[cold]
     pub(super) fn go_on_rarely(&mut self, answer: Completion, cx: &mut Context<'_>) -> Poll<O::Output> {
         if let Some(begin) = self.begins_again(answer) {
+            self.port().tally().again(O::form().kind);
             self.submit(begin, cx.waker());
             return Poll::Pending;
         }
-        match answer.result >= 0 || self.operation_mut().goes_on(answer) {
+        let (is_good, kind) = (answer.result >= 0, O::form().kind);
+        let goes_on = is_good || self.operation_mut().goes_on(answer);
+        match goes_on && !is_good {
+            true => self.port().tally().again(kind),
+            false => self.port().tally().answered(O::form(), answer),
+        }
+        match goes_on {
             true => self.set_out(cx),
             false => self.conclude_rarely(answer),
         }

@@ -77,6 +77,19 @@ impl Histogram {
         })
     }
 
+    /// What has come since it was as `before`: the middle of each bucket that has grown, and by how much.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn since(&self, before: &Histogram) -> impl Iterator<Item = (f64, u64)> {
+        let grown = move |(bucket, count): (usize, &u64)| {
+            let more = count.saturating_sub(before.buckets[bucket]);
+            let first = if bucket == 0 { 0.0 } else { (1_u64 << (bucket - 1)) as f64 };
+            // What is above all of them is as large as the largest.
+            let last = if bucket == BUCKETS - 1 { self.max as f64 } else { (first * 2.0 - 1.0).max(0.0) };
+            (more > 0).then_some(((first + last.min(self.max as f64)) / 2.0, more))
+        };
+        self.buckets.iter().enumerate().filter_map(grown)
+    }
+
     /// The buckets that are not empty: the least value and the greatest that each is for, and how many there were.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64, u64)> {
         self.buckets.iter().enumerate().filter(|(_, count)| **count > 0).map(|(bucket, count)| {
@@ -113,6 +126,21 @@ mod tests {
         assert_eq!(buckets[..4], [(0, 0, 1), (1, 1, 1), (2, 3, 2), (4, 7, 1)]);
         assert_eq!(buckets[4..], [(512, 1023, 1), (1024, 2047, 1), (1 << 46, u64::MAX, 1)]);
         assert_eq!((histogram.count(), histogram.max()), (8, Some(u64::MAX)));
+    }
+
+    #[cfg(feature = "metrics")]
+    #[test]
+    fn what_has_come_since_is_told_once_and_by_its_middle() {
+        let mut histogram = Histogram::default();
+        [0, 1, 5].iter().for_each(|value| histogram.note(*value));
+        let before = histogram;
+        assert_eq!(
+            histogram.since(&Histogram::default()).collect::<Vec<_>>(),
+            [(0.0, 1), (1.0, 1), (4.5, 1)]
+        );
+        assert_eq!(histogram.since(&before).count(), 0);
+        [4, 600, 700, 2000].iter().for_each(|value| histogram.note(*value));
+        assert_eq!(histogram.since(&before).collect::<Vec<_>>(), [(5.5, 1), (767.5, 2), (1512.0, 1)]);
     }
 
     #[test]

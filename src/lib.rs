@@ -100,6 +100,10 @@ pub mod service;
 
 pub mod launch;
 
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
+
 #[cfg(any(feature = "futures-io", feature = "hyper", feature = "tokio-io"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "futures-io", feature = "hyper", feature = "tokio-io"))))]
 pub mod compat;

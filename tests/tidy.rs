@@ -24,6 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["process", "signal"],
     &["service"],
     &["launch"],
+    &["metrics"],
     &["compat"],
     &["hyper"],
     &["tls"],

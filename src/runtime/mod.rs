@@ -185,6 +185,12 @@ impl Runtime {
         OperationMetrics::all_of(&self.engine)
     }
 
+    /// Which loop of the process it is: numbers begin with 1, and none is used twice.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn number(&self) -> u64 {
+        self.engine.executor.id().number()
+    }
+
     /// All tasks that have not finished: see [`task::all`](crate::task::all).
     pub fn tasks(&self) -> Vec<Snapshot> {
         observe::all_of(&self.engine)
@@ -316,6 +322,12 @@ impl Current {
     /// When used after the run in which it was made.
     pub fn metrics(&self) -> Metrics {
         engine::expect_current("Current", Metrics::of)
+    }
+
+    /// Which loop of the process it is.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn number(&self) -> u64 {
+        engine::expect_current("Current", |engine| engine.executor.id().number())
     }
 
     /// What has become of operations, by their kinds: see [`Runtime::operations`].

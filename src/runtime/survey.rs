@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 #[cfg(feature = "inspect")]
-use super::{Latency, Metrics};
+use super::{Metrics, OperationMetrics};
 use super::{Snapshot, Wait};
 use crate::driver::InFlight;
 #[cfg(feature = "inspect")]
@@ -25,7 +25,7 @@ pub(crate) struct Survey {
     #[cfg(feature = "inspect")]
     pub(crate) metrics: Metrics,
     #[cfg(feature = "inspect")]
-    pub(crate) latencies: Vec<Latency>,
+    pub(crate) operations: Vec<OperationMetrics>,
     #[cfg(feature = "inspect")]
     pub(crate) ring: Option<RingFacts>,
     /// By the clock of ages, in nanoseconds.
@@ -45,7 +45,7 @@ impl Survey {
             #[cfg(feature = "inspect")]
             metrics: Metrics::of(engine),
             #[cfg(feature = "inspect")]
-            latencies: Latency::all_of(engine),
+            operations: OperationMetrics::all_of(engine),
             #[cfg(feature = "inspect")]
             ring: engine.port.ring_facts(),
             now: engine.executor.time.get(),

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use super::submitted::{Begun, Stage};
 use super::{Operation, Submitted};
-use crate::driver::{Begin, Completion};
+use crate::driver::{Begin, Completion, Port};
 use crate::engine::{self, Engine};
 
 /// An operation that may be answered several times.
@@ -25,7 +25,6 @@ impl<O: Repeat> Submitted<O> {
     #[inline]
     pub(crate) fn poll_next_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<O::Item>> {
         loop {
-            let mut is_at_hand = false;
             let answer = match self.stage {
                 Stage::Finished => return Poll::Ready(None),
                 Stage::Idle | Stage::Queued(_) => match self.begin(cx) {
@@ -38,7 +37,8 @@ impl<O: Repeat> Submitted<O> {
                 },
                 Stage::Entered => match self.answer_at_hand() {
                     Some(answer) => {
-                        is_at_hand = true;
+                        // It was counted when it came, but for the call that finds it.
+                        self.port().tally().begun(O::form().kind);
                         answer
                     }
                     None => {
@@ -50,34 +50,29 @@ impl<O: Repeat> Submitted<O> {
                     if !engine::with_current(|engine| engine.has_budget(cx.waker())).unwrap_or(true) {
                         return Poll::Pending;
                     }
-                    let answer = ready!(self.port().poll_next(token, cx.waker()));
+                    let port: &Port = self.port();
+                    let answer = ready!(port.poll_next(token, cx.waker()));
+                    if answer.result >= 0 {
+                        port.tally().done(O::form().kind, answer);
+                    }
                     match answer.has_more() {
                         // Its last answer counts as the submission.
-                        true => self.port().tally().begun(O::form().kind),
+                        true => port.tally().begun(O::form().kind),
                         false => self.stage = Stage::Entered,
+                    }
+                    if answer.result < 0 {
+                        self.count_error(answer);
                     }
                     answer
                 }
             };
             engine::with_current(Engine::spend_budget);
-            self.count_item(answer, is_at_hand);
             match self.sort(answer, cx) {
                 Sorted::Item(item) => return Poll::Ready(Some(item)),
                 Sorted::Again => {}
                 Sorted::Waiting => return Poll::Pending,
                 Sorted::End => return Poll::Ready(None),
             }
-        }
-    }
-
-    /// What is at hand was counted when it came.
-    #[inline]
-    fn count_item(&self, answer: Completion, is_at_hand: bool) {
-        let (tally, kind) = (self.port().tally(), O::form().kind);
-        match answer.result {
-            _ if is_at_hand => tally.begun(kind),
-            0.. => tally.done(kind, answer),
-            _ => self.count_error(answer),
         }
     }
 

@@ -288,24 +288,30 @@ impl<O: Operation> Future for Submitted<O> {
                 }
                 if let Some(answer) = this.attempt() {
                     engine::with_current(Engine::spend_budget);
-                    this.port().tally().begun(O::form().kind);
+                    let tally = this.port().tally();
+                    tally.begun(O::form().kind);
+                    if answer.result >= 0 {
+                        tally.done(O::form().kind, answer);
+                    }
                     if answer.result < 0 || this.operation_mut().goes_on(answer) {
                         return this.go_on_rarely(answer, cx);
                     }
-                    this.port().tally().done(O::form().kind, answer);
                     return this.conclude(answer);
                 }
                 this.submit_inline(Begin::Now, cx.waker());
                 Poll::Pending
             }
             Stage::InFlight(token) => {
-                let Poll::Ready(answer) = this.port().poll(token, cx.waker()) else { return Poll::Pending };
+                let port: &Port = this.port();
+                let Poll::Ready(answer) = port.poll(token, cx.waker()) else { return Poll::Pending };
+                if answer.result >= 0 {
+                    port.tally().done(O::form().kind, answer);
+                }
                 // Retired: from here the operation is as it was before it was submitted.
                 this.stage = Stage::Entered;
                 if answer.result < 0 || this.operation_mut().goes_on(answer) {
                     return this.go_on_rarely(answer, cx);
                 }
-                this.port().tally().done(O::form().kind, answer);
                 this.conclude(answer)
             }
             _ => this.poll_rarely(cx),

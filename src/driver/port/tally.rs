@@ -1,4 +1,4 @@
-//! How often each kind of operation was done, and what came of it: plain cells, one of each a kind.
+//! How often each kind of operation was done, and what came of it: plain cells, three a kind.
 //!
 //! What happens to each operation adds to one or two of them, at an address that its form knows: what has been submitted, and the bytes
 //! of good answers. What was submitted and has not been taken stands in the slots, and is taken off by who looks. All else is rare.
@@ -11,10 +11,7 @@ use crate::driver::slots::{Orphan, Retirement};
 
 /// What a port counts.
 pub(crate) struct Tally {
-    /// Submissions, other answers than the first of each, and what needed no submission.
-    begun: [Cell<u64>; Kind::COUNT],
-    bytes: [Cell<u64>; Kind::COUNT],
-    errors: [Cell<u64>; Kind::COUNT],
+    kinds: [Cells; Kind::COUNT],
     /// Completions that found no slot.
     pub(super) stray: Cell<u64>,
     /// The most that there ever were.
@@ -22,13 +19,19 @@ pub(crate) struct Tally {
     pub(super) orphans_max: Cell<usize>,
 }
 
+/// Of one kind.
+struct Cells {
+    /// Submissions, other answers than the first of each, and what needed no submission.
+    begun: Cell<u64>,
+    bytes: Cell<u64>,
+    errors: Cell<u64>,
+}
+
 impl Default for Tally {
     fn default() -> Tally {
-        let none = || [const { Cell::new(0) }; Kind::COUNT];
         Tally {
-            begun: none(),
-            bytes: none(),
-            errors: none(),
+            kinds: [const { Cells { begun: Cell::new(0), bytes: Cell::new(0), errors: Cell::new(0) } };
+                Kind::COUNT],
             stray: Cell::new(0),
             in_flight_max: Cell::new(0),
             orphans_max: Cell::new(0),
@@ -48,7 +51,7 @@ impl Tally {
     /// One is submitted; or it is answered without that, or once more.
     #[inline(always)]
     pub(crate) fn begun(&self, kind: Kind) {
-        let begun = &self.begun[kind.place()];
+        let begun = &self.kinds[kind.place()].begun;
         begun.set(begun.get() + 1);
     }
 
@@ -63,14 +66,14 @@ impl Tally {
     /// Bytes that no answer tells.
     #[inline(always)]
     pub(crate) fn moved(&self, kind: Kind, count: u64) {
-        let bytes = &self.bytes[kind.place()];
+        let bytes = &self.kinds[kind.place()].bytes;
         bytes.set(bytes.get() + count);
     }
 
     /// One was answered in a way that is nothing to its user: it is submitted again.
     #[cold]
     pub(crate) fn again(&self, kind: Kind) {
-        let begun = &self.begun[kind.place()];
+        let begun = &self.kinds[kind.place()].begun;
         begun.set(begun.get() - 1);
     }
 
@@ -83,7 +86,10 @@ impl Tally {
             done if done <= 0 => self.done(kind, answer),
             libc::ECANCELED | libc::EAGAIN | libc::EINTR => {}
             libc::ENOBUFS if form.picks => {}
-            _ => self.errors[kind.place()].set(self.errors[kind.place()].get() + 1),
+            _ => {
+                let errors = &self.kinds[kind.place()].errors;
+                errors.set(errors.get() + 1);
+            }
         }
     }
 
@@ -107,11 +113,7 @@ impl Tally {
 
     /// What has become of one kind, of which so many are not taken yet.
     pub(super) fn of(&self, kind: Kind, held: u64) -> Count {
-        let place = kind.place();
-        Count {
-            completed: self.begun[place].get().saturating_sub(held),
-            errors: self.errors[place].get(),
-            bytes: self.bytes[place].get(),
-        }
+        let Cells { begun, bytes, errors } = &self.kinds[kind.place()];
+        Count { completed: begun.get().saturating_sub(held), errors: errors.get(), bytes: bytes.get() }
     }
 }

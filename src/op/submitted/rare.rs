@@ -211,8 +211,9 @@ impl<O: Operation> Submitted<O> {
         }
         let (is_good, kind) = (answer.result >= 0, O::form().kind);
         let goes_on = is_good || self.operation_mut().goes_on(answer);
-        match goes_on && !is_good {
-            true => self.port().tally().again(kind),
+        match is_good {
+            true => {}
+            false if goes_on => self.port().tally().again(kind),
             false => self.port().tally().answered(O::form(), answer),
         }
         match goes_on {

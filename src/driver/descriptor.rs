@@ -6,6 +6,7 @@
 //! names it, and no future that nobody polls keeps it open.
 
 mod leaving;
+mod seen;
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
@@ -185,6 +186,7 @@ impl Descriptor {
     /// The number was closed by an operation; it is not ours any more.
     pub(crate) fn forget_number(&self) {
         self.0.closed.set(true);
+        self.0.is_seen_no_more();
     }
 
     /// Refuses new operations and cancels those in flight.
@@ -437,6 +439,7 @@ impl Shared {
     fn close_if_unused(&self) {
         let unused = self.handles.get() == 0 && self.is_unnamed();
         if unused && self.closing.get() && !self.closed.replace(true) {
+            self.is_seen_no_more();
             self.port.close(self.number);
         }
     }

@@ -14,6 +14,8 @@ mod seen;
 mod settling;
 mod spinning;
 mod tally;
+#[cfg(feature = "tracing")]
+mod traced;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
@@ -28,7 +30,7 @@ use super::fork;
 use super::operation::{Begin, Request};
 use super::pipes::Pipes;
 use super::slots::{Found, LastLook, Next, Orphan, Retirement, Slots, Token};
-use super::{Counters, Driver, Taker};
+use super::{Driver, Taker};
 use crate::buf::{Pool, PoolSize};
 use crate::executor::{Inbox, RuntimeId, Waiter, drop_unheard};
 pub(crate) use tally::Count;
@@ -64,6 +66,9 @@ pub struct Port {
     forked: Cell<bool>,
     tally: Tally,
     pub(super) pipes: Pipes,
+    /// What those are told of who look from outside.
+    #[cfg(feature = "tracing")]
+    traced: traced::Traced,
 }
 
 /// What submissions go through and answers come to, borrowed together.
@@ -87,6 +92,8 @@ impl Taker for Reaper<'_> {
             0 => answer,
             _ => lending::arrived(self.pool, answer),
         };
+        #[cfg(feature = "tracing")]
+        self.port.traced.note(token, answer);
         if let Some(rare) = self.slots.complete(token, answer) {
             self.later.extend(self.port.sort(rare, answer));
         }
@@ -128,6 +135,8 @@ impl Port {
             forked: Cell::new(false),
             tally: Tally::default(),
             pipes: Pipes::default(),
+            #[cfg(feature = "tracing")]
+            traced: traced::Traced::default(),
         });
         fork::watch(&port);
         port
@@ -182,6 +191,8 @@ impl Port {
     #[inline(always)]
     pub(crate) fn poll(&self, token: Token, waker: &Waker) -> Poll<Completion> {
         let answer = self.pair.borrow_mut().slots.answer(token);
+        #[cfg(feature = "tracing")]
+        self.show_poll(token, answer);
         match answer {
             Some(answer) => Poll::Ready(answer),
             None => self.poll_unanswered(token, waker),
@@ -192,6 +203,8 @@ impl Port {
     #[inline(always)]
     pub(crate) fn poll_next(&self, token: Token, waker: &Waker) -> Poll<Completion> {
         let found = self.pair.borrow_mut().slots.next(token, waker);
+        #[cfg(feature = "tracing")]
+        self.show_poll(token, found.answer());
         match found {
             Next::Answer(answer) => Poll::Ready(answer),
             Next::Wait if !self.has_ended() => Poll::Pending,
@@ -264,6 +277,8 @@ impl Port {
         }
         let mut orphan = Some(orphan);
         let found = self.pair.borrow_mut().slots.abandon(token, &mut orphan);
+        #[cfg(feature = "tracing")]
+        self.show_orphan(token);
         match found {
             LastLook::Answered(answer) => {
                 orphan.into_iter().for_each(|orphan| self.tally.retire(orphan, answer))
@@ -352,6 +367,8 @@ impl Port {
     /// panic hook tells it, and the loop goes on.
     #[inline]
     pub(crate) fn run_later(self: &Rc<Port>) {
+        #[cfg(feature = "tracing")]
+        self.show_what_came();
         if self.has_later() {
             self.run_what_is_later();
         }
@@ -423,16 +440,6 @@ impl Port {
 
     fn refuse_in_child(&self) -> io::Result<()> {
         if self.is_forked() { Err(io::Error::from_raw_os_error(libc::EOWNERDEAD)) } else { Ok(()) }
-    }
-
-    // Numbers.
-
-    pub(crate) fn driver_name(&self) -> &'static str {
-        self.pair.borrow().driver.name()
-    }
-
-    pub(crate) fn counters(&self) -> Counters {
-        self.pair.borrow().driver.counters()
     }
 
     #[cfg(test)]

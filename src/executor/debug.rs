@@ -33,6 +33,8 @@ impl fmt::Debug for DebugPlan {
 
 /// Tells whoever wants to be told, or else says it.
 pub(crate) fn tell(whom: &Option<Tell>, warning: &Warning) {
+    #[cfg(feature = "tracing")]
+    catch_unwind(AssertUnwindSafe(|| super::traced::warn(warning))).unwrap_or_else(drop_unheard);
     match whom {
         // A panic of theirs has been told by the panic hook, and what comes next is told all the same.
         Some(tell) => catch_unwind(AssertUnwindSafe(|| tell(warning))).unwrap_or_else(drop_unheard),

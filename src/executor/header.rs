@@ -30,6 +30,9 @@ pub(super) struct VTable {
     pub(super) take: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the result; a panic that was the result is given back.
     pub(super) discard: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
+    /// How large the future is, in bytes.
+    #[cfg(feature = "tracing")]
+    pub(super) size: usize,
     /// Frees the memory of a task whose future and result are gone. Any thread may.
     pub(super) free: unsafe fn(NonNull<Header>),
 }
@@ -49,6 +52,9 @@ pub(crate) struct Header {
     pub(super) escaped: AtomicUsize,
     /// Next in the inbox, for whoever holds the inbox's list.
     pub(super) posted_next: AtomicPtr<Header>,
+    /// The number of its span, for any thread; 0 if nobody looks. Set before there is a waker.
+    #[cfg(feature = "tracing")]
+    pub(super) span: std::sync::atomic::AtomicU64,
     /// Whether the task is in the inbox.
     pub(super) posted: AtomicBool,
     // The owner's thread alone.
@@ -64,7 +70,8 @@ pub(crate) struct Header {
     pub(super) busy: Cell<u64>,
 }
 
-const _: () = assert!(size_of::<Header>() <= 128 || cfg!(all(test, annulus_loom)));
+const ROOM: usize = if cfg!(feature = "tracing") { 136 } else { 128 };
+const _: () = assert!(size_of::<Header>() <= ROOM || cfg!(all(test, annulus_loom)));
 
 /// Where a task comes from.
 #[derive(Clone, Copy)]
@@ -74,6 +81,9 @@ pub(super) struct Birth {
     pub(super) spawned_at: &'static Location<'static>,
     pub(super) spawned_when: u64,
     pub(super) priority: Priority,
+    /// Its number, if that was taken before.
+    #[cfg(feature = "tracing")]
+    pub(super) id: Option<u64>,
 }
 
 /// The owner's unit in `escaped`; a waker counts two.
@@ -86,7 +96,7 @@ impl Header {
     /// A header with one reference, which the caller owns.
     #[inline]
     pub(super) fn new(vtable: &'static VTable, id: u64, birth: Birth) -> Header {
-        let Birth { runtime, inbox, spawned_at, spawned_when, priority } = birth;
+        let Birth { runtime, inbox, spawned_at, spawned_when, priority, .. } = birth;
         Header {
             vtable,
             runtime,
@@ -98,6 +108,8 @@ impl Header {
             escaped: AtomicUsize::new(OWNER),
             posted_next: AtomicPtr::new(std::ptr::null_mut()),
             posted: AtomicBool::new(false),
+            #[cfg(feature = "tracing")]
+            span: Default::default(),
             state: State::new(),
             references: Cell::new(1),
             ready_next: Cell::new(None),
@@ -107,6 +119,12 @@ impl Header {
             polls: Cell::new(0),
             busy: Cell::new(0),
         }
+    }
+
+    /// How large the future is, in bytes.
+    #[cfg(feature = "tracing")]
+    pub(super) fn size(&self) -> usize {
+        self.vtable.size
     }
 
     /// One more waker is out. Any thread may say so that holds one, or that polls the task.

@@ -113,6 +113,8 @@ pub(super) fn tell_of_panic(task: &TaskRef, payload: Box<dyn Any + Send>) {
 
 /// A hook that panics is not heard either: this may be somebody's drop.
 fn tell(panic: UnheardPanic, hook: Option<&PanicHook>) {
+    #[cfg(feature = "tracing")]
+    catch_unwind(AssertUnwindSafe(|| super::traced::error(&panic))).unwrap_or_else(drop_unheard);
     let told = catch_unwind(AssertUnwindSafe(|| match hook {
         Some(hook) => hook(&panic),
         None => say(&panic),

@@ -23,6 +23,8 @@ mod ready;
 mod spare;
 mod state;
 mod task;
+#[cfg(feature = "tracing")]
+pub(crate) mod traced;
 mod waiter;
 mod waker;
 mod warning;
@@ -75,6 +77,9 @@ pub(crate) struct Executor {
     debug: Option<Debug>,
     /// Whether each poll is timed, because somebody wants to be told of each.
     times_all: bool,
+    /// The spans of those that were resumed and not yet told of.
+    #[cfg(feature = "tracing")]
+    woken: RefCell<Vec<u64>>,
     /// By the tasks' numbers.
     extras: RefCell<HashMap<u64, Box<Extra>>>,
     /// What time it was lately, in nanoseconds: for ages.
@@ -102,6 +107,8 @@ impl Executor {
             times_all: hooks.before_poll.is_some() || hooks.after_poll.is_some() || debug.is_some(),
             hooks,
             debug: debug.map(Debug::new),
+            #[cfg(feature = "tracing")]
+            woken: RefCell::default(),
             extras: RefCell::default(),
             time: Cell::new(watch.now()),
             watch,
@@ -157,6 +164,8 @@ impl Executor {
             spawned_at: plan.spawned_at,
             spawned_when: self.time.get(),
             priority: plan.priority,
+            #[cfg(feature = "tracing")]
+            id: plan.extra.as_ref().and_then(|extra| extra.id),
         }
     }
 
@@ -200,7 +209,7 @@ impl Executor {
         // SAFETY: passed on to the caller.
         let handle = unsafe { JoinHandle::new(task.clone()) };
         self.live.insert(task.clone());
-        if self.times_all || self.hooks.spawn.is_some() || extra.is_some() {
+        if self.times_all || self.hooks.spawn.is_some() || extra.is_some() || is_traced() {
             self.adopt_with_more(&task, extra);
         }
         match self.closed.get() {
@@ -215,6 +224,8 @@ impl Executor {
     #[cold]
     fn adopt_with_more(&self, task: &TaskRef, extra: Option<Box<Extra>>) {
         let is_the_loops = extra.as_ref().is_some_and(|extra| extra.is_the_loops);
+        #[cfg(feature = "tracing")]
+        let extra = self.begin_span(task, extra);
         if self.times_all || extra.as_ref().is_some_and(|extra| extra.time_budget.is_some()) {
             task.state().set_timed();
         }
@@ -280,6 +291,8 @@ impl Executor {
 
     #[cold]
     fn finish_with_more(&self, task: &TaskRef) {
+        #[cfg(feature = "tracing")]
+        self.end_span(task);
         let hook = self.hooks.terminate.as_ref().filter(|_| !self.is_the_loops(task));
         let meta = hook.map(|hook| (hook, self.meta(task)));
         // A panic that is its result may be told of later, and then by the task's name.
@@ -341,6 +354,15 @@ impl Executor {
     pub(crate) fn debug(&self) -> Option<&Debug> {
         self.debug.as_ref()
     }
+}
+
+/// Whether somebody may want to see tasks from outside. Without the feature nobody can.
+#[inline(always)]
+fn is_traced() -> bool {
+    #[cfg(feature = "tracing")]
+    return traced::may_be_wanted();
+    #[cfg(not(feature = "tracing"))]
+    false
 }
 
 /// The future of a `drive`; it does not outlive the call, because what it borrows may not.

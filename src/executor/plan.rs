@@ -23,6 +23,12 @@ pub(crate) struct Extra {
     pub(crate) time_budget: Option<Duration>,
     /// It is the loop's own, and of no interest to others.
     pub(crate) is_the_loops: bool,
+    /// What it is polled in, for those who look from outside; closed when it has finished.
+    #[cfg(feature = "tracing")]
+    pub(super) span: Option<Rc<tracing::Span>>,
+    /// Its number, if that was taken before it was made.
+    #[cfg(feature = "tracing")]
+    pub(super) id: Option<u64>,
 }
 
 impl Plan {

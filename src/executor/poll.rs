@@ -79,6 +79,20 @@ impl Executor {
         finished
     }
 
+    /// Those who look from outside see the poll.
+    #[cfg(feature = "tracing")]
+    fn poll_in_span(&self, task: &TaskRef) -> bool {
+        let span = self.span_of(task);
+        let _inside = span.as_ref().map(|span| span.enter());
+        self.poll_as_current(task)
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    #[inline]
+    fn poll_in_span(&self, task: &TaskRef) -> bool {
+        self.poll_as_current(task)
+    }
+
     #[inline]
     fn polled(&self, task: &TaskRef, finished: bool) {
         match task.state().stop(finished) {
@@ -115,7 +129,7 @@ impl Executor {
         let before = self.tell_hook(&self.hooks.before_poll, task);
         let begun = self.watch.now();
         self.debug.iter().for_each(|debug| debug.poll_begins(self.meta(task)));
-        let finished = self.poll_as_current(task);
+        let finished = self.poll_in_span(task);
         self.debug.iter().for_each(|debug| debug.poll_ends());
         let took = self.watch.now() - begun;
         self.watch.poll_time.borrow_mut().note(took);

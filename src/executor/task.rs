@@ -34,7 +34,7 @@ impl fmt::Display for Id {
 }
 
 /// Ids are handed out to threads in blocks, so that a spawn costs no atomic operation.
-fn next_id() -> u64 {
+pub(super) fn next_id() -> u64 {
     const BLOCK: u64 = 1024;
     static BLOCKS: AtomicU64 = AtomicU64::new(0);
     thread_local! {
@@ -69,10 +69,14 @@ struct Task<F: Future> {
 /// The caller drops the future, by finishing or cancelling the task, before anything that it borrows goes away.
 pub(super) unsafe fn allocate<F: Future>(future: F, birth: Birth) -> TaskRef {
     let task = spare::take::<Task<F>>();
+    #[cfg(feature = "tracing")]
+    let id = birth.id.unwrap_or_else(next_id);
+    #[cfg(not(feature = "tracing"))]
+    let id = next_id();
     // Each to its place: put together first, the future would be moved once more.
     // SAFETY: the memory is new, and a task's. Then a new header, on this thread, with its one reference.
     unsafe {
-        (&raw mut (*task.as_ptr()).header).write(Header::new(&Table::<F>::TABLE, next_id(), birth));
+        (&raw mut (*task.as_ptr()).header).write(Header::new(&Table::<F>::TABLE, id, birth));
         (&raw mut (*task.as_ptr()).stage).write(UnsafeCell::new(Stage::Future(future)));
         TaskRef::from_raw(task.cast())
     }
@@ -86,6 +90,8 @@ impl<F: Future> Table<F> {
         cancel: cancel::<F>,
         take: take::<F>,
         discard: discard::<F>,
+        #[cfg(feature = "tracing")]
+        size: size_of::<F>(),
         free: free::<F>,
     };
 }

@@ -8,6 +8,8 @@ use std::task::{RawWakerVTable, Waker};
 
 use super::header::{Header, TaskRef};
 use super::hooks::drop_unheard;
+#[cfg(feature = "tracing")]
+use super::traced;
 use super::{waker, with_current};
 
 /// Whom to resume when what they wait for has come.
@@ -85,7 +87,11 @@ impl Waiter {
             return false;
         }
         // SAFETY: made by `task`, of which we own a reference, which stays ours; a waiter does not leave its thread.
-        resume(unsafe { TaskRef::share(NonNull::new_unchecked(self.data.cast_mut().cast::<Header>())) });
+        let task =
+            unsafe { TaskRef::share(NonNull::new_unchecked(self.data.cast_mut().cast::<Header>())) };
+        #[cfg(feature = "tracing")]
+        traced::note(&task);
+        resume(task);
         true
     }
 
@@ -94,7 +100,11 @@ impl Waiter {
     #[inline]
     pub(crate) fn wake(self) {
         match self.into_owner() {
-            Ok(task) => resume(task),
+            Ok(task) => {
+                #[cfg(feature = "tracing")]
+                traced::tell(&task, traced::BY_REF);
+                resume(task);
+            }
             Err(waker) => wake_foreign(waker),
         }
     }
@@ -104,6 +114,8 @@ impl Waiter {
     pub(crate) fn resume_own(self) -> Option<Waker> {
         match self.into_owner() {
             Ok(task) => {
+                #[cfg(feature = "tracing")]
+                traced::note(&task);
                 resume(task);
                 None
             }

@@ -11,6 +11,8 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::current::with_current;
 use super::header::{Header, TaskPointer, TaskRef};
+#[cfg(feature = "tracing")]
+use super::traced;
 
 /// One for all tasks, whatever their futures, so that its address identifies our wakers.
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
@@ -113,6 +115,9 @@ pub(super) unsafe fn post(task: TaskPointer) {
 
 unsafe fn clone(data: *const ()) -> RawWaker {
     let task = pointer(data);
+    #[cfg(feature = "tracing")]
+    // SAFETY: as below.
+    traced::tell(unsafe { task.as_ref() }, traced::CLONE);
     // SAFETY: the waker that is cloned holds the memory.
     unsafe { task.as_ref() }.escape();
     raw(task)
@@ -120,6 +125,9 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 
 unsafe fn wake(data: *const ()) {
     let task = pointer(data);
+    #[cfg(feature = "tracing")]
+    // SAFETY: the waker's own count holds the memory.
+    traced::tell(unsafe { task.as_ref() }, traced::WAKE);
     // SAFETY: the waker's own count holds the memory, and is then given back.
     unsafe {
         make_ready(task);
@@ -128,11 +136,17 @@ unsafe fn wake(data: *const ()) {
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
+    #[cfg(feature = "tracing")]
+    // SAFETY: the waker holds the memory.
+    traced::tell(unsafe { pointer(data).as_ref() }, traced::BY_REF);
     // SAFETY: the waker holds the memory.
     unsafe { make_ready(pointer(data)) };
 }
 
 unsafe fn release(data: *const ()) {
+    #[cfg(feature = "tracing")]
+    // SAFETY: the waker's own count holds the memory until it is given back.
+    traced::tell(unsafe { pointer(data).as_ref() }, traced::DROP);
     // SAFETY: the waker's own count is given back.
     unsafe { Header::unescape(pointer(data)) };
 }

@@ -56,7 +56,7 @@ pub struct File {
 
 impl File {
     pub(super) fn new(file: Descriptor) -> File {
-        File { file }
+        File { file: file.seen_as("File", "file") }
     }
 
     /// Another handle of the same.
@@ -128,7 +128,7 @@ impl File {
         // Before the number is ours alone.
         let port = current_port();
         let number = file.into().into_raw_fd();
-        File { file: Descriptor::adopted(number, &port, false) }
+        File::new(Descriptor::adopted(number, &port, false))
     }
 
     /// Reads some bytes from `offset` into the buffer, from its beginning up to all the room that it has, and sets

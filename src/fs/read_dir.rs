@@ -70,7 +70,7 @@ pub struct ReadDir {
 impl ReadDir {
     pub(super) fn new(directory: Descriptor, path: &Path) -> ReadDir {
         ReadDir {
-            directory,
+            directory: directory.seen_as("ReadDir", "directory"),
             path: Rc::from(path),
             reading: None,
             buffer: Vec::new(),

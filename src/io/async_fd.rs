@@ -77,7 +77,8 @@ impl<T: AsFd> AsyncFd<T> {
                 format!("{error}; a regular file, as a directory, is always ready: use annulus::fs::File");
             return Err(io::Error::new(error.kind(), text));
         }
-        Ok(AsyncFd { watched: Descriptor::new(duplicate.into_raw_fd(), &port), inner })
+        let watched = Descriptor::new(duplicate.into_raw_fd(), &port).seen_as("AsyncFd", "descriptor");
+        Ok(AsyncFd { watched, inner })
     }
 
     /// What was given to [`new`](Self::new).

@@ -53,7 +53,7 @@ pub struct PipeWriter {
 
 impl PipeReader {
     pub(super) fn of(end: Descriptor) -> PipeReader {
-        PipeReader { end }
+        PipeReader { end: end.seen_as("PipeReader", "pipe") }
     }
 
     /// Waits for bytes and reads some; how many, and the buffer. 0 is the end: all writers are gone.
@@ -116,7 +116,7 @@ impl PipeReader {
 
 impl PipeWriter {
     pub(super) fn of(end: Descriptor) -> PipeWriter {
-        PipeWriter { end }
+        PipeWriter { end: end.seen_as("PipeWriter", "pipe") }
     }
 
     /// Writes some bytes of the buffer, from its beginning, and says how many.

@@ -40,7 +40,7 @@ pub struct Datagram<F> {
 
 impl<F: Family> Datagram<F> {
     pub(super) fn new(socket: Descriptor) -> Datagram<F> {
-        Datagram { socket, family: PhantomData }
+        Datagram { socket: socket.seen_as(F::DATAGRAM, "socket"), family: PhantomData }
     }
 
     pub(super) fn socket(&self) -> &Descriptor {

@@ -27,7 +27,7 @@ pub struct Listener<F> {
 
 impl<F: Family> Listener<F> {
     pub(super) fn new(socket: Descriptor) -> Listener<F> {
-        Listener { socket, family: PhantomData }
+        Listener { socket: socket.seen_as(F::LISTENER, "listener"), family: PhantomData }
     }
 
     pub(super) fn socket(&self) -> &Descriptor {
@@ -158,6 +158,7 @@ impl<F: Family> Accept<F> {
     }
 
     /// Asks the kernel to stop when `span` is over. See [`Submitted::timeout`].
+    #[cfg_attr(feature = "tracing", track_caller)]
     pub fn timeout(self, span: Duration) -> CancelWhen<Self, Sleep> {
         CancelWhen::new(self, Stop::TimedOut, sleep(span))
     }

@@ -32,7 +32,7 @@ pub struct Stream<F> {
 
 impl<F: Family> Stream<F> {
     pub(super) fn new(socket: Descriptor) -> Stream<F> {
-        Stream { socket, family: PhantomData }
+        Stream { socket: socket.seen_as(F::STREAM, "socket"), family: PhantomData }
     }
 
     pub(super) fn socket(&self) -> &Descriptor {

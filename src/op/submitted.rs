@@ -21,6 +21,8 @@ use super::{CancelWhen, Cancellable, Stop};
 use crate::driver::{Begin, Completion, Hold, Operation, Port, Refused, Ticket, Token, Trial};
 use crate::engine::{self, Engine};
 use crate::executor::Waiter;
+#[cfg(feature = "tracing")]
+use crate::executor::traced;
 
 /// An operation on its way: resolves from its own completion.
 ///
@@ -217,6 +219,10 @@ impl<O: Operation> Submitted<O> {
         let request = self.operation_mut().request();
         // SAFETY: the operation has begun, so the descriptor is open, and it is not submitted: the memory is its own.
         let answer = unsafe { request.try_at_once() };
+        #[cfg(feature = "tracing")]
+        if traced::may_be_wanted() {
+            self.port().show_attempt(&request, answer.ok());
+        }
         if trial == Trial::OfAny {
             return answer.ok().map(Completion::of);
         }
@@ -260,6 +266,10 @@ impl<O: Operation> Submitted<O> {
             hold.direction(way).begin(token);
         }
         self.stage = Stage::InFlight(token);
+        #[cfg(feature = "tracing")]
+        if traced::may_be_wanted() {
+            self.port().show_submission(token, &request);
+        }
     }
 
     /// The answer is the operation's last: the next one may begin.

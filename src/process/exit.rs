@@ -19,7 +19,7 @@ impl Exit {
     pub(super) fn of(number: u32) -> Exit {
         let watched = sys::process::watch(number).map(OwnedFd::into_raw_fd);
         match watched {
-            Ok(number) => Exit::Watched(Descriptor::new(number, &current_port())),
+            Ok(number) => Exit::Watched(Descriptor::new(number, &current_port()).seen_as("Child", "process")),
             Err(_) => Exit::Asked(number),
         }
     }

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::engine::expect_current;
+#[cfg(feature = "tracing")]
+use crate::executor::traced;
 use crate::executor::{JoinHandle, Plan};
 use crate::op::{Blocking, Submitted};
 
@@ -60,7 +62,28 @@ pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
 /// ```
 #[track_caller]
 pub fn spawn_blocking<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    #[cfg(feature = "tracing")]
+    if traced::may_be_wanted() {
+        return spawn_blocking_in_span(closure, Location::caller());
+    }
     spawn(blocking(closure))
+}
+
+/// Who looks from outside sees the closure at work, and not the task that waits for it.
+#[cfg(feature = "tracing")]
+#[cold]
+#[track_caller]
+fn spawn_blocking_in_span<F, T>(closure: F, spawned_at: &'static Location<'static>) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let Some((extra, span)) = traced::blocking(spawned_at, size_of::<F>()) else {
+        return spawn(blocking(closure));
+    };
+    let running = blocking(move || span.in_scope(closure));
+    let plan = Plan { extra: Some(extra), ..Plan::at(spawned_at) };
+    expect_current("annulus::spawn_blocking", |engine| engine.executor.spawn(running, plan))
 }
 
 /// Starts a closure on a helper thread. The future waits for it, and panics as it does.

@@ -31,6 +31,8 @@ pub(super) fn turn(engine: &Engine, limit: Option<Duration>, finished: impl Fn()
 
     // What completions left to do for those who are not tasks of this loop.
     engine.port.run_later();
+    #[cfg(feature = "tracing")]
+    engine.executor.tell_of_wakes();
     let broken_off = run_batch(engine);
     if finished() {
         return Ok(());
@@ -123,6 +125,8 @@ fn sleep(engine: &Engine, at_most: Option<Duration>) -> io::Result<()> {
         return Ok(());
     }
     engine.parks.set(engine.parks.get() + 1);
+    #[cfg(feature = "tracing")]
+    engine.port.forget_what_nobody_took();
     engine.note_turn();
     let hooks = engine.executor.hooks();
     if let Some(hook) = &hooks.park {

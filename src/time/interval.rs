@@ -28,6 +28,7 @@ use super::sleep::{Sleep, sleep_until};
 /// # Ok(())
 /// # }
 /// ```
+#[cfg_attr(feature = "tracing", track_caller)]
 pub fn interval(period: Duration) -> Interval {
     interval_at(super::now(), period)
 }
@@ -36,6 +37,7 @@ pub fn interval(period: Duration) -> Interval {
 ///
 /// # Panics
 /// If the period is zero.
+#[cfg_attr(feature = "tracing", track_caller)]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "an interval of no time would never let anything else run");
     Interval { sleep: sleep_until(start), period, missed: MissedTicks::default() }

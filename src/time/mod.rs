@@ -9,6 +9,8 @@ mod control;
 mod interval;
 mod sleep;
 mod timeout;
+#[cfg(feature = "tracing")]
+mod traced;
 
 pub use control::{advance, pause, resume, wall_clock};
 pub use interval::{Interval, MissedTicks, interval, interval_at};

@@ -31,9 +31,16 @@ use crate::wheel::Key;
 /// # Ok(())
 /// # }
 /// ```
+#[cfg_attr(feature = "tracing", track_caller)]
 pub fn sleep(span: Duration) -> Sleep {
     let is_foreign = with_current(|_| ()).is_none();
-    Sleep { deadline: super::after(span), timer: None, is_foreign }
+    Sleep {
+        deadline: super::after(span),
+        timer: None,
+        is_foreign,
+        #[cfg(feature = "tracing")]
+        seen: super::traced::Timer::new(),
+    }
 }
 
 /// Waits until `deadline`; for one that is past, until the next turn of the loop.
@@ -43,8 +50,15 @@ pub fn sleep(span: Duration) -> Sleep {
 ///
 /// # Panics
 /// When polled outside of a running loop.
+#[cfg_attr(feature = "tracing", track_caller)]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { deadline, timer: None, is_foreign: false }
+    Sleep {
+        deadline,
+        timer: None,
+        is_foreign: false,
+        #[cfg(feature = "tracing")]
+        seen: super::traced::Timer::new(),
+    }
 }
 
 /// The future of [`sleep`] and [`sleep_until`].
@@ -57,6 +71,9 @@ pub struct Sleep {
     timer: Option<(RuntimeId, Key)>,
     /// The deadline is by the system's clock: it was made outside of a loop, whose clock may be another.
     is_foreign: bool,
+    /// For those who look from outside.
+    #[cfg(feature = "tracing")]
+    seen: super::traced::Timer,
 }
 
 impl Sleep {
@@ -73,6 +90,8 @@ impl Sleep {
     }
 
     fn disarm(&mut self) {
+        #[cfg(feature = "tracing")]
+        self.seen.ends();
         if let Some((runtime, key)) = self.timer.take() {
             with_current(|engine| {
                 if engine.executor.id() == runtime {
@@ -88,7 +107,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        expect_current("a sleep", |engine| match self.timer {
+        let polled = expect_current("a sleep", |engine| match self.timer {
             None => {
                 if std::mem::take(&mut self.is_foreign) {
                     let left = self.deadline.saturating_duration_since(Instant::now());
@@ -108,7 +127,13 @@ impl Future for Sleep {
                     false => Poll::Ready(()),
                 }
             }
-        })
+        });
+        #[cfg(feature = "tracing")]
+        {
+            let deadline = self.deadline;
+            self.seen.is_polled(polled.is_ready(), deadline);
+        }
+        polled
     }
 }
 

@@ -44,6 +44,7 @@ use crate::op::{CancelWhen, Stop, Submitted};
 /// # Ok(())
 /// # }
 /// ```
+#[cfg_attr(feature = "tracing", track_caller)]
 pub fn timeout<F: Future>(span: Duration, future: F) -> Timeout<F> {
     Timeout { future, sleep: sleep(span) }
 }
@@ -55,6 +56,7 @@ pub fn timeout<F: Future>(span: Duration, future: F) -> Timeout<F> {
 ///
 /// # Cancel safety
 /// As [`timeout`].
+#[cfg_attr(feature = "tracing", track_caller)]
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     Timeout { future, sleep: sleep_until(deadline) }
 }
@@ -143,11 +145,13 @@ impl<O: Operation> Submitted<O> {
     /// })?
     /// # }
     /// ```
+    #[cfg_attr(feature = "tracing", track_caller)]
     pub fn timeout(self, span: Duration) -> CancelWhen<Self, Sleep> {
         CancelWhen::new(self, Stop::TimedOut, sleep(span))
     }
 
     /// As [`timeout`](Self::timeout), at a moment.
+    #[cfg_attr(feature = "tracing", track_caller)]
     pub fn timeout_at(self, deadline: Instant) -> CancelWhen<Self, Sleep> {
         CancelWhen::new(self, Stop::TimedOut, sleep_until(deadline))
     }

@@ -28,6 +28,8 @@ impl Port {
             }
         };
         self.ended.set(true);
+        #[cfg(feature = "tracing")]
+        self.hide_all();
         let driver = {
             let driver = &mut self.pair.borrow_mut().driver;
             let ended = driver.ended();

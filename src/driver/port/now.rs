@@ -3,6 +3,8 @@
 
 use super::Port;
 use crate::driver::{Completion, Driver, Request};
+#[cfg(feature = "tracing")]
+use crate::executor::traced::may_be_wanted;
 
 impl Port {
     /// Makes the one call of a request. -EAGAIN if it would have to wait.
@@ -16,6 +18,10 @@ impl Port {
         if answer != -libc::EAGAIN {
             self.tally.begun(request.form.kind);
             self.tally.answered(request.form, Completion::of(answer));
+        }
+        #[cfg(feature = "tracing")]
+        if may_be_wanted() {
+            self.show_attempt(request, Some(answer));
         }
         answer
     }

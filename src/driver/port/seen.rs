@@ -5,11 +5,20 @@ use std::sync::Arc;
 use super::Port;
 use super::tally::{Count, Tally};
 use crate::driver::operation::Kind;
+use crate::driver::Counters;
 use crate::driver::slots::InFlight;
 use crate::histogram::Histogram;
 use crate::recorder::Ring;
 
 impl Port {
+    pub(crate) fn driver_name(&self) -> &'static str {
+        self.pair.borrow().driver.name()
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.pair.borrow().driver.counters()
+    }
+
     /// What time it is, by the executor's time.
     #[inline]
     pub(crate) fn set_time(&self, now: u64) {

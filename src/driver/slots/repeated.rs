@@ -95,6 +95,16 @@ pub(crate) enum Next {
     Ask,
 }
 
+#[cfg(feature = "tracing")]
+impl Next {
+    pub(crate) fn answer(&self) -> Option<Completion> {
+        match self {
+            Next::Answer(answer) => Some(*answer),
+            Next::Wait | Next::Ask => None,
+        }
+    }
+}
+
 impl Slots {
     /// One answer of several has come.
     #[inline(always)]

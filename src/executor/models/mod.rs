@@ -64,6 +64,8 @@ static TABLE: VTable = VTable {
     cancel: |_| {},
     take: |_, _| unreachable!("nobody joins"),
     discard: |_| None,
+    #[cfg(feature = "tracing")]
+    size: 0,
     free: |task| {
         let watched = watched(task);
         watched.freed.set(watched.freed.get() + 1);

@@ -109,7 +109,7 @@ impl UnixSeqpacketListener {
         let socket = seqpacket().await?;
         bind(&socket, address)?;
         socket::listen(&socket, BACKLOG)?;
-        Ok(UnixSeqpacketListener { socket })
+        Ok(UnixSeqpacketListener { socket: socket.seen_as("UnixSeqpacketListener", "listener") })
     }
 
     /// Waits for a connection, and gives it with the name of who connected, who mostly has none.
@@ -122,7 +122,7 @@ impl UnixSeqpacketListener {
     /// connection waits as well.
     pub async fn accept(&self) -> io::Result<(UnixSeqpacket, SocketAddr)> {
         let socket = Submitted::new(op::Accept::new(self.socket.hold())).await?;
-        let connection = UnixSeqpacket { socket };
+        let connection = UnixSeqpacket::of(socket);
         let peer = connection.peer_addr()?;
         Ok((connection, peer))
     }
@@ -148,6 +148,10 @@ impl UnixSeqpacketListener {
 }
 
 impl UnixSeqpacket {
+    fn of(socket: Descriptor) -> UnixSeqpacket {
+        UnixSeqpacket { socket: socket.seen_as("UnixSeqpacket", "socket") }
+    }
+
     /// Connects to a listener, by its path. While as many connections wait to be accepted as it lets wait, this waits as well.
     ///
     /// # Errors
@@ -170,7 +174,7 @@ impl UnixSeqpacket {
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixSeqpacket> {
         let socket = seqpacket().await?;
         connect(&socket, address).await?;
-        Ok(UnixSeqpacket { socket })
+        Ok(UnixSeqpacket::of(socket))
     }
 
     /// Two ends without names.
@@ -182,7 +186,7 @@ impl UnixSeqpacket {
     /// Outside of a running loop.
     pub fn pair() -> io::Result<(UnixSeqpacket, UnixSeqpacket)> {
         let (one, other) = socket::pair(libc::SOCK_SEQPACKET)?;
-        Ok((UnixSeqpacket { socket: one }, UnixSeqpacket { socket: other }))
+        Ok((UnixSeqpacket::of(one), UnixSeqpacket::of(other)))
     }
 
     fn receive<P: Room, T: Tells>(&self, room: P, control_bytes: usize) -> RecvMessage<P, T> {

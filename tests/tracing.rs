@@ -87,7 +87,7 @@ fn a_task_is_a_span_with_its_name_its_place_and_its_size(builder: Builder) {
     assert!(span.fields.number("loop") > 0);
     assert_eq!(span.fields.get("original_size.bytes"), None, "only what was boxed has one");
 
-    let nameless = recorder.records().named("runtime.spawn").filter(|span| span.fields.get("task.name").is_none()).count();
+    let nameless = records.named("runtime.spawn").filter(|span| span.fields.get("task.name").is_none()).count();
     assert_eq!(nameless, 1, "the run's future has no name");
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Extra {
     pub(crate) is_the_loops: bool,
     /// What it is polled in, for those who look from outside; closed when it has finished.
     #[cfg(feature = "tracing")]
-    pub(super) span: Option<Rc<tracing::Span>>,
+    pub(super) span: Option<Arc<tracing::Span>>,
     /// Its number, if that was taken before it was made.
     #[cfg(feature = "tracing")]
     pub(super) id: Option<u64>,

@@ -4,7 +4,7 @@
 //! root, never inside of another, and closes when the future is gone. What wakers do is told with the span's id, by any thread.
 
 use std::panic::Location;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tracing::{Level, Span};
@@ -45,7 +45,7 @@ pub(crate) fn blocking(at: &'static Location<'static>, size: usize) -> Option<(B
     let number = with_current(|executor| executor.id().number())?;
     let id = next_id();
     let span = task_span!("annulus::task::blocking", "blocking", None::<&str>, id, size, at, number);
-    let kept = (!span.is_disabled()).then(|| Rc::new(span.clone()));
+    let kept = (!span.is_disabled()).then(|| Arc::new(span.clone()));
     Some((Box::new(Extra { span: kept, id: Some(id), ..Extra::default() }), span))
 }
 
@@ -65,12 +65,12 @@ impl Executor {
         task.span.store(id.into_u64(), Ordering::Relaxed);
         task.state().set_timed();
         let mut extra = extra.unwrap_or_default();
-        extra.span = Some(Rc::new(span));
+        extra.span = Some(Arc::new(span));
         Some(extra)
     }
 
     /// The span to poll a task in.
-    pub(super) fn span_of(&self, task: &TaskRef) -> Option<Rc<Span>> {
+    pub(super) fn span_of(&self, task: &TaskRef) -> Option<Arc<Span>> {
         match task.span.load(Ordering::Relaxed) {
             0 => None,
             _ => self.extras.borrow().get(&task.id).and_then(|extra| extra.span.clone()),

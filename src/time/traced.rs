@@ -90,9 +90,11 @@ impl Seen {
             );
             begin_wait(&self.resource)
         });
-        let inside = (wait.enter(), poll.enter());
-        trace!(target: "runtime::resource::poll_op", op_name = "poll_elapsed", is_ready = is_ready);
-        drop(inside);
+        wait.in_scope(|| {
+            poll.in_scope(|| {
+                trace!(target: "runtime::resource::poll_op", op_name = "poll_elapsed", is_ready = is_ready);
+            });
+        });
         if is_ready {
             self.wait = None;
         }

@@ -75,7 +75,10 @@ impl Traced {
 impl Seen {
     /// Inside of all that it is a part of, but for its task: that is polled, or nobody is told.
     fn polled(&self, is_ready: bool) {
-        let _inside = (self.resource.enter(), self.operation.enter(), self.poll.enter());
+        // Left in the reverse order.
+        let _resource = self.resource.enter();
+        let _operation = self.operation.enter();
+        let _poll = self.poll.enter();
         trace!(target: "runtime::resource::poll_op", op_name = self.form.name, is_ready = is_ready);
     }
 
@@ -206,7 +209,8 @@ impl Port {
             return;
         }
         let poll = {
-            let _inside = (resource.enter(), operation.enter());
+            let _resource = resource.enter();
+            let _operation = operation.enter();
             if let Some(opcode) = form.code() {
                 trace!(
                     target: "runtime::resource::async_op::state_update",

@@ -52,6 +52,10 @@
 //! By [`into_poll`](net::Stream::into_poll) a connection has the traits of tokio, futures-io and hyper, as features ask for them; by the others
 //! come TLS (`rustls`), a server for axum, tonic and tower, and a client (`http-serve`), tower's layers by this loop's timers (`tower`), and this loop inside of tokio
 //! (`tokio-host`). docs/ecosystem.md has what works and which test shows it; docs/migrating.md is for who comes from another runtime.
+//!
+//! # Seen from outside
+//! With the feature `tracing` tasks, loops, sockets, files, timers and operations in flight are spans by the names that tokio-console knows, and what debug mode
+//! finds is an event. Without a subscriber that costs one load for each task, operation and timer. docs/observing.md shows it.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -87,7 +87,8 @@ fn a_task_is_a_span_with_its_name_its_place_and_its_size(builder: Builder) {
     assert!(span.fields.number("loop") > 0);
     assert_eq!(span.fields.get("original_size.bytes"), None, "only what was boxed has one");
 
-    let nameless = records.named("runtime.spawn").filter(|span| span.fields.get("task.name").is_none()).count();
+    let nameless =
+        records.named("runtime.spawn").filter(|span| span.fields.get("task.name").is_none()).count();
     assert_eq!(nameless, 1, "the run's future has no name");
 }
 
@@ -148,7 +149,8 @@ fn a_blocking_closure_is_a_task_while_it_runs(builder: Builder) {
         assert!(spawn_blocking(|| support::quiet::boom("a task")).await.unwrap_err().is_panic());
     });
     let records = recorder.records();
-    let closures: Vec<_> = records.named("runtime.spawn").filter(|span| span.fields.is("kind", "blocking")).collect();
+    let closures: Vec<_> =
+        records.named("runtime.spawn").filter(|span| span.fields.is("kind", "blocking")).collect();
     assert_eq!(closures.len(), 2);
     for span in &closures {
         assert_eq!((span.target, span.entered), ("annulus::task::blocking", 1), "once, by the helper");
@@ -303,20 +305,26 @@ fn bytes_are_counted_at_their_socket(builder: Builder) {
         }
         drop(leases);
         let mut view = server.into_poll();
-        let written = poll_fn(|cx| {
-            annulus::io::PollWrite::poll_write(&mut view, cx, b"by a call")
-        });
+        let written = poll_fn(|cx| annulus::io::PollWrite::poll_write(&mut view, cx, b"by a call"));
         assert_eq!(written.await.unwrap(), 9);
         assert_eq!(client.read(Vec::with_capacity(100)).await.0.unwrap(), 9);
     });
     let records = recorder.records();
     let sockets = records.resources("TcpStream");
-    let mut sums: Vec<_> =
-        sockets.iter().map(|span| (records.sum(span, "bytes_read"), records.sum(span, "bytes_written"))).collect();
+    let mut sums: Vec<_> = sockets
+        .iter()
+        .map(|span| (records.sum(span, "bytes_read"), records.sum(span, "bytes_written")))
+        .collect();
     sums.sort();
     assert_eq!(sums, [(9, 16), (16, 9)]);
-    let mut bytes = records.at("runtime::resource::state_update").filter(|event| event.fields.get("bytes_read").is_some());
-    assert!(bytes.all(|event| event.fields.is("bytes_read.unit", "bytes") && event.fields.is("bytes_read.op", "add")));
+    let mut bytes = records
+        .at("runtime::resource::state_update")
+        .filter(|event| event.fields.get("bytes_read").is_some());
+    assert!(
+        bytes
+            .all(|event| event.fields.is("bytes_read.unit", "bytes")
+                && event.fields.is("bytes_read.op", "add"))
+    );
 }
 
 fn an_operation_is_seen_from_its_submission_to_its_answer(builder: Builder) {
@@ -340,13 +348,19 @@ fn an_operation_is_seen_from_its_submission_to_its_answer(builder: Builder) {
     assert_eq!(task, reads.id);
     assert!(records.span(resource).fields.is("concrete_type", "TcpStream"));
 
-    let polls: Vec<_> =
-        records.named("runtime.resource.async_op.poll").filter(|span| span.inside.contains(&read.id)).collect();
+    let polls: Vec<_> = records
+        .named("runtime.resource.async_op.poll")
+        .filter(|span| span.inside.contains(&read.id))
+        .collect();
     assert_eq!(polls.len(), 1);
     let ops: Vec<_> =
         records.at("runtime::resource::poll_op").filter(|event| event.inside.contains(&read.id)).collect();
     for event in &ops {
-        assert_eq!(event.inside, [reads.id, resource, read.id, polls[0].id], "the order that the console wants");
+        assert_eq!(
+            event.inside,
+            [reads.id, resource, read.id, polls[0].id],
+            "the order that the console wants"
+        );
         assert!(event.fields.is("op_name", "recv"));
     }
     let ready: Vec<_> = ops.iter().map(|event| event.fields.get("is_ready").cloned()).collect();
@@ -355,15 +369,21 @@ fn an_operation_is_seen_from_its_submission_to_its_answer(builder: Builder) {
     assert!(read.closed.unwrap() <= answered, "its answer was taken, so it is over");
 
     let updates = records.at("runtime::resource::async_op::state_update");
-    let mut lengths = updates.filter(|event| event.inside.last() == Some(&read.id) && event.fields.get("len").is_some());
+    let mut lengths =
+        updates.filter(|event| event.inside.last() == Some(&read.id) && event.fields.get("len").is_some());
     let length = lengths.next().unwrap();
-    assert!(length.fields.is("len", 64) && length.fields.is("len.op", "override") && length.fields.is("len.unit", "bytes"));
+    assert!(
+        length.fields.is("len", 64)
+            && length.fields.is("len.op", "override")
+            && length.fields.is("len.unit", "bytes")
+    );
 
     // What names no descriptor is an operation of the loop's own.
     let ring = records.named("runtime.resource").find(|span| span.fields.is("kind", "ring")).unwrap();
     let sources: Vec<_> = records.operations_of(ring).iter().map(|span| span.fields.text("source")).collect();
     assert!(sources.contains(&"nop"), "{sources:?}");
-    let depths = records.at("runtime::resource::state_update").filter(|event| event.fields.get("inflight").is_some());
+    let depths =
+        records.at("runtime::resource::state_update").filter(|event| event.fields.get("inflight").is_some());
     let depths: Vec<_> = depths.map(|event| event.fields.number("inflight")).collect();
     assert!(depths.iter().any(|depth| *depth > 0) && depths.last() == Some(&0), "{depths:?}");
 }
@@ -371,7 +391,8 @@ fn an_operation_is_seen_from_its_submission_to_its_answer(builder: Builder) {
 /// The one receive of a task.
 fn recv_of<'a>(records: &'a Records, task: &Span) -> &'a Span {
     let operations = records.named("runtime.resource.async_op");
-    let mut own = operations.filter(|span| span.inside.first() == Some(&task.id) && span.fields.is("source", "recv"));
+    let mut own =
+        operations.filter(|span| span.inside.first() == Some(&task.id) && span.fields.is("source", "recv"));
     let found = own.next().expect("a receive");
     assert!(own.next().is_none());
     found
@@ -404,15 +425,19 @@ fn a_timer_is_a_resource_and_each_wait_an_operation(builder: Builder) {
     for wait in &waits {
         assert!(wait.fields.is("source", "Sleep"));
         let polls = records.at("runtime::resource::poll_op").filter(|event| event.inside.contains(&wait.id));
-        let ready: Vec<_> = polls.map(|event| {
-            assert_eq!(event.inside[..3], [ticks.id, timers[0].id, wait.id]);
-            event.fields.get("is_ready").cloned()
-        }).collect();
+        let ready: Vec<_> = polls
+            .map(|event| {
+                assert_eq!(event.inside[..3], [ticks.id, timers[0].id, wait.id]);
+                event.fields.get("is_ready").cloned()
+            })
+            .collect();
         assert_eq!(ready.last(), Some(&Some(Value::Flag(true))));
     }
     let dropped = records.operations_of(timers[1]);
     assert_eq!(dropped.len(), 1);
-    let duration = records.at("runtime::resource::state_update").filter(|event| event.inside.last() == Some(&timers[1].id));
+    let duration = records
+        .at("runtime::resource::state_update")
+        .filter(|event| event.inside.last() == Some(&timers[1].id));
     let duration: Vec<_> = duration.map(|event| event.fields.number("duration")).collect();
     assert!(duration.len() == 1 && (59_000..=60_000).contains(&duration[0]), "{duration:?}");
 }
@@ -448,7 +473,8 @@ fn what_is_dropped_or_forgotten_is_closed_when_it_is_answered(builder: Builder) 
     for (name, source) in [("drops", "recv"), ("forgets", "nop")] {
         let task = records.task(name).id;
         let operations = records.named("runtime.resource.async_op");
-        let mut own = operations.filter(|span| span.inside.first() == Some(&task) && span.fields.is("source", source));
+        let mut own =
+            operations.filter(|span| span.inside.first() == Some(&task) && span.fields.is("source", source));
         let operation = own.next().unwrap_or_else(|| panic!("{name} has an operation"));
         assert!(operation.closed.unwrap() <= end, "{name}: {operation:?}");
         assert!(records.task(name).closed.unwrap() <= end);
@@ -472,13 +498,15 @@ fn a_thousand_tasks_are_told_apart_and_all_closed(builder: Builder) {
         }
     });
     let records = recorder.records();
-    let tasks: Vec<_> = records.named("runtime.spawn").filter(|span| span.fields.is("kind", "task")).collect();
+    let tasks: Vec<_> =
+        records.named("runtime.spawn").filter(|span| span.fields.is("kind", "task")).collect();
     assert_eq!(tasks.len(), 1000);
     let mut ids: Vec<_> = tasks.iter().map(|span| span.fields.number("task.id")).collect();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 1000);
-    let nops = records.named("runtime.resource.async_op").filter(|span| span.fields.is("source", "nop")).count();
+    let nops =
+        records.named("runtime.resource.async_op").filter(|span| span.fields.is("source", "nop")).count();
     assert_eq!(nops, 2000);
     for (number, span) in tasks.iter().enumerate() {
         let polls = number % 5 + 2;
@@ -524,7 +552,8 @@ fn a_task_that_was_born_unseen_stays_so(builder: Builder) {
         // The two runs, and what was spawned in one of them.
         assert_eq!(records.named("runtime.spawn").count(), 3);
         let known: Vec<_> = records.named("runtime.spawn").map(|span| span.id).collect();
-        let wakers: Vec<_> = records.at("runtime::waker").map(|event| event.fields.number("task.id")).collect();
+        let wakers: Vec<_> =
+            records.at("runtime::waker").map(|event| event.fields.number("task.id")).collect();
         assert!(wakers.iter().all(|id| known.contains(id)), "{wakers:?} of {known:?}");
     });
 }
@@ -534,7 +563,8 @@ fn a_slow_poll_is_a_warning(builder: Builder) {
     support::child::alone(|| {
         let recorder = Recorder::default();
         tracing::subscriber::set_global_default(recorder.clone()).unwrap();
-        let runtime = builder.debug(true).slow_poll(Duration::from_millis(5)).on_warning(|_| {}).build().unwrap();
+        let runtime =
+            builder.debug(true).slow_poll(Duration::from_millis(5)).on_warning(|_| {}).build().unwrap();
         runtime
             .run(async {
                 std::thread::sleep(Duration::from_millis(30));

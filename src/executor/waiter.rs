@@ -87,8 +87,7 @@ impl Waiter {
             return false;
         }
         // SAFETY: made by `task`, of which we own a reference, which stays ours; a waiter does not leave its thread.
-        let task =
-            unsafe { TaskRef::share(NonNull::new_unchecked(self.data.cast_mut().cast::<Header>())) };
+        let task = unsafe { TaskRef::share(NonNull::new_unchecked(self.data.cast_mut().cast::<Header>())) };
         #[cfg(feature = "tracing")]
         traced::note(&task);
         resume(task);

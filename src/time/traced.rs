@@ -109,8 +109,7 @@ fn begin_wait(resource: &Span) -> (Span, Span) {
         source = "Sleep",
         inherits_child_attrs = false,
     );
-    let poll = wait.in_scope(|| {
-        trace_span!(target: "annulus::time", parent: &wait, "runtime.resource.async_op.poll")
-    });
+    let poll = wait
+        .in_scope(|| trace_span!(target: "annulus::time", parent: &wait, "runtime.resource.async_op.poll"));
     (wait, poll)
 }

@@ -239,7 +239,9 @@ impl Subscriber for Recorder {
         let (name, thread) = (records.span_mut(id).name, thread::current().id());
         records.span_mut(id).entered += 1;
         let is_task = |id: &u64| records.span(*id).name == "runtime.spawn";
-        if name == "runtime.spawn" && records.entered.get(&thread).is_some_and(|stack| stack.iter().any(is_task)) {
+        if name == "runtime.spawn"
+            && records.entered.get(&thread).is_some_and(|stack| stack.iter().any(is_task))
+        {
             records.wrong.push(format!("task {id:?} was entered inside of another"));
         }
         records.entered.entry(thread).or_default().push(id.into_u64());

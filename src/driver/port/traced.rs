@@ -81,7 +81,6 @@ impl Seen {
         let _poll = self.poll.enter();
         trace!(target: "runtime::resource::poll_op", op_name = self.form.name, is_ready = is_ready);
     }
-
 }
 
 /// Counts the bytes of an answer at its descriptor, if that is what the answer's number is.

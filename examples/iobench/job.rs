@@ -109,11 +109,9 @@ impl Job {
     /// Everything, on this thread.
     pub fn run(self) -> io::Result<Outcome> {
         let places = if self.arguments.registerfiles { self.files.len() as u32 } else { 0 };
-        let runtime = Runtime::builder()
-            .driver(self.driver)
-            .direct_descriptors(places)
-            .iopoll(self.arguments.hipri)
-            .build()?;
+        let builder =
+            Runtime::builder().driver(self.driver).direct_descriptors(places).iopoll(self.arguments.hipri);
+        let runtime = self.arguments.inspect.record(builder).build()?;
         let driver = runtime.driver();
         let outcome = runtime.run(self.measured())??;
         Ok(Outcome { driver, ..outcome })

@@ -19,6 +19,8 @@
 //! - `report`: what came of it, for people and as JSON
 //! - `plot`: latencies, and what was done each moment, as SVG
 
+#[path = "../shared/inspect.rs"]
+mod inspect;
 mod job;
 mod order;
 mod pace;
@@ -107,6 +109,8 @@ pub(crate) struct Arguments {
     /// Removes the files at the end.
     #[arg(long)]
     unlink: bool,
+    #[command(flatten)]
+    inspect: inspect::Inspect,
 }
 
 /// What to do, in the words of fio.
@@ -156,6 +160,7 @@ fn main() -> ExitCode {
 /// Whether every block was what it should be.
 fn run(arguments: &Arguments) -> io::Result<bool> {
     check(arguments)?;
+    let _inspector = arguments.inspect.start()?;
     let files = prepare(arguments)?;
     let reports = arguments
         .driver

@@ -26,6 +26,8 @@ mod commands;
 mod connection;
 mod glob;
 mod inline;
+#[path = "../shared/inspect.rs"]
+mod inspect;
 mod reply;
 mod request;
 mod server;
@@ -61,6 +63,8 @@ struct Arguments {
     /// How many arguments a command may have.
     #[arg(long, default_value_t = 1 << 20)]
     arguments_max: usize,
+    #[command(flatten)]
+    inspect: inspect::Inspect,
 }
 
 fn main() -> ExitCode {
@@ -74,7 +78,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> io::Result<()> {
-    let runtime = Runtime::builder().driver(arguments.driver).build()?;
+    let _inspector = arguments.inspect.start()?;
+    let runtime = arguments.inspect.record(Runtime::builder().driver(arguments.driver)).build()?;
     runtime.run(serve(arguments))?
 }
 

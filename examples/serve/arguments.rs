@@ -8,6 +8,7 @@ use annulus::Driver;
 use annulus::launch::{Balance, OnFailure};
 use clap::{Parser, ValueEnum};
 
+use crate::inspect::Inspect;
 use crate::server::Limits;
 
 /// How long a connection may wait for one more request when the server ends, at most.
@@ -42,6 +43,8 @@ pub struct Arguments {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub addr: String,
+    #[command(flatten)]
+    pub inspect: Inspect,
     /// auto, uring or readiness.
     #[arg(long, default_value_t = Driver::Auto)]
     pub driver: Driver,

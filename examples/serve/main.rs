@@ -18,12 +18,15 @@
 //! - `request`: what a client asks, from bytes
 //! - `response`: what it is told, as bytes
 //! - `files`: which file a path means, and whether it may be seen
+//! - `inspect`: a page of what its loops do
 //! - `listing`: pages that are made, not read
 //! - `status`: what is counted, and the line that shows it
 
 mod arguments;
 mod connection;
 mod files;
+#[path = "../shared/inspect.rs"]
+mod inspect;
 mod listing;
 mod request;
 mod response;
@@ -63,11 +66,13 @@ fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let threads = arguments.threads.map_or_else(|| Topology::read().loops(), NonZeroUsize::get);
     let (driver, limits, status) = (arguments.driver, arguments.limits(), Status::new(threads));
     let driver_is = Arc::new(OnceLock::new());
+    let _inspector = arguments.inspect.start()?;
+    let inspect = arguments.inspect.clone();
 
     let launch = annulus::launch()
         .shards(threads)
         .name("serve")
-        .runtime(move |_, builder| builder.driver(driver))
+        .runtime(move |_, builder| inspect.record(builder.driver(driver)))
         .balance(arguments.balance.into())
         .on_failure(arguments.on_failure.into())
         .drain_limit(arguments.drain_limit)

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Port;
 use super::tally::{Count, Tally};
-use crate::driver::operation::Kind;
 use crate::driver::Counters;
+use crate::driver::operation::Kind;
 use crate::driver::slots::InFlight;
 use crate::histogram::Histogram;
 use crate::recorder::Ring;

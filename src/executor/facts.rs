@@ -78,6 +78,12 @@ impl Executor {
         }
     }
 
+    /// The number of the task that the loop is run for.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn root(&self) -> u64 {
+        self.root.get()
+    }
+
     /// Of those hooks are not told, either: one that asks for what such a task serves would have it made again and again.
     pub(super) fn is_the_loops(&self, task: &TaskRef) -> bool {
         task.state().has_extra() && self.extras.borrow().get(&task.id).is_some_and(|extra| extra.is_the_loops)

@@ -28,6 +28,9 @@ pub(crate) struct Survey {
     pub(crate) operations: Vec<OperationMetrics>,
     #[cfg(feature = "inspect")]
     pub(crate) ring: Option<RingFacts>,
+    /// The task that is the caller's of `run`, and nobody else's to stop.
+    #[cfg(feature = "inspect")]
+    pub(crate) root: u64,
     /// By the clock of ages, in nanoseconds.
     pub(crate) now: u64,
 }
@@ -48,6 +51,8 @@ impl Survey {
             operations: OperationMetrics::all_of(engine),
             #[cfg(feature = "inspect")]
             ring: engine.port.ring_facts(),
+            #[cfg(feature = "inspect")]
+            root: engine.executor.root(),
             now: engine.executor.time.get(),
         }
     }

@@ -48,6 +48,9 @@
 //! [`launch()`] starts a loop on each, which share connections, and live and end as one server: see [`mod@launch`]. What the manager of
 //! that server is told, and how another process takes over from it, is in [`service`].
 //!
+//! # Looking at it while it runs
+//! `ANNULUS_INSPECT=127.0.0.1:7070`, or a line in the program, has it serve a page of its loops and tasks: see `inspect` (feature `inspect`).
+//!
 //! # The ecosystem
 //! By [`into_poll`](net::Stream::into_poll) a connection has the traits of tokio, futures-io and hyper, as features ask for them; by the others
 //! come TLS (`rustls`), a server for axum, tonic and tower, and a client (`http-serve`), tower's layers by this loop's timers (`tower`), and this loop inside of tokio
@@ -137,6 +140,10 @@ pub mod report;
 /// What [`on_every_driver!`] is made of.
 #[doc(hidden)]
 pub mod testing;
+
+#[cfg(feature = "inspect")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inspect")))]
+pub mod inspect;
 
 #[cfg(all(test, target_os = "linux", not(annulus_loom)))]
 mod conformance;

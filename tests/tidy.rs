@@ -31,6 +31,7 @@ const FLOORS: &[&[&str]] = &[
     &["http"],
     &["tokio_host", "tower"],
     &["sim", "report", "testing"],
+    &["inspect"],
     &["conformance"],
 ];
 

@@ -154,6 +154,12 @@ pub use histogram::Histogram;
 pub use launch::launch;
 pub use op::{CancelWhen, Submitted, nop};
 pub use report::report;
+/// A loop has come that others find. Here, for floors do not know what is above them.
+#[cfg(feature = "inspect")]
+pub(crate) fn when_a_loop_is_listed() {
+    inspect::start_by_environment();
+}
+
 /// Debug mode: what it finds. Switched on by [`Builder::debug`], or by `ANNULUS_DEBUG=1`.
 pub mod debug {
     pub use crate::executor::{Leak, NeverPolled, SlowPoll, Warning};

@@ -3,7 +3,6 @@
 use std::io;
 
 use annulus::fs::File;
-use annulus::io::{AsyncRead, AsyncWrite};
 use annulus::net::{TcpListener, TcpStream};
 use annulus::task::{Builder, JoinSet};
 
@@ -38,7 +37,7 @@ pub(crate) async fn run() -> io::Result<()> {
         });
     }
     while let Some(ended) = logs.join_next().await {
-        ended.map_err(io::Error::other)??;
+        ended??;
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ pub(crate) async fn run() -> io::Result<()> {
             compute();
         }
     });
-    reports.await.map_err(io::Error::other)
+    Ok(reports.await?)
 }
 
 /// Keeps a processor busy.

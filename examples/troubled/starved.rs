@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use annulus::io::{AsyncRead, AsyncWrite};
 use annulus::net::{TcpListener, TcpStream};
 use annulus::task::Builder;
 use annulus::time::sleep;
@@ -22,7 +21,7 @@ pub(crate) async fn run() -> io::Result<()> {
     for number in 0..9 {
         drop(Builder::new().name(&format!("client {number}")).spawn(ask(address, number == 4)));
     }
-    server.await.map_err(io::Error::other)?
+    server.await?
 }
 
 /// Answers each byte with 64 KiB.

@@ -72,7 +72,6 @@ use std::io;
 
 pub use address::{Address, UnknownAddress};
 pub use counts::Counts;
-#[cfg_attr(not(test), allow(unused_imports, reason = "for whoever makes loops"))]
 pub(crate) use environment::start_by_environment;
 pub use inspector::{Builder, Inspector};
 

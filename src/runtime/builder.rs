@@ -326,6 +326,7 @@ fn list(engine: &Engine) {
     {
         engine.jobs();
         engine.port.call_for_a_turn();
+        crate::when_a_loop_is_listed();
     }
 }
 

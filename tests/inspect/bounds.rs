@@ -52,7 +52,8 @@ pub(crate) fn a_viewer_that_does_not_read_is_cut_off_and_others_are_answered(bui
     let mut two = [silent(&inspector), silent(&inspector)];
     // What is sent to a connection that is gone is an error, of the next.
     until(|| two.iter_mut().all(|wire| wire.write_all(b"\r\n").is_err()).then_some(()));
-    let all = until(|| Some(get(&inspector, "/api/snapshot?limit=100000")).filter(|reply| reply.status == 200));
+    let all =
+        until(|| Some(get(&inspector, "/api/snapshot?limit=100000")).filter(|reply| reply.status == 200));
     assert!(all.body.len() > 1 << 20, "{} bytes", all.body.len());
     drop(two);
 

@@ -205,7 +205,8 @@ impl App {
     /// The loops that are chosen, those that stand still first.
     pub(crate) fn loops(&self) -> Vec<&Loop> {
         let all = self.now.iter().flat_map(|now| &now.loops);
-        let mut loops: Vec<_> = all.filter(|one| self.query.number.is_none_or(|number| number == one.number)).collect();
+        let mut loops: Vec<_> =
+            all.filter(|one| self.query.number.is_none_or(|number| number == one.number)).collect();
         loops.sort_by_key(|one| (!one.is_stalled(), one.number));
         loops
     }
@@ -235,7 +236,10 @@ pub(crate) fn kinds(loops: &[&Loop], history: &History) -> Vec<Kind> {
                 one.operations.as_ref()?.iter().find(|operation| operation.name == name)
             }
             let sum = |rate: &dyn Fn(&Loop) -> Option<f64>| {
-                loops.iter().filter_map(|one| rate(one)).fold(None, |sum: Option<f64>, value| Some(sum.unwrap_or(0.0) + value))
+                loops
+                    .iter()
+                    .filter_map(|one| rate(one))
+                    .fold(None, |sum: Option<f64>, value| Some(sum.unwrap_or(0.0) + value))
             };
             let here = || loops.iter().filter_map(|one| of(one, &name));
             Kind {
@@ -250,7 +254,11 @@ pub(crate) fn kinds(loops: &[&Loop], history: &History) -> Vec<Kind> {
         })
         .collect();
     kinds.sort_by(|one, other| {
-        other.rate.unwrap_or(0.0).total_cmp(&one.rate.unwrap_or(0.0)).then(other.completed.cmp(&one.completed))
+        other
+            .rate
+            .unwrap_or(0.0)
+            .total_cmp(&one.rate.unwrap_or(0.0))
+            .then(other.completed.cmp(&one.completed))
     });
     kinds
 }
@@ -266,7 +274,8 @@ pub(crate) struct Pulse {
 pub(crate) fn pulse(one: &Loop, history: &History) -> Pulse {
     let rate = |name: &str| history.rate(one, |one| one.metric(name));
     let enters = rate("enters");
-    let lag = |percent| history.percentile(&[one], |one| one.histograms.as_ref()?.get("wake_to_poll"), percent);
+    let lag =
+        |percent| history.percentile(&[one], |one| one.histograms.as_ref()?.get("wake_to_poll"), percent);
     Pulse {
         turns: rate("turns"),
         enters,
@@ -280,7 +289,9 @@ pub(crate) fn stalled_in(one: &Loop) -> String {
     let Some(stall) = &one.stall else { return "where it is, is not known".to_owned() };
     let is_own = |frame: &&String| {
         let name = frame.trim_start_matches('<');
-        !["std::", "core::", "alloc::", "annulus::", "__", "clone", "start_thread"].iter().any(|head| name.starts_with(head))
+        !["std::", "core::", "alloc::", "annulus::", "__", "clone", "start_thread"]
+            .iter()
+            .any(|head| name.starts_with(head))
     };
     let frame = stall.frames.iter().find(is_own).or(stall.frames.first());
     let who = stall.task.map_or_else(String::new, |task| format!("in task {task}"));

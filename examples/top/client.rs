@@ -39,7 +39,8 @@ impl Client {
     /// What went wrong, and where, as a text.
     pub(crate) async fn snapshot(&self, query: &Query) -> Result<Snapshot, String> {
         let text = self.ask("GET", &format!("/api/snapshot?{}", query.text())).await?;
-        serde_json::from_str(&text).map_err(|error| format!("{} is no inspector, or of another version: {error}", self.place))
+        serde_json::from_str(&text)
+            .map_err(|error| format!("{} is no inspector, or of another version: {error}", self.place))
     }
 
     /// Stops a task; what came of it.
@@ -57,11 +58,12 @@ impl Client {
             Place::Tcp(host) => host,
             Place::Unix(_) => "localhost",
         };
-        let mut request = Request::builder().method(method).uri(format!("http://{host}{path}")).header("x-annulus", "1");
+        let mut request =
+            Request::builder().method(method).uri(format!("http://{host}{path}")).header("x-annulus", "1");
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let request = request.body(http::empty()).map_err(|error| error.to_string())?;
+        let request = request.body(http::text("")).map_err(|error| error.to_string())?;
         let nobody = |error| format!("{}: {error}", self.place);
         let response: Response<_> = self.http.request(request).await.map_err(nobody)?;
         let is_good = response.status().is_success();

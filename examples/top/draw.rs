@@ -19,7 +19,13 @@ pub(crate) fn draw(frame: &mut Frame, app: &mut App) {
     let loops = loops(app);
     let few = (area.height / 3).max(3);
     let height = u16::try_from(loops.len()).unwrap_or(few).min(few);
-    let parts = [Constraint::Length(1), Constraint::Length(height), Constraint::Length(1), Constraint::Min(2), Constraint::Length(2)];
+    let parts = [
+        Constraint::Length(1),
+        Constraint::Length(height),
+        Constraint::Length(1),
+        Constraint::Min(2),
+        Constraint::Length(2),
+    ];
     let [top, upper, title, lower, foot] = Layout::vertical(parts).areas(area);
     app.query.limit = usize::from(lower.height.saturating_sub(1)).max(1);
     frame.render_widget(Paragraph::new(head(app)), top);
@@ -45,7 +51,13 @@ fn head(app: &App) -> Line<'static> {
     let process = &now.process;
     let mut line = Line::from(vec![
         plain(&process.program).bold(),
-        format!("  pid {}, annulus {}, up {}  ", process.pid, plain(&process.version), span(process.uptime_ms)).into(),
+        format!(
+            "  pid {}, annulus {}, up {}  ",
+            process.pid,
+            plain(&process.version),
+            span(process.uptime_ms)
+        )
+        .into(),
     ]);
     line.push_span(match (&app.error, app.is_paused) {
         (Some(error), _) => format!("▲ lost: {error}").red().bold(),
@@ -71,7 +83,11 @@ fn loops(app: &App) -> Vec<Line<'static>> {
             both(pulse.lag.0, pulse.lag.1),
         ]);
         if one.is_stalled() {
-            lines.push(Line::from(format!("▲ {}: stalled for {}", plain(&one.name()), span(one.stalled_ms))).red().bold());
+            lines.push(
+                Line::from(format!("▲ {}: stalled for {}", plain(&one.name()), span(one.stalled_ms)))
+                    .red()
+                    .bold(),
+            );
             lines.push(Line::from(format!("  {}", plain(&stalled_in(one)))).red());
         } else {
             lines.push(Line::from(text));
@@ -146,7 +162,8 @@ fn tasks(frame: &mut Frame, area: Rect, app: &App, now: &Snapshot) {
     let is_number = |head: &str| matches!(head, "ID" | "LOOP" | "POLLS" | "BUSY" | "SHARE" | "AGE");
     let sorted = SORTS[app.query.sort].1;
     let arrow = if app.query.descends { "▼" } else { "▲" };
-    let heads = columns.map(|(head, _, _)| if head == sorted { format!("{head}{arrow}") } else { head.to_owned() });
+    let heads =
+        columns.map(|(head, _, _)| if head == sorted { format!("{head}{arrow}") } else { head.to_owned() });
     let cells = |texts: [String; 10]| {
         let shown = texts.into_iter().zip(columns).filter(|(_, (_, _, fits))| *fits);
         Row::new(shown.map(|(text, (head, _, _))| {
@@ -207,7 +224,9 @@ fn in_flight(frame: &mut Frame, area: Rect, app: &App, now: &Snapshot) {
 
 fn feet(app: &App) -> Vec<Line<'static>> {
     let about = match (&app.mode, &app.said, app.task()) {
-        (Mode::Filtering, _, _) => Line::from(vec!["filter: ".bold(), plain(&app.query.filter).into(), "▏".into()]),
+        (Mode::Filtering, _, _) => {
+            Line::from(vec!["filter: ".bold(), plain(&app.query.filter).into(), "▏".into()])
+        }
         (_, Some(Ok(said)), _) => Line::from(said.clone()).green(),
         (_, Some(Err(said)), _) => Line::from(format!("▲ {said}")).red(),
         (_, None, Some(task)) if app.view == View::Tasks => Line::from(plain(&format!(
@@ -219,8 +238,19 @@ fn feet(app: &App) -> Vec<Line<'static>> {
         ))),
         _ => Line::default(),
     };
-    let keys = [("q", "quit"), ("↑↓", "move"), ("s", "sort"), ("r", "reverse"), ("/", "filter"), ("x", "abort"), ("p", "pause"), ("Tab", "view"), ("?", "help")];
-    let keys = keys.into_iter().flat_map(|(key, what)| [Span::from(key).bold(), Span::from(format!(" {what}  "))]);
+    let keys = [
+        ("q", "quit"),
+        ("↑↓", "move"),
+        ("s", "sort"),
+        ("r", "reverse"),
+        ("/", "filter"),
+        ("x", "abort"),
+        ("p", "pause"),
+        ("Tab", "view"),
+        ("?", "help"),
+    ];
+    let keys =
+        keys.into_iter().flat_map(|(key, what)| [Span::from(key).bold(), Span::from(format!(" {what}  "))]);
     vec![about, Line::from_iter(keys)]
 }
 

@@ -38,7 +38,8 @@ impl History {
         let at = moment(*time_ms, now);
         let mut found = None;
         for (then_ms, loops) in &self.past {
-            let Some(then) = loops.iter().find(|then| then.number == now.number && then.metrics.is_some()) else {
+            let Some(then) = loops.iter().find(|then| then.number == now.number && then.metrics.is_some())
+            else {
                 continue;
             };
             let then_at = moment(*then_ms, then);
@@ -61,7 +62,12 @@ impl History {
     }
 
     /// A value that so many of a hundred did not exceed in the last seconds, or ever if nothing was seen in those: the end of its bucket.
-    pub(crate) fn percentile(&self, loops: &[&Loop], of: impl Fn(&Loop) -> Option<&Histogram>, percent: u64) -> Option<u64> {
+    pub(crate) fn percentile(
+        &self,
+        loops: &[&Loop],
+        of: impl Fn(&Loop) -> Option<&Histogram>,
+        percent: u64,
+    ) -> Option<u64> {
         let mut ever: HashMap<(u64, u64), u64> = HashMap::new();
         let mut lately = ever.clone();
         let mut max = 0;
@@ -72,7 +78,8 @@ impl History {
             for (first, last, number) in &histogram.buckets {
                 let had = then.and_then(|then| then.buckets.iter().find(|bucket| bucket.0 == *first));
                 *ever.entry((*first, *last)).or_default() += number;
-                *lately.entry((*first, *last)).or_default() += number.saturating_sub(had.map_or(0, |bucket| bucket.2));
+                *lately.entry((*first, *last)).or_default() +=
+                    number.saturating_sub(had.map_or(0, |bucket| bucket.2));
             }
             if self.before(now, SPAN_MS).is_none() {
                 lately.clear();

@@ -40,8 +40,8 @@ use snapshot::Snapshot;
 struct Arguments {
     /// The process's number, or where its inspector listens: 127.0.0.1:7070, unix:/run/program.sock.
     target: String,
-    /// The token that the inspector wants, if it wants one.
-    #[arg(long, env = "ANNULUS_TOKEN", hide_env_values = true)]
+    /// The token that the inspector wants, if it wants one. Others see it in the list of processes: ANNULUS_TOKEN says it, too.
+    #[arg(long)]
     token: Option<String>,
     /// Seconds from one look to the next.
     #[arg(long, default_value_t = 1.0, value_parser = seconds)]
@@ -83,7 +83,8 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), String> {
-    let client = Client::new(place::find(&arguments.target)?, arguments.token.clone());
+    let token = arguments.token.clone().or_else(|| std::env::var("ANNULUS_TOKEN").ok());
+    let client = Client::new(place::find(&arguments.target)?, token);
     if arguments.once {
         return once::print(&client, arguments.rows).await;
     }
@@ -145,7 +146,9 @@ async fn watch(
             }
             Some(Wish::Abort { number, task }) => {
                 let (client, sender) = (Rc::clone(&client), sender.clone());
-                drop(spawn(async move { drop(sender.send(Event::Aborted(client.abort(number, task).await))) }));
+                drop(spawn(
+                    async move { drop(sender.send(Event::Aborted(client.abort(number, task).await))) },
+                ));
             }
         }
     }

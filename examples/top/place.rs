@@ -34,7 +34,11 @@ pub(crate) fn find(target: &str) -> Result<Place, String> {
             None => {
                 let host = target.strip_prefix("http://").unwrap_or(target).trim_end_matches('/');
                 let is_address = host.contains(':') && !host.contains('/');
-                let wrong = || format!("{target:?} is neither a process's number nor an address: 4711, 127.0.0.1:7070 or unix:/run/program.sock");
+                let wrong = || {
+                    format!(
+                        "{target:?} is neither a process's number nor an address: 4711, 127.0.0.1:7070 or unix:/run/program.sock"
+                    )
+                };
                 is_address.then(|| Place::Tcp(host.to_owned())).ok_or_else(wrong)
             }
         },
@@ -42,7 +46,8 @@ pub(crate) fn find(target: &str) -> Result<Place, String> {
 }
 
 fn find_process(pid: u32) -> Result<Place, String> {
-    let folders = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).into_iter().chain([PathBuf::from("/tmp")]);
+    let folders =
+        env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).into_iter().chain([PathBuf::from("/tmp")]);
     let places: Vec<_> = folders.map(|folder| folder.join(format!("annulus-{pid}.sock"))).collect();
     let is_socket = |path: &&PathBuf| path.metadata().is_ok_and(|about| about.file_type().is_socket());
     if let Some(path) = places.iter().find(is_socket) {

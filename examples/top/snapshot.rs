@@ -56,7 +56,9 @@ impl Loop {
     }
 
     pub(crate) fn name(&self) -> String {
-        self.thread.as_ref().map_or_else(|| self.number.to_string(), |thread| format!("{} {thread}", self.number))
+        self.thread
+            .as_ref()
+            .map_or_else(|| self.number.to_string(), |thread| format!("{} {thread}", self.number))
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn time(ns: u64) -> String {
 }
 
 pub(crate) fn span(ms: u64) -> String {
-    time(ms.saturating_mul(1_000_000))
+    if ms < 1000 { format!("{ms} ms") } else { time(ms.saturating_mul(1_000_000)) }
 }
 
 /// Two times side by side; a unit that they share is said once.
@@ -89,7 +89,9 @@ pub(crate) fn waits(state: &str, waits: &[Wait]) -> String {
         Wait::Operation { operation, descriptor: Some(number), age_ms } => {
             format!("{operation} on fd {number} for {}", span(*age_ms))
         }
-        Wait::Operation { operation, descriptor: None, age_ms } => format!("{operation} for {}", span(*age_ms)),
+        Wait::Operation { operation, descriptor: None, age_ms } => {
+            format!("{operation} for {}", span(*age_ms))
+        }
         Wait::Timer { left_ms } => format!("timer in {}", span(*left_ms)),
         Wait::Task { task } => format!("task {task}"),
         Wait::Other => "something else".to_owned(),

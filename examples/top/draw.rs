@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Table, TableState, Wr
 use super::app::{App, Mode, SORTS, STATES, View, kinds, pulse, stalled_in};
 use super::keys::HELP;
 use super::snapshot::{Snapshot, Task};
-use super::words::{both, count, maybe, pace, plain, share, span, time, waits, whole};
+use super::words::{both, count, maybe, pace, plain, share, short, short_time, span, time, waits, whole};
 
 /// Widths of the table of loops: name, state, turns, tasks, in flight, enters, operations an enter, lag.
 const LOOPS: [u16; 8] = [12, 11, 8, 7, 7, 8, 6, 14];
@@ -135,14 +135,14 @@ fn tasks(frame: &mut Frame, area: Rect, app: &App, now: &Snapshot) {
     let several = now.loops.len() > 1;
     let columns: [Column; 10] = [
         ("NAME", Constraint::Length(if area.width < 110 { 14 } else { 24 }), true),
-        ("ID", Constraint::Length(7), true),
+        ("ID", Constraint::Length(6), true),
         ("LOOP", Constraint::Length(4), several),
         ("STATE", Constraint::Length(8), true),
         ("WAITS ON", Constraint::Fill(1), true),
         ("POLLS", Constraint::Length(10), area.width >= 95),
-        ("BUSY", Constraint::Length(8), true),
+        ("BUSY", Constraint::Length(7), true),
         ("SHARE", Constraint::Length(7), true),
-        ("AGE", Constraint::Length(11), true),
+        ("AGE", Constraint::Length(7), true),
         ("SPAWNED AT", Constraint::Length(32), area.width >= 130),
     ];
     let row = |task: &Task| -> [String; 10] {
@@ -153,9 +153,9 @@ fn tasks(frame: &mut Frame, area: Rect, app: &App, now: &Snapshot) {
             plain(&task.state),
             plain(&waits(&task.state, &task.waits)),
             count(task.polls as f64),
-            time(task.busy_ns),
+            short_time(task.busy_ns),
             share(task.busy_ns, task.age_ms),
-            span(task.age_ms),
+            short(task.age_ms),
             plain(&task.spawned_at),
         ]
     };

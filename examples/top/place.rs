@@ -56,9 +56,25 @@ fn find_process(pid: u32) -> Result<Place, String> {
     if cfg!(target_os = "linux") && !Path::new("/proc").join(pid.to_string()).exists() {
         return Err(format!("there is no process {pid}"));
     }
+    if let Some(address) = asked_for(pid) {
+        return find(&address);
+    }
     let looked: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
     Err(format!(
-        "process {pid} has no inspector at {}: start it with ANNULUS_INSPECT=unix: or its own --inspect unix:, or say its address instead of its number",
+        "process {pid} has no inspector at {}: start it with ANNULUS_INSPECT=unix: or its own \
+         --inspect, or say its inspector's address instead of its number",
         looked.join(" or ")
     ))
+}
+
+/// The address that a process was given by its environment, if that says it all: port 0 does not.
+fn asked_for(pid: u32) -> Option<String> {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    let value = variables.find_map(|variable| variable.strip_prefix(b"ANNULUS_INSPECT="))?;
+    let address = std::str::from_utf8(value).ok()?;
+    let is_whole = address
+        .strip_prefix("unix:")
+        .map_or(address.contains(':') && !address.ends_with(":0"), |path| !path.is_empty());
+    is_whole.then(|| address.to_owned())
 }

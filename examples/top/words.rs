@@ -55,6 +55,22 @@ pub(crate) fn span(ms: u64) -> String {
     if ms < 1000 { format!("{ms} ms") } else { time(ms.saturating_mul(1_000_000)) }
 }
 
+/// The same in one unit, for columns.
+pub(crate) fn short(ms: u64) -> String {
+    match ms / 1000 {
+        0..10 => span(ms),
+        s @ 10..120 => format!("{s} s"),
+        s @ 120..7200 => format!("{} min", s / 60),
+        s @ 7200..172_800 => format!("{} h", s / 3600),
+        s => format!("{} d", s / 86400),
+    }
+}
+
+/// A time that is given in nanoseconds, in one unit.
+pub(crate) fn short_time(ns: u64) -> String {
+    if ns < 1_000_000_000 { time(ns) } else { short(ns / 1_000_000) }
+}
+
 /// Two times side by side; a unit that they share is said once.
 pub(crate) fn both(one: Option<u64>, other: Option<u64>) -> String {
     let (Some(one), Some(other)) = (one.map(time), other.map(time)) else { return "-".to_owned() };

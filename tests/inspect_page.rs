@@ -12,7 +12,7 @@ use std::{fs, thread};
 
 use annulus::Builder;
 use browser::{Browser, chromium};
-use program::{MALICE, Program};
+use program::{MALICE, Program, alone};
 use serde_json::{Value, json};
 use support::on_real_drivers;
 
@@ -91,6 +91,7 @@ fn assert_innocent(browser: &mut Browser, program: &Program) {
 }
 
 fn tasks_are_seen_to_come_and_change_and_are_sorted_and_filtered(builder: Builder) {
+    let _alone = alone();
     let program = Program::start(builder, 3);
     let Some(mut browser) = looking_at(&program) else { return };
     // Who it is, where it comes from, what it waits for.
@@ -134,6 +135,7 @@ fn tasks_are_seen_to_come_and_change_and_are_sorted_and_filtered(builder: Builde
 }
 
 fn a_task_is_aborted_after_a_yes_and_is_gone(builder: Builder) {
+    let _alone = alone();
     let program = Program::start(builder, 1);
     let Some(mut browser) = looking_at(&program) else { return };
     let open = "document.querySelector('#abort-dialog').open";
@@ -168,6 +170,7 @@ fn a_task_is_aborted_after_a_yes_and_is_gone(builder: Builder) {
 }
 
 fn a_stalled_loop_is_said_with_its_frames_and_the_others_go_on(builder: Builder) {
+    let _alone = alone();
     let stuck = Program::start(builder.clone(), 1);
     let other = Program::start(builder, 1);
     let Some(mut browser) = looking_at(&other) else { return };
@@ -192,6 +195,7 @@ fn a_stalled_loop_is_said_with_its_frames_and_the_others_go_on(builder: Builder)
 
 #[test]
 fn what_is_paused_stays_and_what_is_frozen_is_saved_and_opened_again() {
+    let _alone = alone();
     let program = Program::start(Builder::new(), 300);
     let Some(mut browser) = looking_at(&program) else { return };
     let at = "view.now.process.time_ms";
@@ -244,6 +248,7 @@ fn what_is_paused_stays_and_what_is_frozen_is_saved_and_opened_again() {
 
 #[test]
 fn of_ten_thousand_tasks_only_a_page_is_in_the_document_and_it_fits_the_narrowest_screen() {
+    let _alone = alone();
     let program = Program::start(Builder::new(), 10_000);
     let Some(mut browser) = looking_at_many(&program) else { return };
     browser.until(r##"document.querySelector("#range").textContent.startsWith("1 to 50 of 10,00")"##);
@@ -277,6 +282,7 @@ fn of_ten_thousand_tasks_only_a_page_is_in_the_document_and_it_fits_the_narrowes
 
 #[test]
 fn a_program_that_is_gone_is_said_to_be_and_found_again() {
+    let _alone = alone();
     let program = Program::start(Builder::new(), 1);
     let Some(mut browser) = looking_at(&program) else { return };
     // The page is served by another one, which ends and comes again at the same place.

@@ -1,8 +1,8 @@
 //! A program to look at: a loop on a thread of its own, with tasks that others know by their names.
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,6 +14,13 @@ use annulus::{Builder, Remote, spawn, task};
 
 /// What a name may look like that somebody else has chosen.
 pub(crate) const MALICE: &str = "<img src=x onerror=document.title='fallen'>";
+
+/// An inspector shows all loops of the process, so one test has the process to itself.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A test that failed leaves nothing behind.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 pub(crate) struct Program {
     pub(crate) inspector: Inspector,
@@ -28,7 +35,7 @@ impl Program {
     pub(crate) fn start(builder: Builder, idle: usize) -> Program {
         let (end, ends) = oneshot::channel::<()>();
         let (sender, remote) = std::sync::mpsc::channel();
-        let body = async move {
+        let body = async move || {
             sender
                 .send(annulus::Runtime::try_current().expect("it runs").remote())
                 .expect("the test waits for it");
@@ -48,7 +55,7 @@ impl Program {
             let _ = ends.await;
         };
         let thread = thread::Builder::new().name("looked-at".to_owned()).spawn(move || {
-            builder.build().expect("a loop is to be had").run(body).expect("it ends well");
+            builder.build().expect("a loop is to be had").run(body()).expect("it ends well");
         });
         let remote = remote.recv().expect("the loop runs");
         let inspector = inspect::serve("127.0.0.1:0").expect("there is a port");

@@ -20,7 +20,7 @@ mod snapshot;
 mod tests;
 mod words;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -90,9 +90,13 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
     }
     // Who cannot be reached is said before the screen is taken.
     let first = client.snapshot(&app::Query::default()).await?;
-    let terminal = ratatui::try_init().map_err(|error| {
-        format!("there is no terminal to draw on ({error}): --once prints what there is as plain text")
-    })?;
+    let none = |why: String| {
+        format!("there is no terminal to draw on{why}: --once prints what there is as plain text")
+    };
+    if !io::stdout().is_terminal() {
+        return Err(none(String::new()));
+    }
+    let terminal = ratatui::try_init().map_err(|error| none(format!(" ({error})")))?;
     let result = watch(terminal, Rc::new(client), Duration::from_secs_f64(arguments.every), first).await;
     ratatui::restore();
     result

@@ -1,7 +1,6 @@
 //! What there is, as plain text: two looks half a second apart, so that there are rates.
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use annulus::time::sleep;
@@ -24,8 +23,10 @@ pub(crate) async fn print(client: &Client, rows: usize) -> Result<(), String> {
 pub(crate) fn text(app: &App, rows: usize) -> String {
     let Some(now) = &app.now else { return String::new() };
     let (process, mut text) = (&now.process, String::new());
-    // Writing to a string does not fail.
-    let mut say = |line: String| drop(writeln!(text, "{}", plain(&line).trim_end()));
+    let mut say = |line: String| {
+        text.push_str(plain(&line).trim_end());
+        text.push('\n');
+    };
     say(format!(
         "{}, pid {}, annulus {}, up {}",
         process.program,

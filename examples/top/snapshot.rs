@@ -30,8 +30,6 @@ pub(crate) struct Loop {
     #[serde(rename = "loop")]
     pub(crate) number: u64,
     pub(crate) thread: Option<String>,
-    #[serde(default)]
-    pub(crate) driver: String,
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) stalled_ms: u64,

@@ -99,7 +99,7 @@ pub(crate) fn share(busy_ns: u64, age_ms: u64) -> String {
 /// What a task waits for.
 pub(crate) fn waits(state: &str, waits: &[Wait]) -> String {
     if waits.is_empty() && state == "waiting" {
-        return "a channel, a lock or the like".to_owned();
+        return "another task's word: a channel, a lock".to_owned();
     }
     let words = waits.iter().map(|wait| match wait {
         Wait::Operation { operation, descriptor: Some(number), age_ms } => {

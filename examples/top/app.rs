@@ -287,15 +287,28 @@ pub(crate) fn pulse(one: &Loop, history: &History) -> Pulse {
 /// Where a loop stands still: the first frame that is the program's own, or the first of all.
 pub(crate) fn stalled_in(one: &Loop) -> String {
     let Some(stall) = &one.stall else { return "where it is, is not known".to_owned() };
-    let is_own = |frame: &&String| {
-        let name = frame.trim_start_matches('<');
-        !["std::", "core::", "alloc::", "annulus::", "__", "clone", "start_thread"]
-            .iter()
-            .any(|head| name.starts_with(head))
-    };
-    let frame = stall.frames.iter().find(is_own).or(stall.frames.first());
+    let frames = of_the_task(&stall.frames);
+    let frame = frames.iter().find(|frame| !is_library(frame)).or(frames.first());
     let who = stall.task.map_or_else(String::new, |task| format!("in task {task}"));
     let place = stall.spawned_at.as_ref().map_or_else(String::new, |place| format!(", spawned at {place}"));
-    let frame = frame.map_or_else(String::new, |frame| format!(", at {frame}"));
+    let frame = frame.map_or_else(String::new, |frame| format!(", in {frame}"));
     format!("{who}{place}{frame}").trim_start_matches([',', ' ']).to_owned()
+}
+
+/// Neither the frames of the signal by which the thread was asked, nor those of the loop that polls the task.
+pub(crate) fn of_the_task(frames: &[String]) -> &[String] {
+    let from =
+        frames.iter().rposition(|frame| frame.contains("signal_hook_registry")).map_or(0, |place| place + 1);
+    let frames = &frames[from..];
+    let poll = frames.iter().position(|frame| frame.starts_with("annulus::executor::task::poll"));
+    &frames[..poll.filter(|place| *place > 0).unwrap_or(frames.len())]
+}
+
+fn is_library(frame: &str) -> bool {
+    let name = frame.trim_start_matches('<');
+    let place = frame.split_once(" at ").map_or("", |(_, place)| place);
+    ["std::", "core::", "alloc::", "annulus::", "tokio::"].iter().any(|head| name.starts_with(head))
+        || ["/rustc/", "library/", "./", "../"].iter().any(|head| place.starts_with(head))
+        || place.is_empty()
+        || place.contains("/registry/src/")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use annulus::time::sleep;
 
-use super::app::{App, Query, kinds, pulse};
+use super::app::{App, Query, kinds, of_the_task, pulse};
 use super::client::Client;
 use super::words::{both, count, maybe, pace, plain, share, span, time, waits, whole};
 
@@ -60,7 +60,7 @@ pub(crate) fn text(app: &App, rows: usize) -> String {
                 .and_then(|stall| stall.spawned_at.as_ref())
                 .map_or_else(String::new, |place| format!(", spawned at {place}"));
             say(format!("    stalled for {}{who}{place}", span(one.stalled_ms)));
-            for frame in stall.iter().flat_map(|stall| &stall.frames) {
+            for frame in stall.iter().flat_map(|stall| of_the_task(&stall.frames)) {
                 say(format!("        {frame}"));
             }
         }

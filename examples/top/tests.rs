@@ -18,8 +18,13 @@ fn snapshot(second: u64, tasks: usize) -> Value {
     let one = json!({ "loop": 1, "thread": "main", "driver": "uring", "state": "working", "stalled_ms": 0, "stall": null, "age_ms": 0,
         "metrics": metrics, "histograms": { "wake_to_poll": histogram }, "operations": [operation], "ring": null });
     let frames = [
+        "trace at /root/.cargo/registry/src/index.crates.io-1/backtrace-0.3.76/src/backtrace/libunwind.rs:117",
+        "signal_hook_registry::handler at /root/.cargo/registry/src/index.crates.io-1/signal-hook-registry-1.4.8/src/lib.rs:416",
+        "__GI___clock_nanosleep at ./time/../sysdeps/unix/sysv/linux/clock_nanosleep.c:48",
         "std::thread::sleep at library/std/src/thread/mod.rs:890",
         "stall::main::{{closure}} at examples/stall.rs:27",
+        "annulus::executor::task::poll at src/executor/task.rs:118",
+        "stall::main at examples/stall.rs:5",
     ];
     let other = json!({ "loop": 2, "thread": "shard-1", "driver": "readiness", "state": "stalled", "stalled_ms": 3200,
         "stall": { "task": 17, "spawned_at": "src/main.rs:6:70", "frames": frames }, "age_ms": 3200 + 1000 * second, "metrics": null,
@@ -95,7 +100,7 @@ fn all_that_matters_is_on_eighty_by_twenty_four() {
     );
     has(
         &text,
-        &["▲ 2 shard-1: stalled for 3.2 s", "in task 17, spawned at src/main.rs:6:70, at stall::main"],
+        &["▲ 2 shard-1: stalled for 3.2 s", "in task 17, spawned at src/main.rs:6:70, in stall::main"],
     );
     has(&text, &["TASKS 1-", "of 10,000", "recv on fd 9", "timer in 5", "task 4", "BUSY▼", "1.5 s", "2.5 %"]);
     has(&text, &["q quit", "? help"]);
@@ -232,6 +237,9 @@ fn the_plain_text_has_all_of_it() {
             "accept on fd 9 for 1 min 1 s, loop 1, an orphan",
         ],
     );
+    for other in ["trace at", "signal_hook", "examples/stall.rs:5"] {
+        assert!(!text.contains(other), "{other} is of the signal or of the loop");
+    }
     assert!(!text.contains("task 4"), "of two rows there is no third");
     assert!(!text.contains('\u{1b}'), "a name is no command to the terminal");
 }

@@ -43,8 +43,9 @@ const fn numbers<T>(name: &'static str, meaning: &'static str, value: fn(&T) -> 
     named(name, Unit::Count, meaning, Value::Histogram(value, 1.0))
 }
 
-pub(super) const OF_LOOP: [Named<Metrics>; 34] = [
+pub(super) const OF_LOOP: [Named<Metrics>; 35] = [
     count("annulus_loop_turns_total", "turns of the loop", Counter(|m| m.turns)),
+    count("annulus_loop_stalls_total", "polls that the watchdog found to be stuck", Counter(|m| m.stalls)),
     count(
         "annulus_loop_parks_total",
         "times that the loop had nothing to do and waited",

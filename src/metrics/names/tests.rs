@@ -56,6 +56,7 @@ impl Numbers {
 fn each_number_of_a_loop_is_exported_once() {
     let mut n = Numbers(0);
     let metrics = Metrics {
+        stalls: n.next(),
         turns: n.next(),
         parks: n.next(),
         spins: n.next(),

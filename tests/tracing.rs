@@ -217,7 +217,8 @@ fn a_wake_from_another_thread_is_told_of_there(builder: Builder) {
                 let other = move || {
                     with_default(theirs, || {
                         waker.wake_by_ref();
-                        waker.clone().wake();
+                        let clone = waker.clone();
+                        clone.wake();
                         drop(waker);
                     });
                 };

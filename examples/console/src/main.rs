@@ -14,6 +14,9 @@ use annulus::task::{self, JoinHandle};
 use annulus::time::{interval, sleep};
 use annulus::{fs, spawn_blocking};
 
+const QUESTION: &[u8] = &[b'?'; 64];
+const LINE: &[u8] = &[b'.'; 512];
+
 fn main() -> io::Result<()> {
     let port = match std::env::args().nth(1).map(|port| port.parse()) {
         None => 6669,
@@ -63,7 +66,7 @@ async fn ask(address: SocketAddr, number: u64) -> io::Result<()> {
     let stream = TcpStream::connect(address).await?;
     let mut buffer = vec![0; 64].into_boxed_slice();
     loop {
-        stream.write_all([b'?'; 64]).await.0?;
+        stream.write_all(QUESTION).await.0?;
         let (result, answer) = stream.read_exact(buffer).await;
         result?;
         buffer = answer;
@@ -77,7 +80,7 @@ async fn write_journal() -> io::Result<()> {
     let file = fs::File::create(&path).await?;
     fs::remove_file(&path).await?;
     for line in 0.. {
-        file.write_all_at([b'.'; 512], line % 1024 * 512).await.0?;
+        file.write_all_at(LINE, line % 1024 * 512).await.0?;
         file.sync_data().await?;
         sleep(Duration::from_millis(200)).await;
     }

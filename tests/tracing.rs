@@ -411,10 +411,13 @@ fn a_timer_is_a_resource_and_each_wait_an_operation(builder: Builder) {
         ticks.await.unwrap();
         line = Some(line!() + 1);
         timeout(Duration::from_secs(60), yield_now()).await.unwrap();
+        let mut kept = pin!(sleep(Duration::from_millis(1)));
+        kept.as_mut().await;
+        tracing::info!(target: "test", "the time has come, and the timer is kept");
     });
     let records = recorder.records();
     let timers: Vec<_> = records.resources("Sleep");
-    assert_eq!(timers.len(), 2);
+    assert_eq!(timers.len(), 3);
     for span in &timers {
         assert!(span.fields.is("kind", "timer") && span.is_root, "{span:?}");
         assert_eq!(span.fields.text("loc.file"), file!(), "where the program made it");
@@ -434,6 +437,9 @@ fn a_timer_is_a_resource_and_each_wait_an_operation(builder: Builder) {
             .collect();
         assert_eq!(ready.last(), Some(&Some(Value::Flag(true))));
     }
+    let come = records.events.iter().position(|event| event.target == "test").unwrap();
+    assert!(records.operations_of(timers[2])[0].closed.unwrap() <= come);
+    assert!(timers[2].closed.unwrap() > come);
     let dropped = records.operations_of(timers[1]);
     assert_eq!(dropped.len(), 1);
     let duration = records

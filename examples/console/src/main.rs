@@ -97,7 +97,8 @@ async fn tick() {
 /// What would hold up the loop is done by a helper thread.
 async fn compute() {
     loop {
-        let sum = || (0..20_000_000_u64).fold(0, |sum: u64, number| sum.wrapping_mul(31).wrapping_add(number));
+        let sum =
+            || (0..20_000_000_u64).fold(0, |sum: u64, number| sum.wrapping_mul(31).wrapping_add(number));
         spawn_blocking(sum).await.expect("it does not panic");
         sleep(Duration::from_millis(700)).await;
     }

@@ -168,7 +168,10 @@ impl Seen {
         for name in ["clock", "journal", "digest", "client 1", "client 2", "client 3"] {
             let task = self.task(name);
             want(name, task.is_some_and(|task| task.kind == "task" && task.file.ends_with("main.rs")));
-            want(&format!("{name} is polled and woken"), task.is_some_and(|task| task.polls > 1 && task.wakes > 1));
+            want(
+                &format!("{name} is polled and woken"),
+                task.is_some_and(|task| task.polls > 1 && task.wakes > 1),
+            );
         }
         for name in ["connection 1", "connection 2", "connection 3"] {
             want(name, self.task(name).is_some());
@@ -181,11 +184,13 @@ impl Seen {
         let ring = self.resources.iter().find(|(_, (_, kind))| kind == "ring");
         want("the ring", ring.is_some());
         want("the listener", self.has_resource("TcpListener", "listener"));
-        let sockets = self.resources.values().filter(|(concrete_type, _)| concrete_type == "TcpStream").count();
+        let sockets =
+            self.resources.values().filter(|(concrete_type, _)| concrete_type == "TcpStream").count();
         want("six sockets", sockets == 6);
         want("the file", self.has_resource("File", "file"));
         want("timers", self.has_resource("Sleep", "Timer"));
-        let of_the_ring = self.parents.values().filter(|parent| ring.is_some_and(|(id, _)| id == *parent)).count();
+        let of_the_ring =
+            self.parents.values().filter(|parent| ring.is_some_and(|(id, _)| id == *parent)).count();
         want("the listener, sockets and the file are the ring's", of_the_ring == 8);
         want("bytes read", self.has_attribute("TcpStream", "bytes_read"));
         want("bytes written", self.has_attribute("TcpStream", "bytes_written"));
@@ -198,7 +203,10 @@ impl Seen {
         want("lengths", self.operation_attributes.contains("len"));
         want("operations that are over", self.closed_operations > 3);
         for is_ready in [false, true] {
-            want(&format!("a poll, ready: {is_ready}"), self.poll_ops.contains(&("recv".to_owned(), is_ready)));
+            want(
+                &format!("a poll, ready: {is_ready}"),
+                self.poll_ops.contains(&("recv".to_owned(), is_ready)),
+            );
         }
         missing
     }

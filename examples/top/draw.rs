@@ -115,7 +115,7 @@ fn title_of(app: &App) -> String {
             let (from, shown) = (app.query.offset, now.tasks.rows.len().min(app.query.limit));
             let state = STATES[app.query.state].map_or_else(String::new, |state| format!(", {state}"));
             let filter = match (&app.mode, app.query.filter.is_empty()) {
-                (Mode::Looking, true) => String::new(),
+                (Mode::Looking | Mode::Confirming(_) | Mode::Help, true) => String::new(),
                 _ => format!(", with \"{}\"", plain(&app.query.filter)),
             };
             let range = if shown == 0 { "0".to_owned() } else { format!("{}-{}", from + 1, from + shown) };

@@ -129,7 +129,7 @@ fn a_task_is_aborted_after_a_yes_and_nothing_else() {
     shown(&mut app, 80, 24);
     for other in [KeyCode::Char('n'), KeyCode::Enter, KeyCode::Esc, KeyCode::Char('x')] {
         assert_eq!(press(&mut app, KeyCode::Char('x')), None);
-        has(&shown(&mut app, 80, 24), &["Abort?", "Task 100 of loop 1"]);
+        has(&shown(&mut app, 80, 24), &["Abort?", "Task 100 of loop 1", "TASKS 1-3 of 3\n"]);
         assert_eq!(press(&mut app, other), None);
         assert!(!shown(&mut app, 80, 24).contains("Abort?"));
     }

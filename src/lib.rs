@@ -51,6 +51,8 @@
 //! # Looking at it while it runs
 //! `ANNULUS_INSPECT=127.0.0.1:7070`, or a line in the program, has it serve a page of its loops and tasks: see `inspect` (feature `inspect`).
 //!
+//! [`Runtime::metrics`] and [`Runtime::operations`] have the numbers; `metrics` (feature `metrics`) exports them, by the names of docs/metrics.md.
+//!
 //! # The ecosystem
 //! By [`into_poll`](net::Stream::into_poll) a connection has the traits of tokio, futures-io and hyper, as features ask for them; by the others
 //! come TLS (`rustls`), a server for axum, tonic and tower, and a client (`http-serve`), tower's layers by this loop's timers (`tower`), and this loop inside of tokio
@@ -185,6 +187,10 @@ struct Asyncio;
 #[cfg(all(doctest, feature = "macros", feature = "sim"))]
 #[doc = include_str!("../docs/migrating.md")]
 struct Migrating;
+
+#[cfg(all(doctest, feature = "metrics"))]
+#[doc = include_str!("../docs/metrics.md")]
+struct MetricsPage;
 
 #[cfg(all(doctest, feature = "macros"))]
 #[doc = include_str!("../docs/scaling.md")]

@@ -2,15 +2,12 @@
 
 mod support;
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::mpsc;
-use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use annulus::net::{TcpListener, TcpStream};
 use annulus::time::sleep;
-use annulus::{Builder, Metrics, Runtime, nop, spawn, spawn_blocking, yield_now};
+use annulus::{Builder, Metrics, nop, spawn_blocking, yield_now};
+use support::counted::{self, now, poll_once};
 use support::net::pair;
 use support::{is_simulated, on_every_driver, on_real_drivers};
 
@@ -35,19 +32,17 @@ enum Where {
     Ring,
     /// Where completions have a queue.
     Queues,
-    /// By the watchdog, which has tests of its own.
-    Watched,
     /// What only a kernel does that is out of order; the simulated one does it by chance.
     Simulated,
 }
 
-use Where::{Everywhere, Queues, Real, Ring, Simulated, Watched};
+use Where::{Everywhere, Queues, Real, Ring, Simulated};
 
 /// Its name; its value, or how many values it has; where it moves.
 type Row = (&'static str, fn(&Metrics) -> u64, Where);
 
 const TABLE: &[Row] = &[
-    ("stalls", |m| m.stalls, Watched),
+    ("stalls", |m| m.stalls, Real),
     ("turns", |m| m.turns, Everywhere),
     ("parks", |m| m.parks, Everywhere),
     ("spins", |m| m.spins, Real),
@@ -97,140 +92,27 @@ fn the_table_has_a_row_for_each_number() {
     assert_eq!(rows, names);
 }
 
-fn now() -> Metrics {
-    Runtime::try_current().unwrap().metrics()
-}
-
-fn poll_once<F: Future + Unpin>(future: &mut F) {
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(pin!(future).poll(&mut context).is_pending());
-}
-
 fn each_number_moves_with_what_it_is_about(builder: Builder) {
-    let builder = builder
-        .spin(Duration::from_micros(200))
-        .helpers_max(1)
-        .completions(16)
-        .entries(8)
-        .lease_size(64)
-        .leases(4)
-        .leases_max(4)
-        .without_operation("openat");
-    let runtime = builder.build().unwrap();
+    let runtime = counted::set(builder).build().unwrap();
     let mut seen = vec![runtime.metrics()];
     assert!(TABLE.iter().all(|(_, value, _)| value(&seen[0]) == 0), "nothing has happened: {:?}", seen[0]);
-    seen.extend(runtime.run(much()).unwrap());
+    seen.extend(runtime.run(counted::much()).unwrap());
     seen.push(runtime.metrics());
     #[cfg(feature = "sim")]
     if is_simulated() {
-        seen.push(in_a_bad_world());
+        seen.push(counted::in_a_bad_world());
     }
     let moves = |place| match place {
         Everywhere => true,
         Real => !is_simulated(),
         Ring => runtime.driver() == "uring",
         Queues => runtime.driver() != "readiness",
-        Watched => false,
         Simulated => is_simulated(),
     };
     for (name, value, place) in TABLE {
         let most = seen.iter().map(value).max();
         assert_eq!(most > Some(0), moves(*place), "{name}, which moves {place:?}: {most:?}");
     }
-}
-
-/// Everything that moves a number; the numbers in between.
-async fn much() -> Vec<Metrics> {
-    let mut seen = Vec::new();
-    // Many at once, beyond what the queues have room for.
-    let nops: Vec<_> = (0..200).map(|_| spawn(async { nop().await.unwrap() })).collect();
-    yield_now().await;
-    seen.push(now());
-    for nop in nops {
-        nop.await.unwrap();
-    }
-    for _ in 0..1000 {
-        yield_now().await;
-    }
-    sleep(Duration::from_millis(1)).await;
-    let timer = spawn(sleep(Duration::from_secs(60)));
-    yield_now().await;
-    seen.push(now());
-    timer.abort();
-
-    // Left behind; stopped in time, as nothing comes, and too late, as a nop ends at once.
-    let (client, server) = pair().await;
-    for _ in 0..100 {
-        let mut read = server.read(Vec::with_capacity(1));
-        poll_once(&mut read);
-        drop(read);
-        poll_once(&mut nop());
-        seen.push(now());
-        nop().await.unwrap();
-    }
-
-    // Leases that are kept: the others are copies.
-    let mut kept = Vec::new();
-    let mut leases = server.recv_stream();
-    for _ in 0..8 {
-        client.write_all(vec![1; 32]).await.0.unwrap();
-        kept.push(leases.next().await.unwrap().unwrap());
-    }
-    seen.push(now());
-    drop((kept, leases));
-
-    let _ = annulus::fs::File::open("/").await;
-    if !is_simulated() {
-        seen.extend(others().await);
-    }
-    seen
-}
-
-/// What other threads have to do with.
-async fn others() -> Vec<Metrics> {
-    let (go_on, waits) = mpsc::channel::<()>();
-    let first = spawn_blocking(move || waits.recv().is_err());
-    let second = spawn_blocking(|| ());
-    let mut seen = Vec::new();
-    while seen.last().is_none_or(|last: &Metrics| last.helper_jobs_waiting == 0) {
-        yield_now().await;
-        seen.push(now());
-    }
-    drop(go_on);
-    assert!(first.await.unwrap());
-    second.await.unwrap();
-    // Woken by another thread, so that it looks for more, until that was in vain.
-    let begun = Instant::now();
-    let remote = Runtime::try_current().unwrap().remote();
-    while now().spins_in_vain == 0 && begun.elapsed() < Duration::from_secs(20) {
-        let remote = remote.clone();
-        let (told, mut heard) = annulus::sync::across::oneshot::channel();
-        std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(1));
-            drop(remote.run(move || told.send(())));
-        });
-        let _ = (&mut heard).await;
-        sleep(Duration::from_millis(1)).await;
-    }
-    seen
-}
-
-/// A kernel that refuses enters and repeats answers.
-#[cfg(feature = "sim")]
-fn in_a_bad_world() -> Metrics {
-    let world = annulus::sim::World::new(support::sim_seed());
-    let mut faults = annulus::sim::Faults::quiet();
-    (faults.enter, faults.repeated) = (0.2, 0.2);
-    world.set_faults(&faults);
-    let host = world.host("host", || async {});
-    host.run(async {
-        for _ in 0..500 {
-            nop().await.unwrap();
-            sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .unwrap();
-    host.metrics()
 }
 
 fn the_most_that_was_in_flight_and_left_behind_is_kept(builder: Builder) {

@@ -115,12 +115,14 @@ impl Exporter {
     /// ```
     #[track_caller]
     pub fn every(self, period: Duration) -> AbortHandle {
+        assert!(!period.is_zero(), "an interval of no time would have the loop do nothing else");
         super::describe();
-        let mut ticks = time::interval(period);
         let mut exporting = Exporting(self);
+        exporting.now();
         let exporting = async move {
             loop {
-                ticks.tick().await;
+                // Not by ticks: a recorder that is slow is asked less often, and not all the time.
+                time::sleep(period).await;
                 exporting.now();
             }
         };

@@ -1,6 +1,6 @@
 //! The operations, one file each: what it owns, its ring entry, its system call, and what its answer means.
 //!
-//! [`Submitted`] is the future of any of them. To add an operation: one file, and one line in the list below.
+//! [`Submitted`] is the future of any of them. To add an operation: one file, one line in the list below, and its name in the list of kinds.
 
 mod arrival;
 mod cancel_when;

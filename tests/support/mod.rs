@@ -7,6 +7,7 @@
 pub(crate) mod audit;
 pub(crate) mod blocks;
 pub(crate) mod child;
+pub(crate) mod counted;
 pub(crate) mod data;
 pub(crate) mod everything;
 pub(crate) mod example;

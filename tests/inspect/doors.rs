@@ -57,6 +57,33 @@ fn the_doctor_is_asked_once() {
 }
 
 #[test]
+fn the_trace_is_that_of_all_recorders_and_without_one_it_is_said_how_to_have_it() {
+    let name = "doors::the_trace_is_that_of_all_recorders_and_without_one_it_is_said_how_to_have_it";
+    let _named = crate::support::child::Named::new(name);
+    alone(|| {
+        let inspector = inspector();
+        let builder = annulus::Builder::new().driver(Driver::Readiness);
+        let without = Program::start(&builder, || async {});
+        let reply = get(&inspector, "/api/trace");
+        assert_eq!(reply.status, 404, "{reply:?}");
+        assert!(reply.error().contains("Builder::flight_recorder"), "{reply:?}");
+        let builder = builder.flight_recorder(1024);
+        let two = [(); 2].map(|()| Program::start(&builder, || async { annulus::yield_now().await }));
+        let reply = get(&inspector, "/api/trace");
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert!(reply.header("content-disposition").unwrap().starts_with("attachment; filename="));
+        let trace = reply.json();
+        let events = trace["traceEvents"].as_array().unwrap();
+        for program in &two {
+            let number = program.number(&inspector);
+            assert!(events.iter().any(|event| event["tid"] == number), "loop {number} is in it");
+        }
+        let number = without.number(&inspector);
+        assert!(events.iter().all(|event| event["tid"] != number), "loop {number} records nothing");
+    });
+}
+
+#[test]
 fn a_unix_socket_is_its_owners_and_is_gone_at_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a socket");

@@ -277,14 +277,12 @@ impl Serving {
     }
 }
 
-async fn serve<L: http::IntoConnections>(
+async fn serve<L: http::IntoConnections + 'static>(
     listener: L,
     routes: Routes,
     begun: mpsc::Sender<io::Result<()>>,
     stopped: oneshot::Receiver<()>,
-) where
-    L: 'static,
-{
+) {
     let routes = std::rc::Rc::new(routes);
     let handle = std::rc::Rc::new(std::cell::OnceCell::<http::ServeHandle>::new());
     let service = http::service_fn({

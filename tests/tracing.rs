@@ -33,6 +33,7 @@ on_every_driver! {
     a_completion_wakes_the_task_that_waits_for_it,
     a_wake_from_another_thread_is_told_of_there,
     a_loop_a_listener_a_socket_and_a_file_are_resources,
+    a_number_that_is_used_again_is_another_resource,
     bytes_are_counted_at_their_socket,
     an_operation_is_seen_from_its_submission_to_its_answer,
     a_timer_is_a_resource_and_each_wait_an_operation,
@@ -299,6 +300,32 @@ fn a_loop_a_listener_a_socket_and_a_file_are_resources(builder: Builder) {
     }
 }
 
+fn a_number_that_is_used_again_is_another_resource(builder: Builder) {
+    let directory = tempfile::tempdir().unwrap();
+    let recorder = told(builder, || async {
+        let place = if support::is_simulated() { "/".into() } else { directory.path().to_owned() };
+        for round in 0..3 {
+            let file = fs::File::create(place.join("file")).await.unwrap();
+            file.write_all_at("hello", 0).await.0.unwrap();
+            match round {
+                0 => drop(file),
+                _ => file.close().await.unwrap(),
+            }
+            nop().await.unwrap();
+        }
+    });
+    let records = recorder.records();
+    let files = records.resources("File");
+    assert_eq!(files.len(), 3);
+    for (file, next) in files.iter().zip(&files[1..]) {
+        assert_eq!(records.sum(file, "bytes_written"), 5);
+        let opened = records
+            .at("runtime::resource::state_update")
+            .filter(|event| event.inside.last() == Some(&next.id));
+        assert!(opened.count() > 0, "{next:?}");
+    }
+}
+
 fn bytes_are_counted_at_their_socket(builder: Builder) {
     let recorder = told(builder, || async {
         let (client, server) = pair().await;
@@ -393,6 +420,13 @@ fn an_operation_is_seen_from_its_submission_to_its_answer(builder: Builder) {
         records.at("runtime::resource::state_update").filter(|event| event.fields.get("inflight").is_some());
     let depths: Vec<_> = depths.map(|event| event.fields.number("inflight")).collect();
     assert!(depths.iter().any(|depth| *depth > 0) && depths.last() == Some(&0), "{depths:?}");
+    let queued =
+        records.at("runtime::resource::state_update").filter(|event| event.fields.get("sq_depth").is_some());
+    let queued: Vec<_> = queued.map(|event| event.fields.number("sq_depth")).collect();
+    if ring.fields.is("concrete_type", "uring") {
+        assert!(queued.iter().any(|depth| *depth > 0), "told before they are handed over: {queued:?}");
+    }
+    assert_eq!(queued.last(), Some(&0));
 }
 
 /// The one receive of a task.

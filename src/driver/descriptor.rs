@@ -186,7 +186,6 @@ impl Descriptor {
     /// The number was closed by an operation; it is not ours any more.
     pub(crate) fn forget_number(&self) {
         self.0.closed.set(true);
-        self.0.is_seen_no_more();
     }
 
     /// Refuses new operations and cancels those in flight.

@@ -126,7 +126,7 @@ fn sleep(engine: &Engine, at_most: Option<Duration>) -> io::Result<()> {
     }
     engine.parks.set(engine.parks.get() + 1);
     #[cfg(feature = "tracing")]
-    engine.port.forget_what_nobody_took();
+    engine.port.show_rest();
     engine.note_turn();
     let hooks = engine.executor.hooks();
     if let Some(hook) = &hooks.park {

@@ -23,6 +23,9 @@ impl Port {
         if self.is_forked() {
             return;
         }
+        // Before somebody else may have the number.
+        #[cfg(feature = "tracing")]
+        self.hide_descriptor(number);
         self.pair.borrow_mut().driver.forget(number);
     }
 
@@ -43,6 +46,8 @@ impl Port {
 
     /// A number leaves this loop, open. The one by which the process knows it.
     pub(crate) fn leave(&self, number: i32) -> io::Result<i32> {
+        #[cfg(feature = "tracing")]
+        self.hide_descriptor(number);
         self.pair.borrow_mut().driver.leave(number)
     }
 

@@ -170,10 +170,11 @@ impl Port {
 
     /// The number is the system's again.
     pub(crate) fn hide_descriptor(&self, number: i32) {
-        let gone = self.traced.descriptors.borrow_mut().remove(&number);
-        if gone.is_some() {
-            show(|| drop(gone));
+        if self.traced.descriptors.borrow().is_empty() {
+            return;
         }
+        let gone = self.traced.descriptors.borrow_mut().remove(&number);
+        show(|| drop(gone));
     }
 
     /// A call was made past the driver, which may have moved bytes.
@@ -311,8 +312,12 @@ impl Port {
         });
     }
 
-    /// The loop has nothing else to do: who has not taken its answer by now was forgotten, or belongs to somebody else's loop.
-    pub(crate) fn forget_what_nobody_took(&self) {
+    /// The loop has nothing else to do, and sleeps: what is queued goes out now. Who has not taken its answer by now was forgotten, or
+    /// belongs to somebody else's loop.
+    pub(crate) fn show_rest(&self) {
+        if self.traced.count.get() > 0 {
+            self.show_depth();
+        }
         if self.traced.answered.borrow().is_empty() || with_current(|current| current.ready()) != Some(0) {
             return;
         }

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use annulus::inspect::{Address, Inspector};
 use annulus::sync::across::oneshot;
@@ -155,13 +155,15 @@ impl Program {
         self.seen(inspector)["loop"].as_u64().unwrap()
     }
 
-    /// Its tasks, as they are now: a picture is shown for a while.
+    /// Its tasks, as it says now that they are: a picture is shown for a while, and where the machine is busy a loop may not answer in time.
     pub(crate) fn snapshot(&self, inspector: &Inspector, query: &str) -> Value {
         let number = self.number(inspector);
-        let before = inspector.counts().surveys;
+        let called = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
         until(|| {
             let snapshot = snapshot(inspector, &format!("loop={number}&{query}"));
-            (inspector.counts().surveys > before).then_some(snapshot)
+            let seen = self.find(&snapshot).filter(|seen| !seen["metrics"].is_null())?;
+            let of = snapshot["process"]["time_ms"].as_u64()? - seen["age_ms"].as_u64()?;
+            (u128::from(of) > called).then_some(snapshot)
         })
     }
 }

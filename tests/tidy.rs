@@ -35,6 +35,9 @@ const FLOORS: &[&[&str]] = &[
     &["conformance"],
 ];
 
+/// What the front page does for floors that may not know of those above them.
+const FRONT_PAGE: &[&str] = &["when_a_loop_is_listed"];
+
 /// From here upward everything is safe.
 const SAFE_FROM: &str = "cancel";
 
@@ -166,7 +169,7 @@ fn a_file_imports_only_from_floors_below_its_own() {
         let code: Vec<_> = text.lines().map(code).collect();
         for name in from_the_crate(&code.join("\n")) {
             match floor_named(&name) {
-                _ if name == own => {}
+                _ if name == own || FRONT_PAGE.contains(&&*name) => {}
                 Some(other) if other < floor => {}
                 Some(_) => wrong.push(format!("{}: {own} is not above {name}", path.display())),
                 None => wrong.push(format!("{}: crate::{name} is no floor: name the module", path.display())),

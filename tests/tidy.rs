@@ -63,7 +63,8 @@ fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
                     folders.push(path);
                 }
             } else if path.to_string_lossy().ends_with(ending) {
-                let text = fs::read_to_string(&path).unwrap();
+                // Of a picture what is text is looked at: what made it may have left its own.
+                let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
                 found.push((path.strip_prefix(root()).unwrap().to_owned(), text));
             }
         }

@@ -18,8 +18,8 @@ fn snapshot(second: u64, tasks: usize) -> Value {
     let one = json!({ "loop": 1, "thread": "main", "driver": "uring", "state": "working", "stalled_ms": 0, "stall": null, "age_ms": 0,
         "metrics": metrics, "histograms": { "wake_to_poll": histogram }, "operations": [operation], "ring": null });
     let frames = [
-        "trace at /root/.cargo/registry/src/index.crates.io-1/backtrace-0.3.76/src/backtrace/libunwind.rs:117",
-        "signal_hook_registry::handler at /root/.cargo/registry/src/index.crates.io-1/signal-hook-registry-1.4.8/src/lib.rs:416",
+        "trace at /cargo/registry/src/index-1/backtrace-0.3.76/src/backtrace/libunwind.rs:117",
+        "signal_hook_registry::handler at /cargo/registry/src/index-1/signal-hook-registry-1.4.8/src/lib.rs:416",
         "__GI___clock_nanosleep at ./time/../sysdeps/unix/sysv/linux/clock_nanosleep.c:48",
         "std::thread::sleep at library/std/src/thread/mod.rs:890",
         "stall::main::{{closure}} at examples/stall.rs:27",

@@ -85,6 +85,7 @@ use crate::clock::Clock;
 pub(crate) const GROUP: u16 = 0;
 
 /// The drivers, matched at each call: no table of functions, and no type parameter for users to carry.
+#[cfg_attr(test, allow(clippy::large_enum_variant, reason = "the script, which nobody else has"))]
 pub(crate) enum Driver {
     #[cfg(annulus_uring)]
     Uring(Box<uring::Ring>),

@@ -77,9 +77,9 @@ pub(crate) struct Executor {
     debug: Option<Debug>,
     /// Whether each poll is timed, because somebody wants to be told of each.
     times_all: bool,
-    /// The spans of those that were resumed and not yet told of.
+    /// What was done to those who wait, and is not yet told: by their spans.
     #[cfg(feature = "tracing")]
-    woken: RefCell<Vec<u64>>,
+    woken: RefCell<Vec<(u64, &'static str)>>,
     /// By the tasks' numbers.
     extras: RefCell<HashMap<u64, Box<Extra>>>,
     /// What time it was lately, in nanoseconds: for ages.
@@ -383,6 +383,8 @@ impl Drop for Root<'_> {
 impl Drop for Executor {
     fn drop(&mut self) {
         self.abort_all();
+        #[cfg(feature = "tracing")]
+        self.tell_of_wakes();
         self.inbox.release();
     }
 }

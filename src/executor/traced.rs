@@ -84,7 +84,7 @@ impl Executor {
         drop(span);
     }
 
-    /// Tells of the tasks that were resumed while something was borrowed: before they are polled.
+    /// Tells what was done while something was borrowed: before those are polled who were resumed.
     #[inline]
     pub(crate) fn tell_of_wakes(&self) {
         if !self.woken.borrow().is_empty() {
@@ -95,7 +95,7 @@ impl Executor {
     #[cold]
     fn tell_of_each(&self) {
         let woken = std::mem::take(&mut *self.woken.borrow_mut());
-        woken.into_iter().for_each(|span| say(span, BY_REF));
+        woken.into_iter().for_each(|(span, what)| say(span, what));
     }
 }
 
@@ -119,12 +119,19 @@ fn say(span: u64, what: &'static str) {
     tracing::trace!(target: "runtime::waker", op = what, task.id = span);
 }
 
-/// The task is resumed by somebody who may have borrowed something: it is told of later.
+/// As `tell`, where something may be borrowed: it is told later.
 #[inline]
-pub(super) fn note(task: &Header) {
+pub(super) fn note(task: &Header, what: &'static str) {
     let span = task.span.load(Ordering::Relaxed);
     if span != 0 {
-        with_current(|executor| executor.woken.borrow_mut().push(span));
+        note_that(span, what);
+    }
+}
+
+#[cold]
+fn note_that(span: u64, what: &'static str) {
+    if with_current(|executor| executor.woken.borrow_mut().push((span, what))).is_none() {
+        say(span, what);
     }
 }
 

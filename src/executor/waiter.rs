@@ -41,6 +41,9 @@ impl Waiter {
 
     #[inline]
     pub(super) fn task(task: TaskRef) -> Waiter {
+        // To those who look it is a waker like others: a task without one they take for lost.
+        #[cfg(feature = "tracing")]
+        traced::tell(&task, traced::CLONE);
         Waiter { data: task.into_raw().as_ptr().cast_const().cast(), vtable: &OWN }
     }
 
@@ -89,7 +92,7 @@ impl Waiter {
         // SAFETY: made by `task`, of which we own a reference, which stays ours; a waiter does not leave its thread.
         let task = unsafe { TaskRef::share(NonNull::new_unchecked(self.data.cast_mut().cast::<Header>())) };
         #[cfg(feature = "tracing")]
-        traced::note(&task);
+        traced::note(&task, traced::BY_REF);
         resume(task);
         true
     }
@@ -101,7 +104,7 @@ impl Waiter {
         match self.into_owner() {
             Ok(task) => {
                 #[cfg(feature = "tracing")]
-                traced::tell(&task, traced::BY_REF);
+                traced::tell(&task, traced::WAKE);
                 resume(task);
             }
             Err(waker) => wake_foreign(waker),
@@ -114,7 +117,7 @@ impl Waiter {
         match self.into_owner() {
             Ok(task) => {
                 #[cfg(feature = "tracing")]
-                traced::note(&task);
+                traced::note(&task, traced::WAKE);
                 resume(task);
                 None
             }
@@ -142,7 +145,11 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         let words = Waiter { data: self.data, vtable: self.vtable };
         match words.into_owner() {
-            Ok(task) => drop(task),
+            Ok(task) => {
+                #[cfg(feature = "tracing")]
+                traced::note(&task, traced::DROP);
+                drop(task);
+            }
             Err(waker) => drop_foreign(waker),
         }
     }

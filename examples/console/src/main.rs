@@ -33,6 +33,7 @@ fn main() -> io::Result<()> {
     annulus::run(serve())?
 }
 
+#[track_caller]
 fn start<F: Future + 'static>(name: &str, future: F) -> JoinHandle<F::Output> {
     task::Builder::new().name(name).spawn(future)
 }
@@ -97,8 +98,7 @@ async fn tick() {
 /// What would hold up the loop is done by a helper thread.
 async fn compute() {
     loop {
-        let sum =
-            || (0..20_000_000_u64).fold(0, |sum: u64, number| sum.wrapping_mul(31).wrapping_add(number));
+        let sum = || (0..2_000_000_u64).fold(0, |sum: u64, number| sum.wrapping_mul(31).wrapping_add(number));
         spawn_blocking(sum).await.expect("it does not panic");
         sleep(Duration::from_millis(700)).await;
     }

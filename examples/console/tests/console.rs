@@ -50,6 +50,8 @@ struct Task {
     file: String,
     polls: u64,
     wakes: u64,
+    /// How many wakers there are.
+    wakers: i64,
     has_ended: bool,
 }
 
@@ -93,6 +95,7 @@ impl Seen {
                 let task = self.tasks.entry(id).or_default();
                 task.polls = stats.poll_stats.map_or(0, |polls| polls.polls);
                 task.wakes = stats.wakes;
+                task.wakers = stats.waker_clones as i64 - stats.waker_drops as i64;
                 task.has_ended = stats.dropped_at.is_some();
             }
         }
@@ -173,6 +176,8 @@ impl Seen {
                 task.is_some_and(|task| task.polls > 1 && task.wakes > 1),
             );
         }
+        // It waits nearly always, and would be taken for lost if nobody were to wake it.
+        want("the clock's waker", self.task("clock").is_some_and(|task| task.wakers == 1));
         for name in ["connection 1", "connection 2", "connection 3"] {
             want(name, self.task(name).is_some());
         }

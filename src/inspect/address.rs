@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Where an inspector listens. As text: `127.0.0.1:7070`, `[::1]:0`, `localhost:7070`, `unix:/run/program.sock`.
+/// Where an inspector listens. As text: `127.0.0.1:7070`, `[::1]:0`, `localhost:7070`, `unix:/run/program.sock`; `unix:` alone is `annulus-PID.sock`
+/// in `$XDG_RUNTIME_DIR`, or in /tmp, where `top` looks for a process of which it knows the number.
 ///
 /// # Examples
 /// ```
@@ -108,6 +109,12 @@ impl From<Infallible> for UnknownAddress {
     }
 }
 
+/// Where `top` looks for the inspector of a process of which it knows the number: `annulus-PID.sock` in the user's folder for such things.
+fn usual_path() -> PathBuf {
+    let folder = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| "/tmp".into(), PathBuf::from);
+    folder.join(format!("annulus-{}.sock", std::process::id()))
+}
+
 impl FromStr for Address {
     type Err = UnknownAddress;
 
@@ -115,7 +122,7 @@ impl FromStr for Address {
         let wrong = |remedy: String| Err(UnknownAddress { text: text.to_owned(), remedy });
         if let Some(path) = text.strip_prefix("unix:") {
             return match path.chars().next() {
-                None => wrong("a path comes behind \"unix:\", as in unix:/run/program.sock".to_owned()),
+                None => Ok(Address::Unix(usual_path())),
                 // Whoever is on the machine may connect to such a name.
                 Some('@' | '\0') => wrong(
                     "a name in the abstract namespace has no permissions: name a path, as in \
@@ -217,7 +224,8 @@ mod tests {
         assert!(remedy("localhost").contains("localhost:0"));
         assert!(remedy("/run/x.sock").contains("unix:/run/x.sock"));
         assert!(remedy("http://127.0.0.1:7070/").contains("127.0.0.1:7070"));
-        assert!(remedy("unix:").contains("unix:/run"));
+        let usual = "unix:".parse::<Address>().unwrap().to_string();
+        assert!(usual.ends_with(&format!("annulus-{}.sock", std::process::id())), "{usual}");
         assert!(remedy("unix:@name").contains("permissions"));
         assert!(remedy("example.org:80").contains("names are not looked up"));
         assert!(remedy("").contains("127.0.0.1:7070"));

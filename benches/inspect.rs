@@ -39,7 +39,7 @@ fn main() -> io::Result<()> {
 
 fn measure(driver: Driver, span: Duration) -> io::Result<()> {
     let longest = Arc::new(AtomicU64::new(0));
-    let (end, ended) = oneshot::channel();
+    let (end, ended) = oneshot::channel::<()>();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let noted = Arc::clone(&longest);
     let looked_at = thread::spawn(move || -> io::Result<()> {

@@ -97,15 +97,12 @@ fn what_a_loop_does_is_recorded_in_its_order(builder: Builder) {
     let submitted = submitted.unwrap_or_else(|| panic!("it is not there: {events:?}"));
     let completed =
         place(&|what| matches!(what, What::Complete { token: of, result: 3, more: false } if *of == token));
-    let woken = completed
-        + events[completed..]
-            .iter()
-            .position(|event| matches!(event.what, What::Wake { task: woken, by: 0 } if woken == task))
-            .unwrap();
+    // Who waits for it is woken by it.
+    let woken = place(&|what| matches!(what, What::Wake { by, .. } if *by == task));
     let again = events
         .iter()
         .rposition(|event| matches!(event.what, What::Poll { task: polled, .. } if polled == task));
-    assert!(polled < submitted && submitted < completed && completed < woken && Some(woken) < again);
+    assert!(polled < submitted && submitted < completed && Some(completed) < again && again < Some(woken));
     let parked = place(&|what| matches!(what, What::Park { .. }));
     assert!(events[parked..].iter().any(|event| matches!(event.what, What::Unpark)));
     assert!(polls(&recording).len() as u64 <= runtime.metrics().polls);

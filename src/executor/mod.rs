@@ -264,7 +264,11 @@ impl Executor {
     fn schedule(&self, task: TaskRef) {
         if task.state().schedule() {
             if let Some(recorder) = &self.recorder {
-                recorder.wake(task.id, self.current_id());
+                let by = self.current_id();
+                // A yield and an answer are told by what comes next, and by what came before.
+                if by != 0 && by != task.id {
+                    recorder.wake(task.id, by);
+                }
             }
             if self.ready.push(task) {
                 self.watch.is_ready();

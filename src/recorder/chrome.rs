@@ -103,12 +103,11 @@ impl<W: Write> Trace<W> {
                 open.poll = Some((at, task, spawned_at));
                 Ok(())
             }
-            What::Wake { task, by: 1.. } => {
+            What::Wake { task, .. } => {
                 self.arrows += 1;
                 open.arrows.insert(task, self.arrows);
                 self.arrow(recording, "s", at, self.arrows)
             }
-            What::Wake { .. } => Ok(()),
             What::Submit { token, operation, descriptor, task } => {
                 open.operations.insert(token, operation);
                 let mut begin = self.operation(recording, "b", at, token, operation);

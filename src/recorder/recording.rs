@@ -71,11 +71,11 @@ pub enum What {
         /// Where it was spawned.
         spawned_at: &'static Location<'static>,
     },
-    /// A task was made ready.
+    /// A task was made ready by another one. Not told of those that wake themselves, nor of what answers, timers and other threads wake.
     Wake {
         /// Its number.
         task: u64,
-        /// The number of the task that was polled then; 0 if none was: by an answer, a timer, another thread.
+        /// The number of the task that was polled then.
         by: u64,
     },
     /// An operation went to the driver.

@@ -79,10 +79,12 @@ impl Tally {
 
     /// One was answered, with an error perhaps. That it was stopped, or found that it would have to wait, is none.
     pub(crate) fn answered(&self, form: &Form, answer: Completion) {
+        // In its place it says how the memory was used: a number of all bits, which has no negative.
+        if answer.is_release() {
+            return;
+        }
         let kind = form.kind;
         match -answer.result {
-            // In its place it says how the memory was used.
-            _ if answer.is_release() => {}
             done if done <= 0 => self.done(kind, answer),
             libc::ECANCELED | libc::EAGAIN | libc::EINTR => {}
             libc::ENOBUFS if form.picks => {}

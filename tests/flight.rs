@@ -5,11 +5,13 @@ mod support;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use annulus::flight::{self, Event, Recording, What};
+use annulus::sync::Notify;
 use annulus::time::sleep;
 use annulus::{Builder, spawn, yield_now};
 use serde_json::Value;
@@ -63,11 +65,22 @@ fn what_a_loop_does_is_recorded_in_its_order(builder: Builder) {
     let (task, line) = runtime
         .run(async {
             let (one, other) = pair().await;
+            let (word, says) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
             let line = line!() + 1;
-            let reading = spawn(async move { one.read(vec![0; 16]).await.0.unwrap() });
+            let reading = spawn({
+                let (word, says) = (Rc::clone(&word), Rc::clone(&says));
+                async move {
+                    let count = one.read(vec![0; 16]).await.0.unwrap();
+                    word.notify_one();
+                    says.notified().await;
+                    count
+                }
+            });
             let id = reading.id();
             yield_now().await;
             other.write_all(b"tea".to_vec()).await.0.unwrap();
+            word.notified().await;
+            says.notify_one();
             assert_eq!(reading.await.unwrap(), 3);
             sleep(Duration::from_millis(1)).await;
             (id.to_string().parse::<u64>().unwrap(), line)
@@ -97,12 +110,12 @@ fn what_a_loop_does_is_recorded_in_its_order(builder: Builder) {
     let submitted = submitted.unwrap_or_else(|| panic!("it is not there: {events:?}"));
     let completed =
         place(&|what| matches!(what, What::Complete { token: of, result: 3, more: false } if *of == token));
-    // Who waits for it is woken by it.
+    // It has woken another one in that poll.
     let woken = place(&|what| matches!(what, What::Wake { by, .. } if *by == task));
     let again = events
         .iter()
         .rposition(|event| matches!(event.what, What::Poll { task: polled, .. } if polled == task));
-    assert!(polled < submitted && submitted < completed && Some(completed) < again && again < Some(woken));
+    assert!(polled < submitted && submitted < completed && completed < woken && Some(woken) < again);
     let parked = place(&|what| matches!(what, What::Park { .. }));
     assert!(events[parked..].iter().any(|event| matches!(event.what, What::Unpark)));
     assert!(polls(&recording).len() as u64 <= runtime.metrics().polls);

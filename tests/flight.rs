@@ -187,14 +187,14 @@ fn a_trace_is_what_browsers_open(builder: Builder) {
     // Each operation that ends has begun, once, under the same name.
     let mut begun = HashMap::new();
     for event in of("b") {
-        let known = begun.insert(event["id"].as_str().unwrap().to_owned(), event["name"].clone());
+        let known = begun.insert(event["id2"]["local"].as_str().unwrap().to_owned(), event["name"].clone());
         assert_eq!(known, None, "{event}");
     }
     assert!(begun.values().any(|name| name == "recv"), "{begun:?}");
     let ends = of("e");
     assert!(!ends.is_empty());
     for event in &ends {
-        let name = begun.remove(event["id"].as_str().unwrap());
+        let name = begun.remove(event["id2"]["local"].as_str().unwrap());
         assert_eq!(name.as_ref(), Some(&event["name"]), "{event}");
         assert!(event["args"]["result"].is_u64() || event["args"]["error"].is_string(), "{event}");
     }

@@ -204,7 +204,8 @@ impl<W: Write> Trace<W> {
         let mut object = event(recording, phase, at);
         object.text("cat", Some("operation"));
         object.text("name", Some(name));
-        object.text("id", Some(&format!("{:x}.{token:x}", recording.place.number)));
+        // The process's own, or it would be shown apart from it.
+        object.object("id2", |id| id.text("local", Some(&format!("{:x}.{token:x}", recording.place.number))));
         object
     }
 }

@@ -49,21 +49,29 @@ impl Executor {
     /// The task that is polled now.
     pub(crate) fn current(&self) -> Option<Facts> {
         let current = self.current_task()?;
-        Some(self.facts(&current))
+        Some(self.facts(&current, self.meta(&current)))
     }
 
     /// All tasks that have not finished, those that were spawned first in front.
     pub(crate) fn all(&self) -> Vec<Facts> {
-        let users = self.live.iter().filter(|task| !self.is_the_loops(task));
-        let mut all: Vec<_> = users.map(|task| self.facts(&task)).collect();
+        // Of many tasks this takes as long as memory does: once to each, and the list does not grow on the way.
+        let mut all = Vec::with_capacity(self.live.len());
+        let extras = self.extras.borrow();
+        for task in self.live.iter() {
+            let extra = if task.state().has_extra() { extras.get(&task.id) } else { None };
+            if extra.is_none_or(|extra| !extra.is_the_loops) {
+                let name = extra.and_then(|extra| extra.name.clone());
+                all.push(self.facts(&task, Meta { id: Id(task.id), name, spawned_at: task.spawned_at }));
+            }
+        }
         all.reverse();
         all
     }
 
-    fn facts(&self, task: &TaskRef) -> Facts {
+    fn facts(&self, task: &TaskRef, meta: Meta) -> Facts {
         let age = self.time.get().saturating_sub(task.spawned_when);
         Facts {
-            meta: self.meta(task),
+            meta,
             priority: task.priority,
             state: task.state().seen(),
             polls: task.polls.get(),

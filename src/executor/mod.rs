@@ -48,6 +48,7 @@ pub use warning::{Leak, NeverPolled, SlowPoll, Warning};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -81,7 +82,7 @@ pub(crate) struct Executor {
     #[cfg(feature = "tracing")]
     woken: RefCell<Vec<(u64, &'static str)>>,
     /// By the tasks' numbers.
-    extras: RefCell<HashMap<u64, Box<Extra>>>,
+    extras: RefCell<HashMap<u64, Box<Extra>, BuildHasherDefault<Spread>>>,
     /// What time it was lately, in nanoseconds: for ages.
     pub(crate) time: Cell<u64>,
     pub(crate) spawned: Cell<u64>,
@@ -90,6 +91,25 @@ pub(crate) struct Executor {
     pub(crate) remote_wakes: Cell<u64>,
     /// What polls and wakes are noted in, if they are.
     pub(crate) recorder: Option<Arc<Ring>>,
+}
+
+/// Spreads numbers that are never used twice: nobody chooses them, so nobody can have them collide.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio: neighbours come far from each other, in the upper bits as well.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
 }
 
 impl Executor {

@@ -56,8 +56,10 @@ impl Builder {
     }
 
     /// Has another thread look whether a poll keeps the loop from everything else for longer than this, and tell of it while it does:
-    /// whose poll it is, where that task was spawned, and the line that the thread is at (on Linux, with the feature `backtrace`, which is on by default). On
+    /// whose poll it is, where that task was spawned, and the line that the thread is at. On
     /// standard error, or by [`on_warning`](Self::on_warning), as a [`SlowPoll`](crate::debug::SlowPoll). At least 4 ms; by default nobody looks.
+    ///
+    /// A thread can be asked on Linux, with the feature `backtrace`, which is on by default. Elsewhere nothing is told; [debug mode](Self::debug) tells there, too.
     ///
     /// It is for programs in production: a loop does nothing for it, and one thread, `annulus-watchdog`, looks after all loops of the process. A poll that goes
     /// on is told of again whenever it has taken twice as long, and once more when it is over. At most five stalls of a loop are told in ten seconds;

@@ -188,7 +188,8 @@ impl Known {
             number: self.number,
             thread: beacon.thread_name().map(str::to_owned),
             driver: beacon.driver(),
-            doing: beacon.doing(),
+            // To be asked is work: what it was doing before is what it does.
+            doing: if answered { doing } else { beacon.doing() },
             stalled,
             stuck: self.held.as_ref().filter(|_| stalled.is_some()).and_then(|held| held.stuck.clone()),
             data: self.data.clone(),

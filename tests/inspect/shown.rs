@@ -69,7 +69,7 @@ pub(crate) fn a_snapshot_has_the_loops_numbers_and_histograms(builder: Builder) 
     assert!(process["program"].as_str().unwrap().starts_with("inspect"), "{process}");
     assert!(process["time_ms"].as_u64().unwrap() > 1_700_000_000_000 && process["uptime_ms"].is_u64());
     let seen = program.find(&snapshot).unwrap();
-    assert_eq!(seen["state"], "waiting", "{seen}");
+    until(|| Some(program.seen(&inspector)).filter(|told| told["state"] == "waiting"));
     assert_eq!((&seen["stalled_ms"], &seen["stall"]), (&json!(0), &Value::Null));
     assert!(seen["age_ms"].as_u64().unwrap() < 1000, "{seen}");
     let metrics = &seen["metrics"];

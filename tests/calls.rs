@@ -185,7 +185,8 @@ async fn a_time_out_that_was_up_goes_on_where_it_was() {
     let steps = Cell::new(0);
     let mut waits = pin!(timeout(Duration::from_millis(1), async {
         steps.set(1);
-        sleep(Duration::from_millis(5)).await;
+        // Long enough that it is not up at the same look at the clock, however slow the machine.
+        sleep(Duration::from_millis(100)).await;
         steps.get() + 1
     }));
     assert!(waits.as_mut().await.is_err());

@@ -83,8 +83,8 @@ macro_rules! scripts {
 }
 use scripts;
 
-/// How long a script may take. None takes a hundredth of it.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a script may take. None takes a hundredth of it, where the machine is not emulated.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// In what time everything that is on its way arrives.
 const A_WHILE: Duration = Duration::from_millis(20);
@@ -161,6 +161,14 @@ impl Script {
     async fn goes_on_and_waits<F: Future + Unpin>(&self, step: &str, operation: &mut F) {
         let pending = time::timeout(A_WHILE, operation).await.is_err();
         self.says(&format!("{step} waits"), pending, "yes");
+    }
+
+    /// Whether the kernel that answers is one of these: what differs from one to the next by intent.
+    fn is_linux(&self, release: &str) -> bool {
+        let kernel = matches!(self.driver, Choice::Uring | Choice::Readiness);
+        kernel
+            && std::fs::read_to_string("/proc/sys/kernel/osrelease")
+                .is_ok_and(|text| text.starts_with(release))
     }
 
     /// Lets happen what is on its way: a reset that is to arrive, an operation that is to be taken by the kernel.

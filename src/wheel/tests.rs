@@ -211,8 +211,8 @@ fn a_million_timers_of_one_tick_are_not_quadratic() {
         wheel.insert(200 * TICK, n);
     }
     assert!(expire(&mut wheel, 200 * TICK).into_iter().eq(0..COUNT));
-    // Quadratic would be hours.
-    assert!(start.elapsed() < Duration::from_secs(60), "took {:?}", start.elapsed());
+    // Quadratic would be hours, and this is minutes on a machine that is emulated.
+    assert!(start.elapsed() < Duration::from_secs(600), "took {:?}", start.elapsed());
 }
 
 #[test]

@@ -7,42 +7,27 @@ cd "$(dirname "$0")/.."
 
 skip() { echo "skipped: devices that are asked: $*"; exit 0; }
 [ "$(uname -sm)" = "Linux x86_64" ] || skip "not on $(uname -sm)"
-command -v apt-get >/dev/null || skip "there is no apt-get, for the kernel"
-kernel=${ANNULUS_KERNEL:-target/kernel/vmlinuz}
-command -v qemu-system-x86_64 >/dev/null && [ -f "$kernel" ] || apt-get update -qq || skip "there are no packages"
-for tool in qemu-system-x86_64:qemu-system-x86 cpio:cpio busybox:busybox-static mkfs.ext4:e2fsprogs; do
-    command -v "${tool%%:*}" >/dev/null ||
-        apt-get install -y -qq --no-install-recommends "${tool#*:}" >/dev/null 2>&1 || skip "there is no ${tool#*:}"
-done
+. tests/support/kernel.sh
+needs qemu-system-x86_64:qemu-system-x86 cpio:cpio busybox:busybox-static mkfs.ext4:e2fsprogs
+kernel 6.1 || skip "its kernel cannot be had"
 
 box=$(mktemp -d)
 trap 'rm -rf "$box"' EXIT
-if [ ! -f "$kernel" ]; then
-    name=$(apt-cache search '^linux-image-6\.[0-9a-z.+-]*-cloud-amd64$' | cut -d' ' -f1 | sort -V | sed -n 1p)
-    (cd "$box" && apt-get download "$name" >/dev/null 2>&1 && dpkg -x linux-image-*.deb x) || skip "no kernel could be had"
-    mkdir -p "$(dirname "$kernel")"
-    cp "$box"/x/boot/vmlinuz-* "$kernel"
-fi
-
 program=$(cargo test --no-run --test polled --message-format=json 2>/dev/null |
     grep -o '"executable":"[^"]*/polled-[^"]*"' | cut -d'"' -f4 | tail -n 1)
 root=$box/root
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,disk}
 cp "$(command -v busybox)" "$root/bin/busybox"
-cp "$program" "$root/bin/program"
-ldd "$program" | grep -oE '/[^ ]+' | sort -u | while read -r library; do
-    mkdir -p "$root$(dirname "$library")"
-    cp -L "$library" "$root$library"
-done
-cat >"$root/init" <<'INIT'
+copy_to "$root" "$program"
+cat >"$root/init" <<INIT
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
 mount -t ext4 /dev/nvme0n1 /disk
-echo "kernel $(uname -r), io_poll $(cat /sys/block/nvme0n1/queue/io_poll)"
+echo "kernel \$(uname -r), io_poll \$(cat /sys/block/nvme0n1/queue/io_poll)"
 cd /tmp; export ANNULUS_POLLED=/disk RUST_BACKTRACE=0
-/bin/program --nocapture --test-threads 1
-echo "exit status $?"
+$program --nocapture --test-threads 1
+echo "exit status \$?"
 poweroff -f
 INIT
 chmod +x "$root/init"
@@ -52,6 +37,6 @@ mkfs.ext4 -q "$box/disk"
 
 timeout 300 qemu-system-x86_64 -machine accel=tcg -cpu max -smp 2 -m 1024 -nographic -no-reboot -nic none \
     -drive "if=none,id=disk,format=raw,file=$box/disk" -device nvme,drive=disk,serial=1,max_ioqpairs=8 \
-    -kernel "$kernel" -initrd "$box/root.gz" -append "console=ttyS0 quiet panic=-1 loglevel=4 nvme.poll_queues=2" \
+    -kernel target/kernel/vmlinuz-6.1 -initrd "$box/root.gz" -append "console=ttyS0 quiet panic=-1 loglevel=4 nvme.poll_queues=2" \
     2>/dev/null | tr -d '\r' | sed -n '/^.*kernel [0-9]/,$p' | tee "$box/log" || true
 grep -q 'exit status 0' "$box/log"

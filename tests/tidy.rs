@@ -33,6 +33,7 @@ const FLOORS: &[&[&str]] = &[
     &["sim", "report", "testing"],
     &["inspect"],
     &["conformance"],
+    &["guide"],
 ];
 
 /// What the front page does for floors that may not know of those above them.

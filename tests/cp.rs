@@ -68,14 +68,14 @@ fn told(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// What a tree looks like from outside: kind and permissions, when it was changed, and for what is no directory when it was
-/// read, which looking at a directory changes.
+/// What a tree looks like from outside: kind and permissions, when it was changed, and of a file when it was
+/// read: who looks into a directory, or where a link leads, changes that.
 fn look(tree: &Path) -> BTreeMap<PathBuf, (u32, i64, i64, i64, u64)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![tree.to_owned()];
     let mut note = |path: &Path| {
         let metadata = fs::symlink_metadata(path).unwrap();
-        let read = if metadata.is_dir() { 0 } else { metadata.atime() };
+        let read = if metadata.is_file() { metadata.atime() } else { 0 };
         let length = if metadata.is_dir() { 0 } else { metadata.len() };
         let times = (metadata.mode(), metadata.mtime(), metadata.mtime_nsec(), read, length);
         found.insert(path.strip_prefix(tree).unwrap().to_owned(), times);

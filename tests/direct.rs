@@ -49,9 +49,12 @@ async fn connections(listener: &TcpListener, count: usize) -> Vec<(Peer, TcpStre
     pairs
 }
 
-/// What is closed through the ring is closed when the loop has told it.
+/// What is closed through the ring is closed when the loop has told it, and what was dropped when it was answered.
 async fn settle() {
     sleep(Duration::from_millis(20)).await;
+    while Runtime::try_current().unwrap().metrics().orphans > 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
 }
 
 async fn is_served((peer, stream): &mut (Peer, TcpStream)) {

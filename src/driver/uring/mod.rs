@@ -22,7 +22,7 @@ mod setup;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -99,6 +99,8 @@ pub(crate) struct Ring {
     regions: Regions,
     early: Early,
     given: setup::Given,
+    /// What a loop around this one waits for, where the bell's counter alone is not told: see `outer`.
+    outer_set: Option<OwnedFd>,
     /// Answers that wait for the next reap.
     answers: VecDeque<(Token, Completion)>,
     /// Answers to entries that bear a mark, while a reap goes on.
@@ -145,6 +147,7 @@ impl Ring {
             regions: Regions::default(),
             early: Early::default(),
             given,
+            outer_set: None,
             counters: Counters::default(),
         })
     }

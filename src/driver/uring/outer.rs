@@ -3,8 +3,12 @@
 //! The ring's own descriptor will not do. Where completions are delivered when they are asked for (DEFER_TASKRUN) it is readable to
 //! who looks, but poll(2) and epoll(7) that wait already are not woken: so it is on 6.18, where a wait of 700 ms took them all,
 //! and on 6.1 it is not. A counter that is registered with the ring is told on all of them.
+//!
+//! Before 5.18 the kernel waits until nothing is in flight before it registers a counter: with a read that waits, for ever (seen on 5.10).
+//! Rings of such kernels know no DEFER_TASKRUN, so there their own descriptor will do, in one epoll set with the counter.
 
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::Ring;
 use crate::driver::doorbell::EventBell;
@@ -19,12 +23,18 @@ impl Ring {
         }
         if self.bell.outer().is_none() {
             let counter = EventBell::new()?;
-            self.queues.ring().submitter().register_eventfd(counter.number())?;
+            // As old as the flag.
+            if self.given.submit_all {
+                self.queues.ring().submitter().register_eventfd(counter.number())?;
+            } else {
+                self.outer_set = Some(set_of(&[counter.number(), self.queues.ring().as_raw_fd()])?);
+            }
             // Nobody has told it what came before.
             counter.ring();
             self.bell.set_outer(counter);
         }
-        Ok(self.bell.outer().map(EventBell::number))
+        let set = self.outer_set.as_ref().map(AsRawFd::as_raw_fd);
+        Ok(set.or(self.bell.outer().map(EventBell::number)))
     }
 
     /// Who waits from now on: a loop around this one, or the ring.
@@ -49,4 +59,14 @@ impl Ring {
         let held_back = self.queues.holds_back() || self.queues.has_overflowed();
         !held_back && self.queued() == 0 && !self.has_answers()
     }
+}
+
+/// A descriptor that is readable while one of these is.
+fn set_of(numbers: &[i32]) -> io::Result<OwnedFd> {
+    // The call has just opened it for us.
+    let set = sys::owned(sys::checked(sys::epoll::create())? as i32);
+    for number in numbers {
+        sys::checked(sys::epoll::add(set.as_raw_fd(), *number, libc::EPOLLIN, 0))?;
+    }
+    Ok(set)
 }

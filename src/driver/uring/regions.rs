@@ -23,10 +23,14 @@ impl Ring {
     pub(crate) fn register(&mut self, memory: *mut u8, length: usize) -> io::Result<u16> {
         if self.regions.free.is_none() {
             let known = |ring: &IoUring| ring.submitter().register_buffers_sparse(u32::from(PLACES));
-            if let Err(error) = self.rings().try_for_each(known) {
-                // Both or none; those that have no table say so, which changes nothing.
-                self.rings().for_each(|ring| drop(ring.submitter().unregister_buffers()));
-                return Err(explained(error));
+            let mut with_one = Vec::new();
+            for ring in self.rings() {
+                if let Err(error) = known(ring) {
+                    // Both or none. Not where there is no table: an old kernel would wait until nothing is in flight.
+                    with_one.iter().for_each(|ring: &&IoUring| drop(ring.submitter().unregister_buffers()));
+                    return Err(explained(error));
+                }
+                with_one.push(ring);
             }
             self.regions.free = Some((0..PLACES).rev().collect());
         }

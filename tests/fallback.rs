@@ -67,6 +67,10 @@ fn without_any_one_operation_everything_works(builder: Builder) {
     let whole = builder.clone().build().unwrap();
     whole.run(everything()).unwrap();
     let in_any_case = whole.metrics().fallbacks;
+    // An older kernel does it otherwise whether it is left out or not.
+    let report = builder.report();
+    let is_missing =
+        |name: &str| report.operations().iter().any(|one| one.name() == name && one.remedy().is_some());
     for name in operations() {
         let runtime = builder.clone().without_operation(&name).build().unwrap();
         let driver = runtime.driver();
@@ -76,7 +80,7 @@ fn without_any_one_operation_everything_works(builder: Builder) {
         let metrics = runtime.metrics();
         // One missing operation costs no more than itself.
         assert_eq!(runtime.driver(), driver);
-        if driver == "uring" && !WITHOUT_A_RING_FORM.contains(&name.as_str()) {
+        if driver == "uring" && !WITHOUT_A_RING_FORM.contains(&name.as_str()) && !is_missing(&name) {
             let fallbacks = metrics.fallbacks;
             assert!(fallbacks > in_any_case, "{name} is not used, or not done otherwise: {fallbacks}");
         }
@@ -333,7 +337,7 @@ mod under_a_policy {
     }
 
     /// As long as the end may take all the same.
-    const SHORT: Duration = Duration::from_millis(50);
+    const SHORT: Duration = Duration::from_millis(300);
 
     fn entering_is_refused_from_now_on(test: &str, errno: i32) {
         if !support::is_permitted(Driver::Uring, test) || !in_a_child(test, drop) {
@@ -349,9 +353,17 @@ mod under_a_policy {
                     let (client, server) = pair().await;
                     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                     let (reader, writer) = support::pipe::pipe();
+                    // Of its own, for what is sent may still come: before DEFER_TASKRUN answers need no enter.
+                    let (silent, hears_nothing) = pair().await;
                     let waits = [
-                        spawn(async move { server.read(Vec::with_capacity(8)).await.0.map(drop) }),
-                        spawn(async move { client.write_all(vec![1; 16 << 20]).await.0 }),
+                        spawn(async move {
+                            let _kept = silent;
+                            hears_nothing.read(Vec::with_capacity(8)).await.0.map(drop)
+                        }),
+                        spawn(async move {
+                            let _kept = server;
+                            client.write_all(vec![1; 16 << 20]).await.0
+                        }),
                         spawn(async move { listener.accept().await.map(drop) }),
                         spawn(async move {
                             let _kept = writer;
@@ -396,9 +408,9 @@ mod under_a_policy {
         let other = Builder::new().driver(Driver::Readiness).build().unwrap();
         other
             .run(async {
-                for waits in waits {
+                for (number, waits) in waits.into_iter().enumerate() {
                     let told = timeout(Duration::from_secs(5), waits).await.expect("each is told");
-                    assert!(told.unwrap_err().is_cancelled());
+                    assert!(told.as_ref().is_err_and(|error| error.is_cancelled()), "{number}: {told:?}");
                 }
                 everything().await;
             })

@@ -13,8 +13,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use annulus::io::{AsyncFd, Interest};
+#[cfg(target_os = "linux")]
+use annulus::spawn_blocking;
 use annulus::time::{sleep, timeout};
-use annulus::{Builder, spawn, spawn_blocking};
+use annulus::{Builder, spawn};
 use support::data::{assert_same, bytes};
 use support::pipe::pipe;
 use support::{is_simulated, on_every_driver, on_real_drivers};

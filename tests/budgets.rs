@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use annulus::buf::IoBuf;
 use annulus::fs::File;
-use annulus::net::{TcpListener, TcpStream};
+#[cfg(target_pointer_width = "64")]
+use annulus::net::TcpListener;
+use annulus::net::TcpStream;
 use annulus::sync::{Notify, mpsc};
 use annulus::{Driver, Runtime, nop, spawn, yield_now};
 use support::net::pair;

@@ -40,7 +40,7 @@ fn file_of(content: &[u8]) -> (TempDir, PathBuf) {
 
 /// None, with the reason, where there is no such thing.
 async fn direct(path: &Path, options: &mut OpenOptions) -> Option<File> {
-    match options.read(true).write(true).custom_flags(libc::O_DIRECT).open(path).await {
+    match support::direct::open(options.read(true).write(true), path).await {
         Ok(file) => Some(file),
         Err(error) => {
             support::skipped("the cursor past the page cache", &format!("O_DIRECT: {error}"));

@@ -6,7 +6,6 @@ mod support;
 
 use std::cell::Cell;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -17,7 +16,9 @@ use annulus::{Builder, spawn, spawn_blocking};
 use support::child::alone;
 use support::data::{assert_same, bytes};
 use support::guarded::{self, Guarded};
-use support::limits::{ignore, is_root, lower};
+#[cfg(target_os = "linux")]
+use support::limits::is_root;
+use support::limits::{ignore, lower};
 use support::{on_every_driver, on_real_drivers, outside};
 
 on_every_driver! {
@@ -127,12 +128,11 @@ fn mount(
     what: &std::ffi::CStr,
     at: &std::ffi::CStr,
     kind: &std::ffi::CStr,
-    flags: u64,
+    flags: libc::c_ulong,
     with: &std::ffi::CStr,
 ) -> io::Result<()> {
     // SAFETY: all are C strings, for the time of the call.
-    match unsafe { libc::mount(what.as_ptr(), at.as_ptr(), kind.as_ptr(), flags as _, with.as_ptr().cast()) }
-    {
+    match unsafe { libc::mount(what.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, with.as_ptr().cast()) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -677,7 +677,7 @@ async fn a_file_that_is_cut_off_and_filled_all_the_while_gives_no_error() {
 /// A file of 16 KiB, open past the page cache by the loop, if this file system refuses what is crooked.
 #[cfg(target_os = "linux")]
 async fn direct_file(path: &Path, what: &str) -> Option<File> {
-    use std::os::unix::fs::FileExt;
+    use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
     std::fs::write(path, bytes(1, 16_384)).unwrap();
     let mut options = std::fs::OpenOptions::new();

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream as StdStream};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream as StdUnix;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -23,7 +23,7 @@ use annulus::signal::{SignalKind, signal};
 use annulus::task::JoinHandle;
 use annulus::time::{sleep, sleep_until};
 use annulus::{Builder, Error, Runtime, fs, nop, spawn, spawn_blocking, yield_now};
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpid, kill_process};
 use support::child::alone;
 use support::data::Dice;
@@ -72,11 +72,48 @@ enum Way {
     Edge,
 }
 
+/// What waits for edges is epoll(7), which is Linux's.
+const WAYS: &[Way] = if cfg!(target_os = "linux") { &[Way::Level, Way::Edge] } else { &[Way::Level] };
+
+#[cfg(target_os = "linux")]
+struct Edges(std::os::fd::OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl Edges {
+    fn of(runtime: &Runtime) -> Option<Edges> {
+        use rustix::event::epoll;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, runtime.as_fd().unwrap(), epoll::EventData::new_u64(0), flags).unwrap();
+        Some(Edges(epoll))
+    }
+
+    fn wait(&self, limit: Duration) -> rustix::io::Result<usize> {
+        let mut events = Vec::with_capacity(4);
+        let room = rustix::buffer::spare_capacity(&mut events);
+        rustix::event::epoll::wait(&self.0, room, Some(&timespec(limit)))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+enum Edges {}
+
+#[cfg(not(target_os = "linux"))]
+impl Edges {
+    fn of(_: &Runtime) -> Option<Edges> {
+        None
+    }
+
+    fn wait(&self, _: Duration) -> rustix::io::Result<usize> {
+        match *self {}
+    }
+}
+
 /// The other loop.
 struct Outer<'a> {
     runtime: &'a Runtime,
     /// Edge-triggered, if there is one.
-    epoll: Option<OwnedFd>,
+    edges: Option<Edges>,
     turns: Cell<u32>,
     waits: Cell<u32>,
 }
@@ -97,26 +134,20 @@ fn readable(descriptors: &[BorrowedFd<'_>], limit: Duration) -> Vec<bool> {
 
 impl<'a> Outer<'a> {
     fn new(runtime: &'a Runtime, way: Way) -> Outer<'a> {
-        let epoll = match way {
+        let edges = match way {
             Way::Level => None,
-            Way::Edge => {
-                let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
-                let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-                epoll::add(&epoll, runtime.as_fd().unwrap(), epoll::EventData::new_u64(0), flags).unwrap();
-                Some(epoll)
-            }
+            Way::Edge => Edges::of(runtime),
         };
-        Outer { runtime, epoll, turns: Cell::new(0), waits: Cell::new(0) }
+        Outer { runtime, edges, turns: Cell::new(0), waits: Cell::new(0) }
     }
 
     /// Waits for the descriptor. False if the time was over first.
     fn wait(&self, limit: Duration) -> bool {
         self.waits.set(self.waits.get() + 1);
-        let Some(epoll) = &self.epoll else {
+        let Some(edges) = &self.edges else {
             return readable(&[self.runtime.as_fd().unwrap()], limit)[0];
         };
-        let mut events = Vec::with_capacity(4);
-        match epoll::wait(epoll, rustix::buffer::spare_capacity(&mut events), Some(&timespec(limit))) {
+        match edges.wait(limit) {
             Ok(count) => count > 0,
             Err(rustix::io::Errno::INTR) => false,
             Err(error) => panic!("{error}"),
@@ -166,7 +197,7 @@ fn ask<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 
 /// Does the same on a new loop for each way of waiting.
 fn in_each_way(builder: Builder, body: impl Fn(&Outer<'_>)) {
-    for way in [Way::Level, Way::Edge] {
+    for &way in WAYS {
         println!("{way:?}");
         let runtime = builder.clone().build().unwrap();
         body(&Outer::new(&runtime, way));
@@ -434,7 +465,7 @@ fn what_is_asked_for_between_two_turns_is_told(builder: Builder) {
 }
 
 fn a_descriptor_that_is_asked_for_late_tells_what_came_before(builder: Builder) {
-    for way in [Way::Level, Way::Edge] {
+    for &way in WAYS {
         let runtime = builder.clone().build().unwrap();
         let (ours, mut theirs) = StdUnix::pair().unwrap();
         let task = runtime.spawn(async move {
@@ -630,7 +661,7 @@ fn a_task_is_awaited_by_tokio(builder: Builder) {
 }
 
 fn a_loop_that_ends_while_it_is_waited_for_disturbs_nobody(builder: Builder) {
-    for way in [Way::Level, Way::Edge] {
+    for &way in WAYS {
         let runtime = builder.clone().build().unwrap();
         let outer = Outer::new(&runtime, way);
         let (ours, mut theirs) = StdUnix::pair().unwrap();
@@ -646,20 +677,15 @@ fn a_loop_that_ends_while_it_is_waited_for_disturbs_nobody(builder: Builder) {
             .await
         }));
         outer.settle();
-        let Outer { epoll, .. } = outer;
+        let Outer { edges, .. } = outer;
         drop(runtime);
         // The task is gone, and with it its descriptor; who wakes it finds nobody.
         theirs.set_read_timeout(Some(FOR_EVER)).unwrap();
         assert_eq!(theirs.read_to_end(&mut Vec::new()).unwrap(), 0);
         waker.lock().unwrap().take().unwrap().wake();
-        if let Some(epoll) = epoll {
-            let mut events = Vec::with_capacity(4);
-            let brief = timespec(Duration::from_millis(10));
+        if let Some(edges) = edges {
             // A ring that goes away interrupts its thread once.
-            let told = rustix::io::retry_on_intr(|| {
-                epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), Some(&brief))
-            });
-            let told = told.unwrap();
+            let told = rustix::io::retry_on_intr(|| edges.wait(Duration::from_millis(10))).unwrap();
             assert_eq!(told, 0, "a descriptor that was closed is waited for no more");
         }
     }

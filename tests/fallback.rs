@@ -4,23 +4,17 @@ mod support;
 
 use std::pin::Pin;
 use std::process::Command;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use annulus::fs::File;
 use annulus::net::TcpListener;
 use annulus::time::{sleep, timeout};
-use annulus::{Builder, Driver, Error, Runtime, spawn, spawn_blocking, yield_now};
+use annulus::{Builder, Driver, Error, Runtime, spawn, yield_now};
 use support::child::{self, again};
 use support::data::{Dice, assert_same, bytes};
 use support::everything::everything;
-use support::guarded::{self, Guarded};
 use support::net::pair;
 use support::{on_every_driver, on_real_drivers};
-
-fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
 
 on_every_driver! {
     an_operation_that_does_not_exist_is_an_error_that_names_those_that_do,
@@ -236,8 +230,17 @@ fn an_environment_that_says_auto_or_nothing_is_auto() {
 /// The parts that concern policies, which Linux alone has.
 #[cfg(target_os = "linux")]
 mod under_a_policy {
+    use std::task::Poll;
+
     use super::*;
+    use annulus::fs::File;
+    use annulus::spawn_blocking;
+    use support::guarded::{self, Guarded};
     use support::seccomp::{ENTER, REGISTER, SETUP, refuse};
+
+    fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+        Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
 
     /// In a child without ANNULUS_DRIVER, for all of which is about Auto. False in the parent, once the child has passed.
     fn in_a_child(test: &str, then: impl FnOnce(String)) -> bool {

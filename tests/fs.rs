@@ -727,7 +727,7 @@ async fn what_is_not_aligned_is_told_what_is_wanted() {
     let path = directory.path().join("file");
     std::fs::write(&path, [7; 8192]).unwrap();
     let mut options = OpenOptions::new();
-    let file = match options.read(true).write(true).custom_flags(libc::O_DIRECT).open(&path).await {
+    let file = match support::direct::open(options.read(true).write(true), &path).await {
         Ok(file) => file,
         Err(error) => return println!("skipped: no O_DIRECT here: {error}"),
     };
@@ -748,6 +748,6 @@ async fn what_is_not_aligned_is_told_what_is_wanted() {
     let (result, buffer) = file.read_at(annulus::buf::Aligned::with_capacity(4096, 4096), 4096).await;
     assert_eq!((result.unwrap(), buffer.len()), (4096, 4096));
     // Other errors are left alone.
-    let only_read = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(&path).await.unwrap();
+    let only_read = support::direct::open(OpenOptions::new().read(true), &path).await.unwrap();
     assert_eq!(only_read.write_at(buffer, 0).await.0.unwrap_err().raw_os_error(), Some(libc::EBADF));
 }

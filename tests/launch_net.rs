@@ -251,6 +251,17 @@ fn the_shard_that_is_least_busy_gets_the_next(builder: Builder) {
     served(launched);
 }
 
+#[cfg(target_os = "linux")]
+fn stay_on(cpu: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu);
+    rustix::thread::sched_setaffinity(None, &set).unwrap();
+}
+
+/// How to bind a thread is known of Linux only.
+#[cfg(not(target_os = "linux"))]
+fn stay_on(_: usize) {}
+
 fn the_processor_on_which_a_connection_comes_in_chooses(builder: Builder) {
     let cpus = annulus::topology::Topology::read().cpus().len();
     if !cfg!(target_os = "linux") || cpus < 2 {
@@ -266,9 +277,7 @@ fn the_processor_on_which_a_connection_comes_in_chooses(builder: Builder) {
             launched.shards().at(shard).run(|| Shard::current().unwrap().cpu()).wait().unwrap().unwrap();
         // Over loopback a connection comes in where it was begun.
         let clients = thread::spawn(move || {
-            let mut set = rustix::thread::CpuSet::new();
-            set.set(cpu);
-            rustix::thread::sched_setaffinity(None, &set).unwrap();
+            stay_on(cpu);
             (0..20).map(|_| client(address)).collect::<Vec<_>>()
         });
         let mut wanted = [0, 0];

@@ -1,6 +1,8 @@
 //! Devices that are asked instead of interrupting. Few machines have one, so most of these promises say that they were not
 //! looked at: `tests/polled.sh` looks at them, on a machine that it makes. There `ANNULUS_POLLED` names a directory on such a
 //! device's file system.
+// A ring asks them.
+#![cfg(target_os = "linux")]
 
 mod support;
 

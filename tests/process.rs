@@ -328,8 +328,16 @@ async fn send(kind: SignalKind) {
 
 // Signals are of the whole process, in which other tests run: each of these has one of its own, a real-time signal,
 // that no other uses; the two drivers share it, so a signal too many is no error.
+#[cfg(target_os = "linux")]
 fn own(number: i32) -> SignalKind {
     SignalKind::from_raw(libc::SIGRTMIN() + number)
+}
+
+/// Where there are none of those, others that nobody sends.
+#[cfg(not(target_os = "linux"))]
+fn own(number: i32) -> SignalKind {
+    let seldom = [libc::SIGURG, libc::SIGIO, libc::SIGINFO, libc::SIGPROF, libc::SIGVTALRM, libc::SIGXFSZ];
+    SignalKind::from_raw(seldom[number as usize - 1])
 }
 
 async fn heard(listener: &mut annulus::signal::Signal) {

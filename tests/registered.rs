@@ -224,7 +224,7 @@ async fn direct_transfers_take_them() {
     let directory = directory().await;
     let path = directory.path().join("direct");
     std::fs::write(&path, bytes(3, 64 * 1024)).unwrap();
-    let file = match OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(&path).await {
+    let file = match support::direct::open(OpenOptions::new().read(true), &path).await {
         Ok(file) => Rc::new(file),
         Err(error) => return println!("skipped: no O_DIRECT here: {error}"),
     };

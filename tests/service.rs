@@ -13,7 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use annulus::service;
-use support::child::{is_child, myself, text};
+#[cfg(target_os = "linux")]
+use support::child::text;
+use support::child::{is_child, myself};
 use support::managed::{ROLE, activated, is_close_on_exec, role, succeeds};
 use support::watchdog::Watchdog;
 

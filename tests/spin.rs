@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use annulus::sync::across::mpsc;
 use annulus::time::sleep;
 use annulus::{Builder, Metrics, Runtime, spawn};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use support::net::{pair, with_std_peer};
 use support::{on_every_driver, on_real_drivers};
 
@@ -37,7 +36,10 @@ fn metrics() -> Metrics {
 
 /// Keeps this thread on the first of its processors, or on the second. Threads that wake each other are otherwise put on the same one, where
 /// each has to sleep for the other to go on.
+#[cfg(target_os = "linux")]
 fn stay_on(which: usize) {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
     let allowed = sched_getaffinity(None).unwrap();
     let Some(chosen) = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).nth(which) else {
         return;
@@ -46,6 +48,10 @@ fn stay_on(which: usize) {
     one.set(chosen);
     sched_setaffinity(None, &one).unwrap();
 }
+
+/// How to bind a thread is known of Linux only.
+#[cfg(not(target_os = "linux"))]
+fn stay_on(_: usize) {}
 
 /// Two loops that may spin for so long, on processors of their own if there are two, send a number there and back, until `done` says of the first's metrics that it is enough.
 fn ping_pong(builder: &Builder, limit: Duration, done: impl Fn(&Metrics) -> bool + Send) -> Metrics {

@@ -380,7 +380,7 @@ async fn direct(content: &[u8], options: &mut OpenOptions) -> Option<(PathBuf, F
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = directory.keep().join("file");
     std::fs::write(&path, content).unwrap();
-    match options.custom_flags(libc::O_DIRECT).open(&path).await {
+    match support::direct::open(options, &path).await {
         Ok(file) => Some((path, file)),
         Err(error) => {
             support::skipped("a stream past the page cache", &format!("O_DIRECT: {error}"));

@@ -2,6 +2,8 @@
 //!
 //! Closing a ring is no barrier: the kernel goes on writing into the buffers of such reads afterwards. `throttled.sh`
 //! makes such a disk (as root, on Linux) and runs this with its path; without it these tests are skipped.
+// Control groups throttle it.
+#![cfg(target_os = "linux")]
 
 mod support;
 

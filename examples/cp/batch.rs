@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use annulus::fs::FileType;
-use rustix::fs::{self, AtFlags, Mode};
+use rustix::fs::{self, AtFlags};
 use rustix::io::Errno;
 
 use crate::file::{Source, differs};
@@ -84,13 +84,22 @@ fn copy_link(ends: &Ends, entry: &Entry) -> Result<(), Failure> {
 }
 
 fn copy_fifo(ends: &Ends, entry: &Entry) -> Result<(), Failure> {
-    replace(ends, entry, || {
-        fs::mknodat(&ends.target, &entry.to, fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
-    })?;
+    replace(ends, entry, || make_fifo(ends, entry))?;
     let failed = |error| ends.at_target(&entry.to, error);
     let stat = fs::statat(&ends.source, &entry.name, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|error| ends.at_source(&entry.name, error))?;
     fs::chmodat(&ends.target, &entry.to, permissions(&stat), AtFlags::empty()).map_err(failed)
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn make_fifo(ends: &Ends, entry: &Entry) -> rustix::io::Result<()> {
+    fs::mknodat(&ends.target, &entry.to, fs::FileType::Fifo, fs::Mode::RUSR | fs::Mode::WUSR, 0)
+}
+
+/// There is no such call below a directory.
+#[cfg(target_vendor = "apple")]
+fn make_fifo(_: &Ends, _: &Entry) -> rustix::io::Result<()> {
+    Err(rustix::io::Errno::NOTSUP)
 }
 
 /// Makes what is no file, in place of what is there, and sets its times.

@@ -41,7 +41,8 @@ impl Source {
     }
 
     pub fn has_holes(&self) -> bool {
-        self.stat.st_blocks * 512 < self.stat.st_size
+        // The widths of these differ from one system to the next.
+        (self.stat.st_blocks as u64) * 512 < self.stat.st_size as u64
     }
 
     /// Makes the copy, still empty, and None if another name of a copy was enough.

@@ -24,7 +24,9 @@ impl Links {
     /// None for a file with one name, which nobody else will ask for.
     pub fn place(&self, stat: &Stat) -> Option<Place<'_>> {
         let names = || self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        (stat.st_nlink > 1).then(|| Place { names: names(), file: (stat.st_dev, stat.st_ino) })
+        #[allow(clippy::unnecessary_cast, reason = "its width differs from one system to the next")]
+        let device = stat.st_dev as u64;
+        (stat.st_nlink > 1).then(|| Place { names: names(), file: (device, stat.st_ino) })
     }
 }
 

@@ -105,6 +105,14 @@ struct Shared {
     failed: Cell<bool>,
 }
 
+/// O_DIRECT, open(2).
+fn past_the_page_cache() -> io::Result<i32> {
+    #[cfg(not(target_vendor = "apple"))]
+    return Ok(libc::O_DIRECT);
+    #[cfg(target_vendor = "apple")]
+    Err(io::Error::new(io::ErrorKind::Unsupported, "--direct 1: this system has no O_DIRECT"))
+}
+
 impl Job {
     /// Everything, on this thread.
     pub fn run(self) -> io::Result<Outcome> {
@@ -122,7 +130,7 @@ impl Job {
         let mut options = OpenOptions::new();
         options.read(self.rw.reads()).write(self.rw.writes()).registered(arguments.registerfiles);
         if arguments.direct > 0 {
-            options.custom_flags(libc::O_DIRECT);
+            options.custom_flags(past_the_page_cache()?);
         }
         let mut files = Vec::new();
         for path in &self.files {

@@ -115,7 +115,7 @@ impl Pool {
     // The kernel's side.
 
     /// Whether there are buffers to offer.
-    #[cfg(any(test, annulus_uring))]
+    #[cfg(annulus_uring)]
     #[inline]
     pub(crate) fn has_free(&self) -> bool {
         self.local(|local| !local.free.is_empty())

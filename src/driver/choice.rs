@@ -157,7 +157,12 @@ fn uring(_: &Settings, _: &'static Inbox) -> Result<Driver, Refusal> {
     Err(Refusal {
         what: "io_uring",
         error: io::Error::from(io::ErrorKind::Unsupported),
-        remedy: "this system has none; choose Driver::Readiness or Driver::Auto".to_owned(),
+        remedy: match cfg!(target_os = "linux") {
+            true => "annulus knows it on 64-bit x86, ARM, RISC-V, LoongArch and POWER alone",
+            false => "this system has none",
+        }
+        .to_owned()
+            + "; choose Driver::Readiness or Driver::Auto",
     })
 }
 

@@ -116,6 +116,7 @@ impl Beacon {
     /// From now on another thread looks whether it hangs. It is to be listed.
     pub(crate) fn is_to_be_watched(&self, watch: Watch) {
         let _ = self.watch.set(watch);
+        watchdog::say_what_is_missing();
         self.is_attended();
     }
 

@@ -4,7 +4,7 @@
 //! the limit apart, what it polls: if that is the same poll, it is stuck.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,19 @@ static THREAD: Mutex<Option<(Thread, u32)>> = Mutex::new(None);
 
 fn thread() -> MutexGuard<'static, Option<(Thread, u32)>> {
     THREAD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who asks for a watchdog and cannot have one is told, once, instead of waiting for what never comes.
+pub(super) fn say_what_is_missing() {
+    static SAID: Once = Once::new();
+    let missing = match (cfg!(target_os = "linux"), cfg!(feature = "backtrace")) {
+        (true, true) => return,
+        (true, false) => "build annulus with its feature `backtrace`",
+        (false, _) => "a thread can be asked on Linux alone; debug mode tells elsewhere, afterwards",
+    };
+    SAID.call_once(|| {
+        eprintln!("annulus: the watchdog cannot say where a loop hangs, and is silent: {missing}")
+    });
 }
 
 /// A loop has come that is to be looked after.

@@ -130,6 +130,9 @@ impl fmt::Display for SlowPoll {
         write!(f, "{task}, has kept the loop from everything else for {time} ms")?;
         match self.line() {
             Some(line) => write!(f, ", at {line}")?,
+            None if !cfg!(feature = "backtrace") => {
+                f.write_str(" (where is told if annulus is built with its feature `backtrace`)")?
+            }
             None if self.frames.is_empty() => f.write_str(" (the thread did not say where)")?,
             None => {}
         }

@@ -3,7 +3,7 @@
 
 use std::os::fd::RawFd;
 
-use super::{TRANSFER_MAX, answer};
+use super::{TRANSFER_MAX, answer, offsets};
 
 /// lseek(2), whose answer may be greater than a completion can say: it is written to `place`.
 ///
@@ -11,7 +11,7 @@ use super::{TRANSFER_MAX, answer};
 /// `place` may be written until the call returns.
 pub(crate) unsafe fn seek(fd: RawFd, offset: i64, whence: i32, place: *mut u64) -> i32 {
     // SAFETY: no memory is passed.
-    let at = unsafe { libc::lseek(fd, offset as libc::off_t, whence) };
+    let at = unsafe { offsets::lseek(fd, offset as offsets::off_t, whence) };
     if at < 0 {
         return answer(-1);
     }
@@ -32,7 +32,7 @@ pub(crate) fn allocate(fd: RawFd, mode: i32, offset: u64, length: u64) -> i32 {
 pub(crate) fn allocate(fd: RawFd, mode: i32, offset: u64, length: u64) -> i32 {
     match mode {
         // SAFETY: no memory is passed. It gives the error itself.
-        0 => -unsafe { libc::posix_fallocate(fd, offset as libc::off_t, length as libc::off_t) },
+        0 => -unsafe { libc::posix_fallocate(fd, offset as offsets::off_t, length as offsets::off_t) },
         _ => -libc::EOPNOTSUPP,
     }
 }
@@ -47,7 +47,9 @@ pub(crate) fn allocate(_: RawFd, _: i32, _: u64, _: u64) -> i32 {
 pub(crate) fn advise(fd: RawFd, offset: u64, length: u64, advice: i32) -> i32 {
     #[cfg(any(target_os = "linux", target_os = "freebsd"))]
     // SAFETY: no memory is passed. It gives the error itself.
-    return -unsafe { libc::posix_fadvise(fd, offset as libc::off_t, length as libc::off_t, advice) };
+    return -unsafe {
+        offsets::posix_fadvise(fd, offset as offsets::off_t, length as offsets::off_t, advice)
+    };
     #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
     {
         let _ = (fd, offset, length, advice);
@@ -71,7 +73,7 @@ pub(crate) fn sync_range(fd: RawFd, offset: u64, length: u64, flags: u32) -> i32
 pub(crate) fn copy_range((from, read_at): (RawFd, u64), (to, write_at): (RawFd, u64), length: usize) -> i32 {
     #[cfg(any(target_os = "linux", target_os = "freebsd"))]
     {
-        let (mut read_at, mut write_at) = (read_at as libc::off_t, write_at as libc::off_t);
+        let (mut read_at, mut write_at) = (read_at as offsets::off_t, write_at as offsets::off_t);
         // SAFETY: two offsets on this stack.
         answer(unsafe {
             libc::copy_file_range(from, &mut read_at, to, &mut write_at, length.min(TRANSFER_MAX), 0)

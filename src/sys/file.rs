@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 
-use super::{TRANSFER_MAX, answer};
+use super::{TRANSFER_MAX, answer, offsets};
 
 /// An offset that means "where the file's own cursor stands".
 pub(crate) const CURSOR: u64 = u64::MAX;
@@ -20,7 +20,7 @@ pub(crate) unsafe fn read(fd: RawFd, pointer: *mut u8, length: usize, offset: u6
     answer(unsafe {
         match offset {
             CURSOR => libc::read(fd, pointer.cast(), length),
-            _ => libc::pread(fd, pointer.cast(), length, offset as libc::off_t),
+            _ => offsets::pread(fd, pointer.cast(), length, offset as offsets::off_t),
         }
     })
 }
@@ -35,7 +35,7 @@ pub(crate) unsafe fn read(fd: RawFd, pointer: *mut u8, length: usize, offset: u6
 pub(crate) unsafe fn read_at_once(fd: RawFd, pointer: *mut u8, length: usize, offset: u64) -> i32 {
     let vector = libc::iovec { iov_base: pointer.cast(), iov_len: length.min(TRANSFER_MAX) };
     // SAFETY: one entry on this stack; the memory is the caller's promise. CURSOR is -1, which means just that.
-    answer(unsafe { libc::preadv2(fd, &vector, 1, offset as libc::off_t, libc::RWF_NOWAIT) })
+    answer(unsafe { offsets::preadv2(fd, &vector, 1, offset as offsets::off_t, libc::RWF_NOWAIT) })
 }
 
 /// There is no such call here: a helper reads.
@@ -75,7 +75,7 @@ pub(crate) unsafe fn write(fd: RawFd, pointer: *const u8, length: usize, offset:
     answer(unsafe {
         match offset {
             CURSOR => libc::write(fd, pointer.cast(), length),
-            _ => libc::pwrite(fd, pointer.cast(), length, offset as libc::off_t),
+            _ => offsets::pwrite(fd, pointer.cast(), length, offset as offsets::off_t),
         }
     })
 }
@@ -89,7 +89,7 @@ pub(crate) unsafe fn readv(fd: RawFd, vectors: *const libc::iovec, count: u32, o
     answer(unsafe {
         match offset {
             CURSOR => libc::readv(fd, vectors, count as i32),
-            _ => libc::preadv(fd, vectors, count as i32, offset as libc::off_t),
+            _ => offsets::preadv(fd, vectors, count as i32, offset as offsets::off_t),
         }
     })
 }
@@ -103,7 +103,7 @@ pub(crate) unsafe fn writev(fd: RawFd, vectors: *const libc::iovec, count: u32, 
     answer(unsafe {
         match offset {
             CURSOR => libc::writev(fd, vectors, count as i32),
-            _ => libc::pwritev(fd, vectors, count as i32, offset as libc::off_t),
+            _ => offsets::pwritev(fd, vectors, count as i32, offset as offsets::off_t),
         }
     })
 }
@@ -123,7 +123,7 @@ pub(crate) fn sync(fd: RawFd, data_only: bool) -> i32 {
 /// ftruncate(2).
 pub(crate) fn truncate(fd: RawFd, length: u64) -> i32 {
     // SAFETY: no memory is passed.
-    answer(unsafe { libc::ftruncate(fd, length as libc::off_t) } as isize)
+    answer(unsafe { offsets::ftruncate(fd, length as offsets::off_t) } as isize)
 }
 
 /// What a file system says of a file, in words that every Unix has. Times are seconds and nanoseconds since 1970.

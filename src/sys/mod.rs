@@ -31,6 +31,22 @@ pub(crate) mod sync;
 #[cfg(annulus_uring)]
 pub(crate) mod uring;
 
+/// Calls whose offsets have 64 bits everywhere. glibc's have on 32-bit machines only by these names: the plain ones would cut off
+/// what lies behind 2 GiB.
+mod offsets {
+    #[cfg(any(all(target_os = "linux", not(target_env = "gnu")), target_os = "freebsd"))]
+    pub(crate) use libc::posix_fadvise;
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    #[allow(unused_imports, reason = "not every system has all of them")]
+    pub(crate) use libc::{ftruncate, lseek, off_t, openat, pread, preadv, pwrite, pwritev};
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    pub(crate) use libc::{
+        ftruncate64 as ftruncate, lseek64 as lseek, off64_t as off_t, openat64 as openat,
+        posix_fadvise64 as posix_fadvise, pread64 as pread, preadv64 as preadv, preadv64v2 as preadv2,
+        pwrite64 as pwrite, pwritev64 as pwritev,
+    };
+}
+
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 

@@ -3,7 +3,7 @@
 
 use std::os::fd::RawFd;
 
-use super::answer;
+use super::{answer, offsets};
 
 /// A C string.
 pub(crate) type Path = *const libc::c_char;
@@ -14,7 +14,7 @@ pub(crate) type Path = *const libc::c_char;
 /// `path` is a C string until the call returns.
 pub(crate) unsafe fn open(from: RawFd, path: Path, flags: i32, mode: u32) -> i32 {
     // SAFETY: passed on to the caller.
-    answer(unsafe { libc::openat(from, path, flags | libc::O_CLOEXEC, mode as libc::c_uint) } as isize)
+    answer(unsafe { offsets::openat(from, path, flags | libc::O_CLOEXEC, mode as libc::c_uint) } as isize)
 }
 
 /// What openat2(2) is asked for.
@@ -35,8 +35,14 @@ pub(crate) const RESOLVE_BENEATH: u64 = 0x08;
 /// `path` is a C string and `how` may be read, both until the call returns.
 #[cfg(target_os = "linux")]
 pub(crate) unsafe fn open_how(from: RawFd, path: Path, how: *const How) -> i32 {
-    // SAFETY: passed on to the caller.
-    answer(unsafe { libc::syscall(libc::SYS_openat2, from, path, how, size_of::<How>()) } as isize)
+    // SAFETY: the caller's promise.
+    let mut how = unsafe { how.read() };
+    // 32-bit kernels would refuse files of more than 2 GiB. With O_PATH nothing else may be asked for.
+    if cfg!(target_pointer_width = "32") && how.flags & libc::O_PATH as u64 == 0 {
+        how.flags |= libc::O_LARGEFILE as u64;
+    }
+    // SAFETY: passed on to the caller; the words are on this stack.
+    answer(unsafe { libc::syscall(libc::SYS_openat2, from, path, &raw const how, size_of::<How>()) } as isize)
 }
 
 /// There is no such call here.

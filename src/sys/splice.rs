@@ -8,6 +8,8 @@ use std::os::fd::RawFd;
 
 use super::checked;
 use super::file::CURSOR;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+use super::offsets;
 #[cfg(target_os = "linux")]
 use super::{TRANSFER_MAX, answer};
 
@@ -37,11 +39,11 @@ pub(crate) fn splice(_from: RawFd, _offset: u64, _to: RawFd, _length: usize) -> 
 pub(crate) fn splice_from_memory(from: RawFd, offset: u64, to: RawFd, length: usize) -> i32 {
     let first = match offset {
         // SAFETY: no memory is passed.
-        CURSOR => unsafe { libc::lseek(from, 0, libc::SEEK_CUR) },
-        offset => offset as libc::off_t,
+        CURSOR => unsafe { offsets::lseek(from, 0, libc::SEEK_CUR) },
+        offset => offset as offsets::off_t,
     };
-    let last = first.saturating_add(length.min(TRANSFER_MAX) as libc::off_t - 1);
-    let in_memory = |place: libc::off_t| {
+    let last = first.saturating_add(length.min(TRANSFER_MAX) as offsets::off_t - 1);
+    let in_memory = |place: offsets::off_t| {
         let mut byte = 0_u8;
         // SAFETY: room for one byte on this stack, for the time of the call. Behind the end it says 0.
         unsafe { super::file::read_at_once(from, &raw mut byte, 1, place as u64) >= 0 }

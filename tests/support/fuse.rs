@@ -88,12 +88,12 @@ pub(crate) fn mount(
     what: &std::ffi::CStr,
     at: &Path,
     kind: &std::ffi::CStr,
-    flags: u64,
+    flags: libc::c_ulong,
     with: &str,
 ) -> io::Result<()> {
     let (at, with) = (CString::new(at.as_os_str().as_bytes())?, CString::new(with)?);
     // SAFETY: all are C strings, for the time of the call.
-    check(unsafe { libc::mount(what.as_ptr(), at.as_ptr(), kind.as_ptr(), flags as _, with.as_ptr().cast()) })
+    check(unsafe { libc::mount(what.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, with.as_ptr().cast()) })
 }
 
 /// The server's process. Returns at once where it is not one.

@@ -9,6 +9,7 @@ pub(crate) mod blocks;
 pub(crate) mod child;
 pub(crate) mod counted;
 pub(crate) mod data;
+pub(crate) mod direct;
 pub(crate) mod everything;
 pub(crate) mod example;
 pub(crate) mod fuse;

@@ -188,7 +188,16 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, the cursor may have moved, or not.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple"))]
+    #[cfg_attr(
+        docsrs,
+        doc(cfg(any(
+            target_os = "linux",
+            target_os = "android",
+            target_os = "freebsd",
+            target_vendor = "apple"
+        )))
+    )]
     pub async fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
         self.find(offset, libc::SEEK_DATA).await
     }
@@ -200,12 +209,21 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, the cursor may have moved, or not.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple"))]
+    #[cfg_attr(
+        docsrs,
+        doc(cfg(any(
+            target_os = "linux",
+            target_os = "android",
+            target_os = "freebsd",
+            target_vendor = "apple"
+        )))
+    )]
     pub async fn next_hole(&self, offset: u64) -> io::Result<Option<u64>> {
         self.find(offset, libc::SEEK_HOLE).await
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple"))]
     async fn find(&self, offset: u64, whence: i32) -> io::Result<Option<u64>> {
         let Ok(offset) = i64::try_from(offset) else { return Ok(None) };
         match Submitted::new(Seek::new(self.file.hold(), offset, whence)).await {

@@ -12,20 +12,25 @@ use crate::driver::{NameOption, ShortName};
 use crate::driver::{NumberOption, Property, Setting};
 use crate::net::socket;
 
-/// Writes a setter and a getter, for one type after the other.
+/// Writes a setter and a getter, for one type after the other. `linux on ...`: where there is Linux, and the documentation says so.
 macro_rules! option {
-    (on $first:ty $(, $other:ty)*; $($methods:tt)*) => {
-        option! { @for $first; $($methods)* }
-        option! { on $($other),*; $($methods)* }
+    (linux on $($rest:tt)*) => {
+        option! { @[cfg(target_os = "linux"), cfg_attr(docsrs, doc(cfg(target_os = "linux")))] $($rest)* }
     };
-    (on; $($methods:tt)*) => {};
+    (on $($rest:tt)*) => { option! { @[] $($rest)* } };
+    (@[$($if:meta),*] $first:ty $(, $other:ty)*; $($methods:tt)*) => {
+        option! { @for [$($if),*] $first; $($methods)* }
+        option! { @[$($if),*] $($other),*; $($methods)* }
+    };
+    (@[$($if:meta),*]; $($methods:tt)*) => {};
     (
-        @for $of:ty;
+        @for [$($if:meta),*] $of:ty;
         $(#[$about_set:meta])*
         fn $set:ident($value:ident: $takes:ty) = $setting:expr;
         $(#[$about_get:meta])*
         fn $get:ident() -> $gives:ty = $ask:ident($property:expr) $(, |$reply:ident| $made:expr)?;
     ) => {
+        $(#[$if])*
         impl $of {
             $(#[$about_set])*
             ///
@@ -157,9 +162,8 @@ option! {
 
 // What only Linux has.
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket, TcpStream, TcpListener;
+    linux on TcpSocket, TcpStream, TcpListener;
     /// How long what was sent may stay unacknowledged, or the peer without room, until the connection is given up with
     /// ETIMEDOUT; None leaves that to the system, which takes many minutes. Whole milliseconds, and at least one. See
     /// tcp(7): TCP_USER_TIMEOUT.
@@ -169,9 +173,8 @@ option! {
         |span| (span != 0).then(|| Duration::from_millis(span));
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket, TcpStream;
+    linux on TcpSocket, TcpStream;
     /// Holds back what does not fill a segment, for at most 200 ms, until this is turned off again: for a header and a body
     /// that are written one after the other. See tcp(7): TCP_CORK.
     fn set_cork(on: bool) = of_flag(NumberOption::Cork, on);
@@ -179,9 +182,8 @@ option! {
     fn cork() -> bool = number(Property::Number(NumberOption::Cork)), |number| number != 0;
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket, TcpStream;
+    linux on TcpSocket, TcpStream;
     /// Acknowledges at once what comes, instead of waiting for something to send along. The system turns it on and off
     /// again by itself as the connection goes on. See tcp(7): TCP_QUICKACK.
     fn set_quickack(on: bool) = of_flag(NumberOption::QuickAck, on);
@@ -189,9 +191,8 @@ option! {
     fn quickack() -> bool = number(Property::Number(NumberOption::QuickAck)), |number| number != 0;
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket, TcpStream, TcpListener;
+    linux on TcpSocket, TcpStream, TcpListener;
     /// From how many bytes on that are written and not sent yet the connection does not count as writable; 0 leaves it to
     /// the system. Keeps what is written last from waiting behind much that was written before. See
     /// [the kernel's documentation](https://docs.kernel.org/networking/ip-sysctl.html) of `tcp_notsent_lowat`.
@@ -200,9 +201,8 @@ option! {
     fn notsent_lowat() -> u32 = number(Property::Number(NumberOption::NotSentLowAt)), |bytes| bytes as u32;
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket, TcpStream, TcpListener;
+    linux on TcpSocket, TcpStream, TcpListener;
     /// How the speed of sending is found: `"cubic"`, `"bbr"`, or another name of those in
     /// /proc/sys/net/ipv4/tcp_allowed_congestion_control. ENOENT says that there is none of that name. See tcp(7):
     /// TCP_CONGESTION.
@@ -212,9 +212,8 @@ option! {
         |name| String::from_utf8_lossy(&name).into_owned();
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket, TcpStream, TcpListener;
+    linux on TcpSocket, TcpStream, TcpListener;
     /// Which processor is to have the packets of this socket: among listeners of one address, a connection goes to the
     /// one whose processor its packets came to. See socket(7): SO_INCOMING_CPU.
     fn set_incoming_cpu(cpu: u32) = of_number(NumberOption::IncomingCpu, cpu);
@@ -223,9 +222,8 @@ option! {
         |cpu| (cpu as u32 != u32::MAX).then_some(cpu as u32);
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket, TcpStream, TcpListener;
+    linux on TcpSocket, TcpStream, TcpListener;
     /// How long, in microseconds, a receive that finds nothing looks for packets itself before it waits: less delay, for
     /// more work of the processor. More than the system's own number needs CAP_NET_ADMIN. See socket(7): SO_BUSY_POLL.
     fn set_busy_poll(microseconds: u32) = of_number(NumberOption::BusyPoll, microseconds);
@@ -233,9 +231,8 @@ option! {
     fn busy_poll() -> u32 = number(Property::Number(NumberOption::BusyPoll)), |span| span as u32;
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket, TcpListener;
+    linux on TcpSocket, TcpListener;
     /// Accepts a connection only when its first bytes are there, or when the span is over; None accepts it at once. The
     /// system rounds up to what it sends a greeting again after: 1, 3, 7, 15 seconds and so on. See tcp(7):
     /// TCP_DEFER_ACCEPT.
@@ -245,9 +242,8 @@ option! {
         |span| (span != 0).then(|| Duration::from_secs(span));
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket, TcpListener;
+    linux on TcpSocket, TcpListener;
     /// Takes bytes that come with the greeting (TCP Fast Open), from as many greetings at a time as `queue` says; 0 takes
     /// none. The system has to permit it: bit 2 of net.ipv4.tcp_fastopen. Such bytes may come twice: only for requests
     /// that may be made again. See tcp(7): TCP_FASTOPEN.
@@ -256,9 +252,8 @@ option! {
     fn fastopen() -> u32 = number(Property::Number(NumberOption::FastOpen)), |queue| queue as u32;
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket;
+    linux on TcpSocket;
     /// Sends the first bytes with the greeting (TCP Fast Open), where the server has permitted it before. Connecting then
     /// resolves at once, and the first write does what connecting would; so write before reading. See tcp(7):
     /// TCP_FASTOPEN_CONNECT.
@@ -267,18 +262,16 @@ option! {
     fn fastopen_connect() -> bool = number(Property::Number(NumberOption::FastOpenConnect)), |number| number != 0;
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket;
+    linux on TcpSocket;
     /// Lets an address be bound that this machine does not have, or not yet. See ip(7): IP_FREEBIND.
     fn set_freebind(on: bool) = of_flag(NumberOption::FreeBind, on);
     /// Whether an address may be bound that this machine does not have.
     fn freebind() -> bool = number(Property::Number(NumberOption::FreeBind)), |number| number != 0;
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket;
+    linux on TcpSocket;
     /// Lets the socket speak for addresses of other machines, as a transparent proxy does. Needs CAP_NET_ADMIN or
     /// CAP_NET_RAW. See ip(7): IP_TRANSPARENT.
     fn set_transparent(on: bool) = of_flag(NumberOption::Transparent, on);
@@ -286,9 +279,8 @@ option! {
     fn transparent() -> bool = number(Property::Number(NumberOption::Transparent)), |number| number != 0;
 }
 
-#[cfg(target_os = "linux")]
 option! {
-    on TcpSocket;
+    linux on TcpSocket;
     /// Only what comes and goes by this network device, for example `b"eth0"`, is the socket's; None is any. See socket(7):
     /// SO_BINDTODEVICE.
     fn bind_device(name: Option<&[u8]>) = Setting::ShortName(NameOption::Device, short(name.unwrap_or_default())?);
@@ -395,7 +387,8 @@ impl Keepalive {
 #[cfg(any(target_os = "linux", target_os = "freebsd", target_vendor = "apple"))]
 macro_rules! keepalive {
     ($($of:ty),*) => {
-        $(impl $of {
+        $(#[cfg_attr(docsrs, doc(cfg(any(target_os = "linux", target_os = "freebsd", target_vendor = "apple"))))]
+        impl $of {
             /// Lets the system find out by itself that a silent peer is gone, and says when and how often it asks. It
             /// turns keep-alive on; [`set_keepalive`](Self::set_keepalive) turns it off.
             ///

@@ -95,7 +95,7 @@ impl Ancillary {
 impl Control {
     pub(crate) fn write_timestamp(&mut self, at: SystemTime) {
         let span = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let words = [span.as_secs() as libc::c_long, libc::c_long::from(span.subsec_nanos())];
+        let words = [span.as_secs() as libc::c_long, span.subsec_nanos() as libc::c_long];
         self.push(
             libc::SOL_SOCKET,
             libc::SCM_TIMESTAMPNS,

@@ -182,7 +182,12 @@ impl Disk {
             libc::SEEK_SET => 0,
             libc::SEEK_CUR => file.cursor as i64,
             libc::SEEK_END => length as i64,
-            #[cfg(target_os = "linux")]
+            #[cfg(any(
+                target_os = "linux",
+                target_os = "android",
+                target_os = "freebsd",
+                target_vendor = "apple"
+            ))]
             libc::SEEK_DATA | libc::SEEK_HOLE => {
                 let Kind::File(contents) = &inode.kind else { return Err(libc::EINVAL) };
                 let at = u64::try_from(offset).ok().filter(|at| *at < length).ok_or(libc::ENXIO)?;

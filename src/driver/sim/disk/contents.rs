@@ -106,7 +106,7 @@ impl Contents {
     }
 
     /// Where data begin, or a hole, from an offset within the length on. Behind the end is a hole.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple"))]
     pub(super) fn next(&self, at: u64, wants_data: bool) -> Option<u64> {
         let page = at / PAGE;
         match wants_data {

@@ -17,7 +17,7 @@ pub(super) const IN: i16 = libc::POLLIN;
 pub(super) const OUT: i16 = libc::POLLOUT;
 pub(super) const ERR: i16 = libc::POLLERR;
 pub(super) const HUP: i16 = libc::POLLHUP;
-pub(super) const RDHUP: i16 = libc::POLLRDHUP;
+pub(super) const RDHUP: i16 = super::HALF_HANG_UP;
 pub(super) const LOST: i16 = IN | OUT | ERR | HUP | RDHUP;
 pub(super) const OVER: i16 = IN | OUT | HUP | RDHUP;
 

@@ -275,7 +275,7 @@ fn kinds_that_are_not_there_are_refused_as_in_linux() {
     ] {
         assert_eq!(world.network.socket(here, domain, kind, protocol), Err(error));
     }
-    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let flags = super::super::SOCKET_FLAGS;
     for (domain, kind, protocol) in [(1, 1, 1), (2, 1, 6), (2, 2, 17), (1, 3, 0), (1, 5 | flags, 0)] {
         let id = world.network.socket(here, domain, kind, protocol).unwrap();
         world.close(id);

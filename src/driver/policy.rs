@@ -4,6 +4,9 @@ use std::cell::Cell;
 
 /// Which buffers [`write_zc`](crate::net::Stream::write_zc) and [`write_all_zc`](crate::net::Stream::write_all_zc) send
 /// without copying.
+///
+/// # Examples
+/// As [`Stream::set_zero_copy`](crate::net::Stream::set_zero_copy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ZeroCopy {
     /// None.

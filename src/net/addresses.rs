@@ -14,6 +14,25 @@ use crate::op::{Blocking, Submitted};
 /// As [`std::net::ToSocketAddrs`], for the same types, and for arrays and vectors of addresses. A literal is read here and
 /// now, with its zone if it has one: `"[fe80::1%2]:80"`. A name, and a zone that is one (`%eth0`), is looked up by the
 /// system's resolver on a helper thread, so that the loop does not wait. Only this crate implements it.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::net::{TcpListener, ToSocketAddrs};
+///
+/// annulus::run(async {
+///     /// Whatever names an address: an address, text, a name and a port.
+///     async fn listen(at: impl ToSocketAddrs) -> std::io::Result<TcpListener> {
+///         TcpListener::bind(at).await
+///     }
+///
+///     listen("127.0.0.1:0").await?;
+///     listen(("127.0.0.1", 0)).await?;
+///     listen(std::net::SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub trait ToSocketAddrs: sealed::Target {}
 
 impl<T: sealed::Target + ?Sized> ToSocketAddrs for T {}

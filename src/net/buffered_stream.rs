@@ -71,6 +71,9 @@ impl<F: Family> BufferedStream<F> {
     }
 
     /// The connection, for options and names. It is received by this as long as it is there: reads by the stream itself wait.
+    ///
+    /// # Examples
+    /// As [`PollStream::try_read`](super::PollStream::try_read).
     pub fn get_ref(&self) -> &Stream<F> {
         &self.stream
     }
@@ -79,6 +82,9 @@ impl<F: Family> BufferedStream<F> {
     ///
     /// # Errors
     /// Those of getsockname(2).
+    ///
+    /// # Examples
+    /// As [`TcpStream`](super::TcpStream).
     pub fn local_addr(&self) -> io::Result<F::Address> {
         self.stream.local_addr()
     }
@@ -87,6 +93,9 @@ impl<F: Family> BufferedStream<F> {
     ///
     /// # Errors
     /// Those of getpeername(2).
+    ///
+    /// # Examples
+    /// As [`TcpStream`](super::TcpStream).
     pub fn peer_addr(&self) -> io::Result<F::Address> {
         self.stream.peer_addr()
     }

@@ -11,11 +11,8 @@ use super::handover::{NotHandedOver, show};
 use super::message::{
     CONTROL_ROOM, CONTROL_ROOM_OF_MANY, Everything, LeftMessage, Length, Outgoing, Sender, left,
 };
-use super::socket;
 use crate::buf::{IoBuf, IoBufMut};
-#[cfg(feature = "sim")]
-use crate::driver::Faults;
-use crate::driver::{Descriptor, Property, Setting};
+use crate::driver::Descriptor;
 use crate::op::{
     self, Bounds, Load, Many, One, RecvMany, RecvMessage, Room, SendMany, SendMessage, Submitted, Tells,
 };
@@ -33,6 +30,39 @@ pub(super) type HandedOver<S, M> = Result<(OwnedFd, Vec<M>), NotHandedOver<S>>;
 ///
 /// All take `&self`: each direction lets one operation at a time through, first come first served, so a socket may be
 /// shared by tasks. Dropping it ends what is in flight on it and closes it, without waiting.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::net::UdpSocket;
+///
+/// annulus::run(async {
+///     let one = UdpSocket::bind("127.0.0.1:0").await?;
+///     let other = UdpSocket::bind("127.0.0.1:0").await?;
+///     one.connect(other.local_addr()?).await?;
+///     other.connect(one.local_addr()?).await?;
+///     assert_eq!(one.peer_addr()?, other.local_addr()?);
+///
+///     one.writable().await?;
+///     one.send("first").await.0?;
+///     one.send_vectored(vec!["sec", "ond"]).await.0?;
+///     other.readable().await?;
+///
+///     // A look leaves it where it is.
+///     let (seen, buffer) = other.peek(Vec::with_capacity(64)).await;
+///     assert_eq!((seen?.len, &buffer[..]), (5, &b"first"[..]));
+///     let (seen, buffer) = other.peek_from(buffer).await;
+///     assert_eq!(seen?.from, one.local_addr()?);
+///     let (received, buffer) = other.recv(buffer).await;
+///     assert_eq!((received?.len, &buffer[..]), (5, &b"first"[..]));
+///     let (received, buffers) = other.recv_vectored(vec![Vec::with_capacity(3), Vec::with_capacity(9)]).await;
+///     assert_eq!((received?.len, &buffers[..]), (6, &[b"sec".to_vec(), b"ond".to_vec()][..]));
+///     assert!(other.take_error()?.is_none());
+///     other.close().await?;
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub struct Datagram<F> {
     socket: Descriptor,
     family: PhantomData<F>,
@@ -93,6 +123,21 @@ impl<F: Family> Datagram<F> {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UdpSocket;
+    ///
+    /// annulus::run(async {
+    ///     let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     one.send_to("who am I?", other.local_addr()?).await.0?;
+    ///     let (received, buffer) = other.recv_from(Vec::with_capacity(64)).await;
+    ///     assert_eq!((received?.from, &buffer[..]), (one.local_addr()?, &b"who am I?"[..]));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn recv_from<B: IoBufMut>(&self, buffer: B) -> Submitted<RecvMessage<One<B>, Sender<F>>> {
         Submitted::new(self.receive(One(buffer), 0))
     }
@@ -104,6 +149,9 @@ impl<F: Family> Datagram<F> {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// As [`recv_from`](Self::recv_from), with several buffers.
     pub fn recv_from_vectored<B: IoBufMut>(
         &self,
         buffers: Vec<B>,
@@ -120,6 +168,25 @@ impl<F: Family> Datagram<F> {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UdpSocket;
+    ///
+    /// annulus::run(async {
+    ///     let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    /// #     let sim = annulus::Runtime::try_current().unwrap().driver() == "sim";
+    /// #     if sim || !cfg!(target_os = "linux") { return Ok(()); }
+    ///     other.set_receive_hop_limit(true)?;
+    ///     one.set_ttl(9)?;
+    ///     one.send_to("far", other.local_addr()?).await.0?;
+    ///     let (message, _buffer) = other.recv_message(Vec::with_capacity(64)).await;
+    ///     assert_eq!(message?.control.hop_limit(), Some(9));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn recv_message<B: IoBufMut>(&self, buffer: B) -> Submitted<RecvMessage<One<B>, Everything<F>>> {
         Submitted::new(self.receive(One(buffer), CONTROL_ROOM))
     }
@@ -131,6 +198,9 @@ impl<F: Family> Datagram<F> {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// As [`recv_message`](Self::recv_message), with several buffers.
     pub fn recv_message_vectored<B: IoBufMut>(
         &self,
         buffers: Vec<B>,
@@ -213,6 +283,9 @@ impl<F: Family> Datagram<F> {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// As [`Datagram`].
     pub fn peek<B: IoBufMut>(&self, buffer: B) -> Submitted<RecvMessage<One<B>, Length>> {
         Submitted::new(self.receive(One(buffer), 0).peeking())
     }
@@ -224,6 +297,9 @@ impl<F: Family> Datagram<F> {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// As [`Datagram`].
     pub fn peek_from<B: IoBufMut>(&self, buffer: B) -> Submitted<RecvMessage<One<B>, Sender<F>>> {
         Submitted::new(self.receive(One(buffer), 0).peeking())
     }
@@ -272,74 +348,6 @@ impl<F: Family> Datagram<F> {
     /// Those of poll(2).
     pub async fn writable(&self) -> io::Result<()> {
         Submitted::new(op::Poll::new(self.socket.hold(), libc::POLLOUT)).await.map(drop)
-    }
-
-    /// The address of this end.
-    ///
-    /// # Errors
-    /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<F::Address> {
-        socket::local_name(&self.socket).and_then(F::address)
-    }
-
-    /// The address that the socket is connected to.
-    ///
-    /// # Errors
-    /// Those of getpeername(2). ENOTCONN: it is not connected.
-    pub fn peer_addr(&self) -> io::Result<F::Address> {
-        socket::peer_name(&self.socket).and_then(F::address)
-    }
-
-    /// The error that waits on the socket, which is thereby taken.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        socket::take_error(&self.socket)
-    }
-
-    /// Asks for a receive buffer of so many bytes in the kernel, which doubles the number for itself. What finds no room
-    /// in it is dropped by UDP, and waits in its sender by Unix.
-    ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
-        socket::set(&self.socket, Setting::ReceiveBuffer(bytes))
-    }
-
-    /// The size of the kernel's receive buffer, in bytes.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn recv_buffer_size(&self) -> io::Result<usize> {
-        Ok(socket::number(&self.socket, Property::ReceiveBuffer)? as usize)
-    }
-
-    /// Asks for a send buffer of so many bytes in the kernel, which doubles the number for itself.
-    ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
-        socket::set(&self.socket, Setting::SendBuffer(bytes))
-    }
-
-    /// The size of the kernel's send buffer, in bytes.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn send_buffer_size(&self) -> io::Result<usize> {
-        Ok(socket::number(&self.socket, Property::SendBuffer)? as usize)
-    }
-
-    /// What may go wrong with this socket in a simulation from now on, and how often, instead of what may go wrong on its
-    /// host.
-    ///
-    /// # Errors
-    /// `Unsupported` on the drivers of a real kernel.
-    #[cfg(feature = "sim")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
-    pub fn plan_faults(&self, faults: &Faults) -> io::Result<()> {
-        socket::plan_faults(&self.socket, faults)
     }
 
     /// Datagrams as they come, in buffers of the runtime's: their bytes, and who sent them. Where the kernel can do so, it is

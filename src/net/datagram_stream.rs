@@ -20,6 +20,9 @@ use crate::op::{Packed, RecvMessageOften, Submitted};
 /// # Cancel safety
 /// Nothing is lost by dropping it, or a [`next`](Self::next) of it: what has come and was not taken is given to the next
 /// receive.
+///
+/// # Examples
+/// As [`Datagram::recv_stream`](super::Datagram::recv_stream).
 #[must_use = "nothing is received until it is asked for"]
 pub struct DatagramStream<F = Inet> {
     /// None if the buffers are too small for any.
@@ -47,6 +50,9 @@ impl<F: Family> DatagramStream<F> {
     ///
     /// # Errors
     /// Those of recvmsg(2), each once. `InvalidInput` if the buffers of the runtime's are too small.
+    ///
+    /// # Examples
+    /// As [`Datagram::recv_stream`](super::Datagram::recv_stream).
     pub async fn next(&mut self) -> Option<io::Result<(Lease, Received<F::Address>)>> {
         poll_fn(|cx| self.poll(cx)).await
     }

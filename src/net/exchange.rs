@@ -60,6 +60,9 @@ impl<F: Family> Stream<F> {
 }
 
 /// The future of [`Stream::exchange`].
+///
+/// # Examples
+/// As [`TcpStream::exchange`](super::Stream::exchange).
 #[must_use = "an exchange does nothing until it is awaited"]
 pub struct Exchange<Q: IoBuf, P: IoBufMut> {
     stage: Stage<Q, P>,
@@ -78,21 +81,33 @@ impl<Q: IoBuf, P: IoBufMut> Unpin for Exchange<Q, P> {}
 
 impl<Q: IoBuf, P: IoBufMut> Exchange<Q, P> {
     /// Asks the kernel to stop; await the future afterwards. See [`Submitted::cancel`].
+    ///
+    /// # Examples
+    /// As [`Submitted::cancel`](crate::Submitted::cancel).
     pub fn cancel(&mut self) {
         self.stop(Stop::Cancelled);
     }
 
     /// Asks the kernel to stop when `signal` is ready. See [`Submitted::cancel_when`].
+    ///
+    /// # Examples
+    /// As [`Submitted::cancel_when`](crate::Submitted::cancel_when).
     pub fn cancel_when<S: Future>(self, signal: S) -> CancelWhen<Self, S> {
         CancelWhen::new(self, Stop::Cancelled, signal)
     }
 
     /// Asks the kernel to stop when the token is cancelled. See [`Submitted::cancel_on`].
+    ///
+    /// # Examples
+    /// As [`CancelToken`](crate::CancelToken).
     pub fn cancel_on(self, token: &CancelToken) -> CancelWhen<Self, Cancelled> {
         self.cancel_when(token.cancelled())
     }
 
     /// Asks the kernel to stop when `span` is over. See [`Submitted::timeout`].
+    ///
+    /// # Examples
+    /// As [`Submitted::timeout`](crate::Submitted::timeout).
     pub fn timeout(self, span: Duration) -> CancelWhen<Self, Sleep> {
         CancelWhen::new(self, Stop::TimedOut, sleep(span))
     }

@@ -12,6 +12,29 @@ use super::unix;
 ///
 /// A stream, a listener or a datagram socket does the same whatever its family is, and so is written once:
 /// [`TcpStream`](super::TcpStream) is `Stream<Inet>`. Only this crate implements it.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::fmt::Debug;
+/// use annulus::net::{Family, Listener, Stream, TcpListener, TcpStream};
+///
+/// annulus::run(async {
+///     // For whatever family there is.
+///     async fn greet<F: Family<Address: Debug>>(listener: &Listener<F>) -> std::io::Result<Stream<F>> {
+///         let (stream, peer) = listener.accept().await?;
+///         stream.write_all(format!("hello {peer:?}")).await.0?;
+///         Ok(stream)
+///     }
+///
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect(listener.local_addr()?).await?;
+///     drop(greet(&listener).await?);
+///     assert!(client.recv().await?.starts_with(b"hello 127.0.0.1"));
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub trait Family: sealed::Sealed + Sized + 'static {
     /// The name of an end.
     type Address: fmt::Debug + Clone + 'static;
@@ -40,6 +63,9 @@ pub trait Family: sealed::Sealed + Sized + 'static {
 }
 
 /// The internet's: IPv4 and IPv6. See ip(7), ipv6(7).
+///
+/// # Examples
+/// As [`TcpStream`](super::TcpStream), which is a [`Stream`](super::Stream) of it.
 #[derive(Debug)]
 pub enum Inet {}
 
@@ -65,6 +91,9 @@ impl Family for Inet {
 }
 
 /// This machine's: names in the file system, or in the abstract namespace. See unix(7).
+///
+/// # Examples
+/// As [`UnixStream`](super::UnixStream), which is a [`Stream`](super::Stream) of it.
 #[derive(Debug)]
 pub enum Unix {}
 

@@ -25,6 +25,9 @@ const PAUSE_LAST: Duration = Duration::from_secs(1);
 /// # Cancel safety
 /// Nothing is lost by dropping it, or a [`next`](Self::next) of it: connections that were accepted and not taken are given
 /// to the next accept.
+///
+/// # Examples
+/// As [`Listener::incoming`](super::Listener::incoming).
 #[must_use = "nothing is accepted until it is asked for"]
 pub struct Incoming<F = Inet> {
     accepting: Submitted<AcceptOften>,
@@ -56,6 +59,9 @@ impl<F: Family> Incoming<F> {
     /// Those of accept(2), each once. One that says that something is used up (EMFILE and ENFILE: descriptors) is told, and
     /// then nothing is accepted for 5 ms, and after the next for twice as long, up to a second: so a loop that goes on after
     /// errors does not spin. The connections wait meanwhile.
+    ///
+    /// # Examples
+    /// As [`Listener::incoming`](super::Listener::incoming).
     pub async fn next(&mut self) -> Option<Accepted<F>> {
         poll_fn(|cx| self.poll(cx)).await
     }

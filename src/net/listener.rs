@@ -20,6 +20,30 @@ use crate::op::{self, CancelWhen, Cancellable, Stop, Submitted};
 use crate::time::{Sleep, sleep};
 
 /// Listens for connections: a [`TcpListener`](super::TcpListener) is one.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::CancelToken;
+/// use annulus::net::{TcpListener, TcpStream};
+///
+/// annulus::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect(listener.local_addr()?).await?;
+///     let (_stream, peer) = listener.accept().await?;
+///     assert_eq!(peer, client.local_addr()?);
+///
+///     // Nobody else comes.
+///     let stop = CancelToken::new();
+///     stop.cancel();
+///     assert!(listener.accept().timeout(Duration::from_millis(2)).await.is_err());
+///     assert!(listener.accept().cancel_on(&stop).await.is_err());
+///     listener.close().await?;
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub struct Listener<F> {
     socket: Descriptor,
     family: PhantomData<F>,
@@ -46,6 +70,9 @@ impl<F: Family> Listener<F> {
     /// # Errors
     /// Those of accept(2). EMFILE and ENFILE mean that descriptors are used up: wait a little and go on, the
     /// connection waits as well.
+    ///
+    /// # Examples
+    /// As [`Listener`].
     pub fn accept(&self) -> Accept<F> {
         Accept {
             accept: Submitted::new(op::Accept::new(self.socket.hold())),
@@ -96,6 +123,9 @@ impl<F: Family> Listener<F> {
     ///
     /// # Errors
     /// `Unsupported` on the drivers of a real kernel.
+    ///
+    /// # Examples
+    /// As [`Stream::plan_faults`].
     #[cfg(feature = "sim")]
     #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
     pub fn plan_faults(&self, faults: &Faults) -> io::Result<()> {
@@ -143,21 +173,33 @@ impl<F> fmt::Debug for Accept<F> {
 
 impl<F: Family> Accept<F> {
     /// Asks the kernel to stop; await the future afterwards. See [`Submitted::cancel`].
+    ///
+    /// # Examples
+    /// As [`Submitted::cancel`].
     pub fn cancel(&mut self) {
         self.accept.cancel();
     }
 
     /// Asks the kernel to stop when `signal` is ready. See [`Submitted::cancel_when`].
+    ///
+    /// # Examples
+    /// As [`Submitted::cancel_when`].
     pub fn cancel_when<S: Future>(self, signal: S) -> CancelWhen<Self, S> {
         CancelWhen::new(self, Stop::Cancelled, signal)
     }
 
     /// Asks the kernel to stop when the token is cancelled. See [`Submitted::cancel_on`].
+    ///
+    /// # Examples
+    /// As [`Listener`].
     pub fn cancel_on(self, token: &CancelToken) -> CancelWhen<Self, Cancelled> {
         self.cancel_when(token.cancelled())
     }
 
     /// Asks the kernel to stop when `span` is over. See [`Submitted::timeout`].
+    ///
+    /// # Examples
+    /// As [`Listener`].
     #[cfg_attr(feature = "tracing", track_caller)]
     pub fn timeout(self, span: Duration) -> CancelWhen<Self, Sleep> {
         CancelWhen::new(self, Stop::TimedOut, sleep(span))

@@ -16,6 +16,22 @@ pub(super) const CONTROL_ROOM: usize = 1280;
 pub(super) const CONTROL_ROOM_OF_MANY: usize = 256;
 
 /// A datagram that is to be sent, one of many: see [`Datagram::send_many`](super::Datagram::send_many).
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::net::{Ancillary, Outgoing, UdpSocket};
+///
+/// annulus::run(async {
+///     let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+///     let to = other.local_addr()?;
+///     let messages = vec![Outgoing::new("a").to(to), Outgoing::new("b").to(to).with(Ancillary::new())];
+///     let (sent, _messages) = one.send_many(messages).await;
+///     assert_eq!(sent?, 2);
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Outgoing<B, A> {
     pub(super) buffer: B,
@@ -41,6 +57,9 @@ impl<B, A> Outgoing<B, A> {
 }
 
 /// A datagram that was received, or was looked at. Its bytes are in the buffer.
+///
+/// # Examples
+/// As [`Datagram::recv_from`](super::Datagram::recv_from).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Received<A = ()> {
@@ -53,6 +72,9 @@ pub struct Received<A = ()> {
 }
 
 /// A message that was received, with what came beside its bytes, which are in the buffer.
+///
+/// # Examples
+/// As [`Datagram::recv_message`](super::Datagram::recv_message).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Message<A = ()> {
@@ -69,6 +91,9 @@ pub struct Message<A = ()> {
 }
 
 /// A message that a dropped receive has received, and nobody else since.
+///
+/// # Examples
+/// As [`UdpSocket::into_std`](super::UdpSocket).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LeftMessage<A = ()> {
@@ -89,18 +114,30 @@ pub(super) fn left<F: Family>(messages: Vec<driver::LeftMessage>) -> Vec<LeftMes
 }
 
 /// A receive that tells how much came.
+///
+/// # Examples
+/// As [`Datagram::recv`](super::Datagram::recv), which is one.
 #[derive(Debug)]
 pub enum Length {}
 
 /// A receive that also tells who sent it.
+///
+/// # Examples
+/// As [`Datagram::recv_from`](super::Datagram::recv_from), which is one.
 #[derive(Debug)]
 pub struct Sender<F>(PhantomData<F>);
 
 /// A receive that tells everything.
+///
+/// # Examples
+/// As [`Datagram::recv_message`](super::Datagram::recv_message), which is one.
 #[derive(Debug)]
 pub struct Everything<F>(PhantomData<F>);
 
 /// A receive of a connection, which has no sender to tell, that tells everything else.
+///
+/// # Examples
+/// As [`UnixStream::send_message`](super::Stream::send_message), beside which is one.
 #[derive(Debug)]
 pub enum Control {}
 

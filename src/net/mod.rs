@@ -3,6 +3,7 @@
 mod addresses;
 mod buffered_stream;
 mod datagram;
+mod datagram_facts;
 mod datagram_stream;
 mod detached;
 mod exchange;
@@ -16,6 +17,7 @@ mod recv_stream;
 mod socket;
 mod split;
 mod stream;
+mod stream_facts;
 mod tcp;
 mod udp;
 mod udp_options;

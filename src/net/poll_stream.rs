@@ -66,12 +66,18 @@ impl<F: Family> PollStream<F> {
     }
 
     /// The connection as it was.
+    ///
+    /// # Examples
+    /// As [`try_read`](Self::try_read).
     pub fn into_stream(self) -> Stream<F> {
         self.stream
     }
 
     /// The connection, for options and names. What reads or writes through it takes turns with this: a poll of this that found
     /// the direction taken has its place in the line, and those behind it wait until it is polled again.
+    ///
+    /// # Examples
+    /// As [`try_read`](Self::try_read).
     pub fn get_ref(&self) -> &Stream<F> {
         &self.stream
     }
@@ -80,6 +86,9 @@ impl<F: Family> PollStream<F> {
     ///
     /// # Errors
     /// Those of getsockname(2).
+    ///
+    /// # Examples
+    /// As [`TcpStream`](super::TcpStream).
     pub fn local_addr(&self) -> io::Result<F::Address> {
         self.stream.local_addr()
     }
@@ -88,6 +97,9 @@ impl<F: Family> PollStream<F> {
     ///
     /// # Errors
     /// Those of getpeername(2).
+    ///
+    /// # Examples
+    /// As [`TcpStream`](super::TcpStream).
     pub fn peer_addr(&self) -> io::Result<F::Address> {
         self.stream.peer_addr()
     }
@@ -96,6 +108,30 @@ impl<F: Family> PollStream<F> {
     ///
     /// # Errors
     /// `WouldBlock` if nothing is there, or another read is under way; those of recv(2).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::future::poll_fn;
+    /// use std::io::ErrorKind;
+    /// use annulus::net::UnixStream;
+    ///
+    /// annulus::run(async {
+    ///     let (one, other) = UnixStream::pair()?;
+    ///     let (mut one, mut other) = (one.into_poll(), other.into_poll());
+    ///     let mut room = [0; 64];
+    ///     assert_eq!(one.try_read(&mut room).unwrap_err().kind(), ErrorKind::WouldBlock);
+    ///
+    ///     poll_fn(|cx| other.poll_write_ready(cx)).await?;
+    ///     assert_eq!(other.try_write(b"now")?, 3);
+    ///     poll_fn(|cx| one.poll_read_ready(cx)).await?;
+    ///     assert_eq!(one.try_read(&mut room)?, 3);
+    ///     assert!(one.get_ref().take_error()?.is_none());
+    ///     let _completions_again = one.into_stream();
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn try_read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         now(op::recv_now(&self.stream.socket().hold(), &mut ReadBuf::new(room), self.reading.turn()))
     }
@@ -104,6 +140,9 @@ impl<F: Family> PollStream<F> {
     ///
     /// # Errors
     /// `WouldBlock` if there is no room, or another write is under way; those of send(2).
+    ///
+    /// # Examples
+    /// As [`try_read`](Self::try_read).
     pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         now(op::send_now(&self.stream.socket().hold(), bytes, self.writing.turn()))
     }
@@ -112,6 +151,9 @@ impl<F: Family> PollStream<F> {
     ///
     /// # Errors
     /// Those of poll(2).
+    ///
+    /// # Examples
+    /// As [`try_read`](Self::try_read).
     pub fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.reading.poll_ready(cx, &self.stream, Way::Read)
     }
@@ -120,6 +162,9 @@ impl<F: Family> PollStream<F> {
     ///
     /// # Errors
     /// Those of poll(2).
+    ///
+    /// # Examples
+    /// As [`try_read`](Self::try_read).
     pub fn poll_write_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.writing.poll_ready(cx, &self.stream, Way::Write)
     }

@@ -17,6 +17,9 @@ use crate::op::{RecvOften, Submitted};
 /// # Cancel safety
 /// Nothing is lost by dropping it, or a [`next`](Self::next) of it: what has come and was not taken is given to the next
 /// read.
+///
+/// # Examples
+/// As [`Stream::recv_stream`](super::Stream::recv_stream).
 #[must_use = "nothing is received until it is asked for"]
 pub struct RecvStream {
     receiving: Submitted<RecvOften>,
@@ -34,6 +37,9 @@ impl RecvStream {
     ///
     /// # Errors
     /// Those of recv(2).
+    ///
+    /// # Examples
+    /// As [`Stream::recv_stream`](super::Stream::recv_stream).
     pub async fn next(&mut self) -> Option<io::Result<Lease>> {
         poll_fn(|cx| self.receiving.poll_next_item(cx)).await
     }

@@ -15,18 +15,71 @@ use crate::io::{AsyncRead, AsyncWrite, Source, Target};
 use crate::op::{self, Submitted};
 
 /// The reading half of a borrowed stream. All that the stream can do with `&self` can be done by it.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::net::{ReadHalf, UnixStream, WriteHalf};
+///
+/// annulus::run(async {
+///     async fn count(half: ReadHalf<'_, UnixStream>) -> std::io::Result<usize> {
+///         half.read(Vec::with_capacity(64)).await.0
+///     }
+///     async fn greet(half: WriteHalf<'_, UnixStream>) -> std::io::Result<()> {
+///         half.write_all("hello").await.0?;
+///         half.shutdown(std::net::Shutdown::Write).await
+///     }
+///
+///     let (one, other) = UnixStream::pair()?;
+///     greet(one.split().1).await?;
+///     assert_eq!(count(other.split().0).await?, 5);
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ReadHalf<'a, S = TcpStream>(&'a S);
 
 /// The writing half of a borrowed stream. All that the stream can do with `&self` can be done by it.
+///
+/// # Examples
+/// As [`ReadHalf`].
 #[derive(Debug)]
 pub struct WriteHalf<'a, S = TcpStream>(&'a S);
 
 /// The reading half of a stream that two tasks own.
+///
+/// # Examples
+/// As [`OwnedWriteHalf`].
 #[derive(Debug)]
 pub struct OwnedReadHalf<S = TcpStream>(Rc<S>);
 
 /// The writing half of a stream that two tasks own. Dropping it alone tells the peer that nothing more comes.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::net::UnixStream;
+///
+/// annulus::run(async {
+///     let (one, other) = UnixStream::pair()?;
+///     let (reading, writing) = one.into_split();
+///     // Two tasks may have one each, and the stream can be made whole again.
+///     let written = annulus::spawn(async move {
+///         writing.write_all("question").await.0?;
+///         std::io::Result::Ok(writing)
+///     });
+///     other.write_all(other.recv().await?).await.0?;
+///     assert_eq!(reading.read_exact(vec![0; 8]).await.1, b"question");
+///     let whole = reading.reunite(written.await??).expect("both are of the same stream");
+///
+///     // Dropped by itself, the writing half tells the peer the end, unless it is told not to.
+///     let (_reading, writing) = whole.into_split();
+///     writing.forget();
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub struct OwnedWriteHalf<S = TcpStream> {
     stream: Rc<S>,
     /// What is done when it is dropped, unless it is made whole again.
@@ -48,6 +101,9 @@ impl<F: Family> OwnedReadHalf<Stream<F>> {
     ///
     /// # Errors
     /// [`ReuniteError`], with both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    /// As [`OwnedWriteHalf`].
     pub fn reunite(self, other: OwnedWriteHalf<Stream<F>>) -> Result<Stream<F>, ReuniteError<Stream<F>>> {
         if !self.0.is(&other.stream) {
             return Err(ReuniteError(self, other));
@@ -62,6 +118,9 @@ impl<F: Family> OwnedWriteHalf<Stream<F>> {
     ///
     /// # Errors
     /// [`ReuniteError`], with both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    /// As [`OwnedWriteHalf`].
     pub fn reunite(self, other: OwnedReadHalf<Stream<F>>) -> Result<Stream<F>, ReuniteError<Stream<F>>> {
         other.reunite(self)
     }
@@ -90,6 +149,24 @@ impl<S: fmt::Debug> fmt::Debug for OwnedWriteHalf<S> {
 }
 
 /// Two halves that are not of the same stream, given back.
+///
+/// # Examples
+/// ```
+/// use annulus::net::UnixStream;
+///
+/// # fn main() -> std::io::Result<()> {
+///
+/// annulus::run(async {
+///     let (one, other) = UnixStream::pair()?;
+///     let (reading, _writing) = one.into_split();
+///     let (_reading, writing) = other.into_split();
+///     let error = reading.reunite(writing).unwrap_err();
+///     println!("{error}");
+///     let (_reading, _writing) = (error.0, error.1);
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ReuniteError<S = TcpStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
@@ -104,6 +181,9 @@ impl<S: fmt::Debug> std::error::Error for ReuniteError<S> {}
 /// As [`Stream::shutdown`], which the method of that name of [`AsyncWrite`] would hide.
 impl<F: Family> OwnedWriteHalf<Stream<F>> {
     /// Ends one direction, or both: see [`Stream::shutdown`].
+    ///
+    /// # Examples
+    /// As [`Stream`].
     pub fn shutdown(&self, how: Shutdown) -> Submitted<op::Shutdown> {
         self.stream.shutdown(how)
     }
@@ -111,6 +191,9 @@ impl<F: Family> OwnedWriteHalf<Stream<F>> {
 
 impl<F: Family> WriteHalf<'_, Stream<F>> {
     /// Ends one direction, or both: see [`Stream::shutdown`].
+    ///
+    /// # Examples
+    /// As [`ReadHalf`].
     pub fn shutdown(&self, how: Shutdown) -> Submitted<op::Shutdown> {
         self.0.shutdown(how)
     }

@@ -13,9 +13,7 @@ use super::recv_stream::RecvStream;
 use super::socket;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::buf::{IoBuf, IoBufMut};
-#[cfg(feature = "sim")]
-use crate::driver::Faults;
-use crate::driver::{Descriptor, Property, Setting, Way};
+use crate::driver::{Descriptor, Way};
 use crate::engine;
 use crate::executor::Plan;
 use crate::op::{self, Peek, Recv, RecvLease, Recvmsg, Send, Sendmsg, Settle, Submitted, Whole};
@@ -25,6 +23,39 @@ use crate::op::{self, Peek, Recv, RecvLease, Recvmsg, Send, Sendmsg, Settle, Sub
 /// Reading and writing take `&self`: each direction lets one operation at a time through, first come first
 /// served, and the two directions do not wait for each other. Dropping the stream ends what is in flight on it
 /// and closes it, without waiting; the peer then sees the end.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::net::Shutdown;
+/// use annulus::net::UnixStream;
+///
+/// annulus::run(async {
+///     let (one, other) = UnixStream::pair()?;
+///     // Some bytes, or all of a buffer, or several buffers.
+///     one.write("some ").await.0?;
+///     one.write_all("bytes, ").await.0?;
+///     one.writev(vec!["and ", "more"]).await.0?;
+///
+///     other.readable().await?;
+///     let (result, buffer) = other.read(Vec::with_capacity(5)).await;
+///     assert_eq!((result?, &buffer[..]), (5, &b"some "[..]));
+///     let (result, buffer) = other.read_exact(buffer).await;
+///     result?;
+///     assert_eq!(buffer, b"bytes");
+///     let (result, buffers) = other.readv(vec![Vec::with_capacity(2), Vec::with_capacity(64)]).await;
+///     assert!(result? > 2 && buffers[0] == b", ");
+///     println!("{} bytes more", buffers[1].len());
+///
+///     one.writable().await?;
+///     one.shutdown(Shutdown::Write).await?;
+///     assert!(other.recv().await?.is_empty(), "the end");
+///     assert!(other.take_error()?.is_none());
+///     other.close().await?;
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub struct Stream<F> {
     socket: Descriptor,
     family: PhantomData<fn() -> F>,
@@ -282,6 +313,22 @@ impl<F: Family> Stream<F> {
     }
 
     /// Two halves that borrow the stream, for reading and writing in one task.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UnixStream;
+    ///
+    /// annulus::run(async {
+    ///     let (one, other) = UnixStream::pair()?;
+    ///     let (reading, writing) = one.split();
+    ///     writing.write_all("ping").await.0?;
+    ///     other.write_all(other.recv().await?).await.0?;
+    ///     assert_eq!(reading.read_exact(vec![0; 4]).await.1, b"ping");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn split(&self) -> (ReadHalf<'_, Self>, WriteHalf<'_, Self>) {
         split::borrowed(self)
     }
@@ -291,87 +338,29 @@ impl<F: Family> Stream<F> {
     /// Dropping the writing half alone ends what is sent, as [`shutdown`](Self::shutdown) does: nobody can write any more,
     /// so the peer is told. It does not wait, and comes after all that is being written. Dropping the reading half alone
     /// does nothing.
+    ///
+    /// # Examples
+    /// As [`OwnedWriteHalf`].
     pub fn into_split(self) -> (OwnedReadHalf<Self>, OwnedWriteHalf<Self>) {
         split::owned(self, Stream::end_writing)
     }
 
     /// The connection as the world of borrowed buffers wants it: calls are tried at once, with the caller's memory, and what
     /// would block waits until the socket is ready. See [`PollStream`].
+    ///
+    /// # Examples
+    /// As [`PollStream`].
     pub fn into_poll(self) -> PollStream<F> {
         PollStream::new(self)
     }
 
     /// The same, but what comes is received as by [`recv_stream`](Self::recv_stream), without a call for each read, and copied
     /// once. See [`BufferedStream`].
+    ///
+    /// # Examples
+    /// As [`BufferedStream`].
     pub fn into_buffered(self) -> BufferedStream<F> {
         BufferedStream::new(self)
-    }
-
-    /// The address of this end.
-    ///
-    /// # Errors
-    /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<F::Address> {
-        F::address(socket::local_name(&self.socket)?)
-    }
-
-    /// The address of the other end.
-    ///
-    /// # Errors
-    /// Those of getpeername(2).
-    pub fn peer_addr(&self) -> io::Result<F::Address> {
-        F::address(socket::peer_name(&self.socket)?)
-    }
-
-    /// Asks for a receive buffer of so many bytes in the kernel, which doubles the number for itself.
-    ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
-        socket::set(&self.socket, Setting::ReceiveBuffer(bytes))
-    }
-
-    /// The size of the kernel's receive buffer, in bytes.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn recv_buffer_size(&self) -> io::Result<usize> {
-        Ok(socket::number(&self.socket, Property::ReceiveBuffer)? as usize)
-    }
-
-    /// Asks for a send buffer of so many bytes in the kernel, which doubles the number for itself.
-    ///
-    /// # Errors
-    /// Those of setsockopt(2).
-    pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
-        socket::set(&self.socket, Setting::SendBuffer(bytes))
-    }
-
-    /// The size of the kernel's send buffer, in bytes.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn send_buffer_size(&self) -> io::Result<usize> {
-        Ok(socket::number(&self.socket, Property::SendBuffer)? as usize)
-    }
-
-    /// The error that waits on the socket, which is thereby taken.
-    ///
-    /// # Errors
-    /// Those of getsockopt(2).
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        socket::take_error(&self.socket)
-    }
-
-    /// What may go wrong with this connection in a simulation from now on, and how often, instead of what may go wrong on its
-    /// host.
-    ///
-    /// # Errors
-    /// `Unsupported` on the drivers of a real kernel.
-    #[cfg(feature = "sim")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
-    pub fn plan_faults(&self, faults: &Faults) -> io::Result<()> {
-        socket::plan_faults(&self.socket, faults)
     }
 
     /// Ends what is sent when all that is being written is settled. Does not wait for it.

@@ -50,6 +50,9 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// As [`UdpSocket`].
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
         let mut last = None;
         for address in resolve(address).await? {
@@ -100,6 +103,9 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// As [`set_only_v6`](Self::set_only_v6).
     pub async fn unbound_v6() -> io::Result<UdpSocket> {
         UdpSocket::of(Domain::IPV6).await
     }
@@ -113,6 +119,9 @@ impl UdpSocket {
     ///
     /// # Errors
     /// Those of bind(2), with the remedy in the text where there is one. EINVAL: it has one already.
+    ///
+    /// # Examples
+    /// As [`unbound_v4`](Self::unbound_v4).
     pub fn bind_to(&self, address: SocketAddr) -> io::Result<()> {
         socket::bind(self.socket(), address)
     }
@@ -161,6 +170,9 @@ impl UdpSocket {
     /// # Errors
     /// Those of sendmsg(2). EMSGSIZE: it is longer than a datagram can be, 65507 bytes by IPv4. EACCES: the address is for
     /// all, and the socket may not send to all: [`set_broadcast`](Self::set_broadcast).
+    ///
+    /// # Examples
+    /// As [`recv_from`](Self::recv_from).
     pub fn send_to<B: IoBuf>(&self, buffer: B, to: SocketAddr) -> Submitted<SendMessage<One<B>>> {
         Submitted::new(self.message(One(buffer), Some(&to), Ancillary::new()))
     }
@@ -172,6 +184,22 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As [`send_to`](Self::send_to).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UdpSocket;
+    ///
+    /// annulus::run(async {
+    ///     let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     one.send_to_vectored(vec!["head", "body"], other.local_addr()?).await.0?;
+    ///     let (received, buffers) = other.recv_from_vectored(vec![Vec::with_capacity(4), Vec::with_capacity(4)]).await;
+    ///     assert_eq!(received?.len, 8);
+    ///     assert_eq!(buffers, [b"head", b"body"]);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn send_to_vectored<B: IoBuf>(
         &self,
         buffers: Vec<B>,
@@ -226,6 +254,22 @@ impl UdpSocket {
     ///
     /// # Errors
     /// As [`send_message`](Self::send_message).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::{Ancillary, UdpSocket};
+    ///
+    /// annulus::run(async {
+    ///     let (one, other) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     let to = other.local_addr()?;
+    ///     one.send_message_vectored(vec!["head", "body"], Some(to), Ancillary::new()).await.0?;
+    ///     let (message, buffers) = other.recv_message_vectored(vec![Vec::with_capacity(64)], 512).await;
+    ///     assert_eq!((message?.from, &buffers[0][..]), (one.local_addr()?, &b"headbody"[..]));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn send_message_vectored<B: IoBuf>(
         &self,
         buffers: Vec<B>,
@@ -278,6 +322,23 @@ impl UdpSocket {
     ///
     /// # Panics
     /// Outside of a running loop.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UdpSocket;
+    ///
+    /// annulus::run(async {
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let socket = UdpSocket::from_std(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
+    ///     socket.send_to("to myself", socket.local_addr()?).await.0?;
+    ///     let (socket, left) = socket.into_std().await?;
+    ///     assert!(left.is_empty(), "no receive was dropped");
+    ///     assert_eq!(socket.recv(&mut [0; 64])?, 9);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn from_std(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
         adopt(socket).map(Datagram::new)
     }
@@ -287,6 +348,9 @@ impl UdpSocket {
     ///
     /// # Errors
     /// Those of setsockopt(2).
+    ///
+    /// # Examples
+    /// As [`unbound_v4`](Self::unbound_v4).
     pub fn set_reuse_address(&self, on: bool) -> io::Result<()> {
         socket::set(self.socket(), Setting::ReuseAddress(on))
     }

@@ -169,6 +169,9 @@ impl<F: Family> Stream<F> {
     ///
     /// # Errors
     /// Those of sendmsg(2).
+    ///
+    /// # Examples
+    /// As [`write_zc`](Self::write_zc), with several buffers.
     pub fn writev_zc<B: IoBuf>(&self, buffers: Vec<B>) -> WriteZc<SendmsgZc<B>> {
         WriteZc { send: Some(Submitted::new(SendmsgZc::new(self.socket().hold(), buffers))) }
     }
@@ -176,17 +179,38 @@ impl<F: Family> Stream<F> {
     /// Says which buffers [`write_zc`](Self::write_zc) and [`write_all_zc`](Self::write_all_zc) send without copying.
     /// [`write`](Self::write) and [`write_all`](Self::write_all) always copy: they give their buffers back with the
     /// result, which would have to wait for the peer.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::{TcpListener, TcpStream, ZeroCopy};
+    ///
+    /// annulus::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///     stream.set_zero_copy(ZeroCopy::Auto { threshold: 64 << 10 });
+    ///     assert_eq!(stream.zero_copy(), ZeroCopy::Auto { threshold: 64 << 10 });
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn set_zero_copy(&self, zero_copy: ZeroCopy) {
         self.socket().hold().zero_copy().set(zero_copy);
     }
 
     /// Which buffers are sent without copying now: `Off` also where the kernel has said that it copied all the same.
+    ///
+    /// # Examples
+    /// As [`set_zero_copy`](Self::set_zero_copy).
     pub fn zero_copy(&self) -> ZeroCopy {
         self.socket().hold().zero_copy().get()
     }
 }
 
 /// The future of [`Stream::write_zc`], [`Stream::write_all_zc`] and [`Stream::writev_zc`].
+///
+/// # Examples
+/// As [`Stream::write_zc`].
 #[must_use = "a write does nothing until it is awaited"]
 pub struct WriteZc<O: Lender> {
     /// Gone when it has resolved.
@@ -195,21 +219,33 @@ pub struct WriteZc<O: Lender> {
 
 impl<O: Lender> WriteZc<O> {
     /// Asks the kernel to stop; await the future afterwards. See [`Submitted::cancel`].
+    ///
+    /// # Examples
+    /// As [`Submitted::cancel`].
     pub fn cancel(&mut self) {
         self.stop(Stop::Cancelled);
     }
 
     /// Asks the kernel to stop when `signal` is ready. See [`Submitted::cancel_when`].
+    ///
+    /// # Examples
+    /// As [`Submitted::cancel_when`].
     pub fn cancel_when<S: Future>(self, signal: S) -> CancelWhen<Self, S> {
         CancelWhen::new(self, Stop::Cancelled, signal)
     }
 
     /// Asks the kernel to stop when the token is cancelled. See [`Submitted::cancel_on`].
+    ///
+    /// # Examples
+    /// As [`CancelToken`].
     pub fn cancel_on(self, token: &CancelToken) -> CancelWhen<Self, Cancelled> {
         self.cancel_when(token.cancelled())
     }
 
     /// Asks the kernel to stop when `span` is over. See [`Submitted::timeout`].
+    ///
+    /// # Examples
+    /// As [`Submitted::timeout`].
     pub fn timeout(self, span: Duration) -> CancelWhen<Self, Sleep> {
         CancelWhen::new(self, Stop::TimedOut, sleep(span))
     }
@@ -245,6 +281,9 @@ impl<O: Lender> fmt::Debug for WriteZc<O> {
 ///
 /// # Cancel safety
 /// Nothing is stopped by dropping it: what was sent is on its way, and the buffer is freed when the kernel has let go of it.
+///
+/// # Examples
+/// As [`Stream::write_zc`].
 #[must_use = "the buffer comes back by awaiting it; dropped, it is freed when the kernel has let go of it"]
 pub struct Released<O: Lender> {
     send: Submitted<O>,

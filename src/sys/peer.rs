@@ -10,6 +10,9 @@ use super::{answer, checked};
 
 /// Who is at the other end of a Unix socket, as the system saw it when that end connected, or began to listen: nobody
 /// can pretend to be somebody else.
+///
+/// # Examples
+/// As [`UnixStream::peer_cred`](crate::net::UnixStream).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PeerCredentials {

@@ -21,6 +21,9 @@ impl TcpListener {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// As [`TcpListener`].
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
         TcpListener::bind_with_backlog(address, BACKLOG).await
     }
@@ -32,6 +35,19 @@ impl TcpListener {
     ///
     /// # Cancel safety
     /// As [`bind`](Self::bind).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::TcpListener;
+    ///
+    /// annulus::run(async {
+    ///     let listener = TcpListener::bind_with_backlog("127.0.0.1:0", 16).await?;
+    ///     println!("at {}", listener.local_addr()?);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn bind_with_backlog(address: impl ToSocketAddrs, backlog: u32) -> io::Result<TcpListener> {
         let mut last = None;
         for address in resolve(address).await? {

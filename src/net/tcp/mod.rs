@@ -1,16 +1,17 @@
 //! TCP. See tcp(7).
 //!
-//! [`connect`]: which of several addresses. [`socket`]: what is set before a socket connects or listens. [`options`]: what
-//! sockets are told and asked.
+//! [`connect`]: which of several addresses. [`socket`]: what is set before a socket connects or listens. [`options`], [`keepalive`]:
+//! what sockets are told and asked.
 
 mod connect;
+mod keepalive;
 mod listener;
 mod options;
 mod socket;
 mod stream;
 
 pub use connect::ConnectFailure;
-pub use options::Keepalive;
+pub use keepalive::Keepalive;
 pub use socket::TcpSocket;
 
 use super::family::Inet;

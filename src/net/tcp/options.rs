@@ -12,23 +12,39 @@ use crate::driver::{NameOption, ShortName};
 use crate::driver::{NumberOption, Property, Setting};
 use crate::net::socket;
 
-/// Writes a setter and a getter, for one type after the other. `linux on ...`: where there is Linux, and the documentation says so.
+/// A socket to show an option with.
+macro_rules! shown_with {
+    (TcpSocket) => {
+        "# let socket = annulus::net::TcpSocket::new_v4().await?;"
+    };
+    (TcpListener) => {
+        "# let socket = annulus::net::TcpListener::bind(\"127.0.0.1:0\").await?;"
+    };
+    (TcpStream) => {
+        "# let listener = annulus::net::TcpListener::bind(\"127.0.0.1:0\").await?;\n\
+         # let socket = annulus::net::TcpStream::connect(listener.local_addr()?).await?;"
+    };
+}
+
+/// Writes a setter and a getter, for one type after the other. Both are shown by the lines at the end. `linux on ...`: where there is
+/// Linux, and the documentation says so.
 macro_rules! option {
     (linux on $($rest:tt)*) => {
         option! { @[cfg(target_os = "linux"), cfg_attr(docsrs, doc(cfg(target_os = "linux")))] $($rest)* }
     };
     (on $($rest:tt)*) => { option! { @[] $($rest)* } };
-    (@[$($if:meta),*] $first:ty $(, $other:ty)*; $($methods:tt)*) => {
+    (@[$($if:meta),*] $first:ident $(, $other:ident)*; $($methods:tt)*) => {
         option! { @for [$($if),*] $first; $($methods)* }
         option! { @[$($if),*] $($other),*; $($methods)* }
     };
     (@[$($if:meta),*]; $($methods:tt)*) => {};
     (
-        @for [$($if:meta),*] $of:ty;
+        @for [$($if:meta),*] $of:ident;
         $(#[$about_set:meta])*
         fn $set:ident($value:ident: $takes:ty) = $setting:expr;
         $(#[$about_get:meta])*
         fn $get:ident() -> $gives:ty = $ask:ident($property:expr) $(, |$reply:ident| $made:expr)?;
+        as $($line:literal),+
     ) => {
         $(#[$if])*
         impl $of {
@@ -36,6 +52,17 @@ macro_rules! option {
             ///
             /// # Errors
             /// Those of setsockopt(2).
+            ///
+            /// # Examples
+            /// ```
+            /// # fn main() -> std::io::Result<()> {
+            /// # annulus::run(async {
+            #[doc = shown_with!($of)]
+            $(#[doc = $line])+
+            /// # Ok(())
+            /// # })?
+            /// # }
+            /// ```
             pub fn $set(&self, $value: $takes) -> io::Result<()> {
                 socket::set(self.socket(), $setting)
             }
@@ -44,6 +71,9 @@ macro_rules! option {
             ///
             /// # Errors
             /// Those of getsockopt(2).
+            ///
+            /// # Examples
+            #[doc = concat!("As [`", stringify!($set), "`](Self::", stringify!($set), ").")]
             pub fn $get(&self) -> io::Result<$gives> {
                 let got = socket::$ask(self.socket(), $property)?;
                 $(let $reply = got;
@@ -62,6 +92,7 @@ option! {
     fn set_nodelay(on: bool) = Setting::Nodelay(on);
     /// Whether small writes are sent at once.
     fn nodelay() -> bool = flag(Property::Nodelay);
+    as "socket.set_nodelay(true)?;", "assert!(socket.nodelay()?);"
 }
 
 option! {
@@ -71,6 +102,7 @@ option! {
     fn set_keepalive(on: bool) = Setting::Keepalive(on);
     /// Whether the system looks after a silent peer.
     fn keepalive() -> bool = flag(Property::Keepalive);
+    as "socket.set_keepalive(true)?;", "assert!(socket.keepalive()?);"
 }
 
 option! {
@@ -79,6 +111,9 @@ option! {
     fn set_linger(span: Option<Duration>) = Setting::Linger(span);
     /// How long closing may take to send what was written.
     fn linger() -> Option<Duration> = span(Property::Linger);
+    as "# use std::time::Duration;",
+        "socket.set_linger(Some(Duration::from_secs(2)))?;",
+        "assert_eq!(socket.linger()?, Some(Duration::from_secs(2)));"
 }
 
 option! {
@@ -87,6 +122,7 @@ option! {
     fn set_ttl(hops: u32) = Setting::Ttl(hops);
     /// The time to live of packets, in hops.
     fn ttl() -> u32 = number(Property::Ttl), |hops| hops as u32;
+    as "socket.set_ttl(12)?;", "assert_eq!(socket.ttl()?, 12);"
 }
 
 option! {
@@ -96,6 +132,7 @@ option! {
     fn set_recv_buffer_size(bytes: usize) = Setting::ReceiveBuffer(bytes);
     /// The size of the kernel's receive buffer, in bytes.
     fn recv_buffer_size() -> usize = number(Property::ReceiveBuffer), |bytes| bytes as usize;
+    as "socket.set_recv_buffer_size(64 << 10)?;", "assert!(socket.recv_buffer_size()? >= 64 << 10);"
 }
 
 option! {
@@ -104,6 +141,7 @@ option! {
     fn set_send_buffer_size(bytes: usize) = Setting::SendBuffer(bytes);
     /// The size of the kernel's send buffer, in bytes.
     fn send_buffer_size() -> usize = number(Property::SendBuffer), |bytes| bytes as usize;
+    as "socket.set_send_buffer_size(64 << 10)?;", "assert!(socket.send_buffer_size()? >= 64 << 10);"
 }
 
 option! {
@@ -113,6 +151,7 @@ option! {
     fn set_reuseaddr(on: bool) = of_flag(NumberOption::ReuseAddress, on);
     /// Whether an address may be bound that connections of an earlier socket still have.
     fn reuseaddr() -> bool = number(Property::Number(NumberOption::ReuseAddress)), |number| number != 0;
+    as "socket.set_reuseaddr(true)?;", "assert!(socket.reuseaddr()?);"
 }
 
 option! {
@@ -122,6 +161,7 @@ option! {
     fn set_reuseport(on: bool) = of_flag(NumberOption::ReusePort, on);
     /// Whether several sockets may listen at one address.
     fn reuseport() -> bool = number(Property::Number(NumberOption::ReusePort)), |number| number != 0;
+    as "socket.set_reuseport(true)?;", "assert!(socket.reuseport()?);"
 }
 
 option! {
@@ -131,6 +171,9 @@ option! {
     fn set_only_v6(on: bool) = of_flag(NumberOption::OnlyV6, on);
     /// Whether a socket of version 6 has nothing to do with version 4.
     fn only_v6() -> bool = number(Property::Number(NumberOption::OnlyV6)), |number| number != 0;
+    as "let socket = annulus::net::TcpSocket::new_v6().await?;",
+        "socket.set_only_v6(true)?;",
+        "assert!(socket.only_v6()?);"
 }
 
 option! {
@@ -140,6 +183,7 @@ option! {
     fn set_tos_v4(tos: u32) = of_number(NumberOption::TypeOfService, tos);
     /// The type of service of packets of version 4.
     fn tos_v4() -> u32 = number(Property::Number(NumberOption::TypeOfService)), |tos| tos as u32;
+    as "socket.set_tos_v4(0x48)?;", "assert_eq!(socket.tos_v4()?, 0x48);"
 }
 
 option! {
@@ -149,6 +193,10 @@ option! {
     fn set_tclass_v6(class: u32) = of_number(NumberOption::TrafficClass, class);
     /// The traffic class of packets of version 6.
     fn tclass_v6() -> u32 = number(Property::Number(NumberOption::TrafficClass)), |class| class as u32;
+    as "if socket.local_addr()?.is_ipv6() {",
+        "    socket.set_tclass_v6(0x48)?;",
+        "    assert_eq!(socket.tclass_v6()?, 0x48);",
+        "}"
 }
 
 option! {
@@ -158,6 +206,7 @@ option! {
     fn set_mss(bytes: u32) = of_number(NumberOption::MaxSegment, bytes);
     /// The most bytes that one segment carries.
     fn mss() -> u32 = number(Property::Number(NumberOption::MaxSegment)), |bytes| bytes as u32;
+    as "socket.set_mss(1400)?;", "println!(\"{} bytes\", socket.mss()?);"
 }
 
 // What only Linux has.
@@ -171,6 +220,9 @@ option! {
     /// How long what was sent may stay unacknowledged.
     fn user_timeout() -> Option<Duration> = number(Property::Number(NumberOption::UserTimeout)),
         |span| (span != 0).then(|| Duration::from_millis(span));
+    as "# use std::time::Duration;",
+        "socket.set_user_timeout(Some(Duration::from_secs(30)))?;",
+        "assert_eq!(socket.user_timeout()?, Some(Duration::from_secs(30)));"
 }
 
 option! {
@@ -180,6 +232,10 @@ option! {
     fn set_cork(on: bool) = of_flag(NumberOption::Cork, on);
     /// Whether what does not fill a segment is held back.
     fn cork() -> bool = number(Property::Number(NumberOption::Cork)), |number| number != 0;
+    as "socket.set_cork(true)?;",
+        "assert!(socket.cork()?);",
+        "// ... a header, a body ...",
+        "socket.set_cork(false)?;"
 }
 
 option! {
@@ -189,6 +245,7 @@ option! {
     fn set_quickack(on: bool) = of_flag(NumberOption::QuickAck, on);
     /// Whether what comes is acknowledged at once, just now.
     fn quickack() -> bool = number(Property::Number(NumberOption::QuickAck)), |number| number != 0;
+    as "socket.set_quickack(true)?;", "println!(\"{}\", socket.quickack()?);"
 }
 
 option! {
@@ -199,6 +256,7 @@ option! {
     fn set_notsent_lowat(bytes: u32) = of_number(NumberOption::NotSentLowAt, bytes);
     /// From how many unsent bytes on the connection does not count as writable.
     fn notsent_lowat() -> u32 = number(Property::Number(NumberOption::NotSentLowAt)), |bytes| bytes as u32;
+    as "socket.set_notsent_lowat(16 << 10)?;", "assert_eq!(socket.notsent_lowat()?, 16 << 10);"
 }
 
 option! {
@@ -210,6 +268,7 @@ option! {
     /// How the speed of sending is found.
     fn congestion() -> String = short_name(Property::ShortName(NameOption::Congestion)),
         |name| String::from_utf8_lossy(&name).into_owned();
+    as "let name = socket.congestion()?;", "socket.set_congestion(&name)?;"
 }
 
 option! {
@@ -220,6 +279,7 @@ option! {
     /// Which processor had the last packet of this socket. None if none has.
     fn incoming_cpu() -> Option<u32> = number(Property::Number(NumberOption::IncomingCpu)),
         |cpu| (cpu as u32 != u32::MAX).then_some(cpu as u32);
+    as "socket.set_incoming_cpu(0)?;", "println!(\"{:?}\", socket.incoming_cpu()?);"
 }
 
 option! {
@@ -229,6 +289,9 @@ option! {
     fn set_busy_poll(microseconds: u32) = of_number(NumberOption::BusyPoll, microseconds);
     /// How long, in microseconds, a receive that finds nothing looks for packets itself.
     fn busy_poll() -> u32 = number(Property::Number(NumberOption::BusyPoll)), |span| span as u32;
+    as "if let Err(error) = socket.set_busy_poll(50) {",
+        "    println!(\"{error}: this machine permits {} us\", socket.busy_poll()?);",
+        "}"
 }
 
 option! {
@@ -240,6 +303,9 @@ option! {
     /// For how long a connection without bytes is not accepted.
     fn defer_accept() -> Option<Duration> = number(Property::Number(NumberOption::DeferAccept)),
         |span| (span != 0).then(|| Duration::from_secs(span));
+    as "# use std::time::Duration;",
+        "socket.set_defer_accept(Some(Duration::from_secs(1)))?;",
+        "assert!(socket.defer_accept()? >= Some(Duration::from_secs(1)));"
 }
 
 option! {
@@ -250,6 +316,7 @@ option! {
     fn set_fastopen(queue: u32) = of_number(NumberOption::FastOpen, queue);
     /// From how many greetings at a time bytes are taken.
     fn fastopen() -> u32 = number(Property::Number(NumberOption::FastOpen)), |queue| queue as u32;
+    as "socket.set_fastopen(16)?;", "assert_eq!(socket.fastopen()?, 16);"
 }
 
 option! {
@@ -260,6 +327,7 @@ option! {
     fn set_fastopen_connect(on: bool) = of_flag(NumberOption::FastOpenConnect, on);
     /// Whether the first bytes are sent with the greeting.
     fn fastopen_connect() -> bool = number(Property::Number(NumberOption::FastOpenConnect)), |number| number != 0;
+    as "socket.set_fastopen_connect(true)?;", "assert!(socket.fastopen_connect()?);"
 }
 
 option! {
@@ -268,6 +336,7 @@ option! {
     fn set_freebind(on: bool) = of_flag(NumberOption::FreeBind, on);
     /// Whether an address may be bound that this machine does not have.
     fn freebind() -> bool = number(Property::Number(NumberOption::FreeBind)), |number| number != 0;
+    as "socket.set_freebind(true)?;", "assert!(socket.freebind()?);"
 }
 
 option! {
@@ -277,6 +346,10 @@ option! {
     fn set_transparent(on: bool) = of_flag(NumberOption::Transparent, on);
     /// Whether the socket may speak for addresses of other machines.
     fn transparent() -> bool = number(Property::Number(NumberOption::Transparent)), |number| number != 0;
+    as "match socket.set_transparent(true) {",
+        "    Ok(()) => assert!(socket.transparent()?),",
+        "    Err(error) => println!(\"{error}: this program may not\"),",
+        "}"
 }
 
 option! {
@@ -287,6 +360,7 @@ option! {
     /// By which network device packets come and go, if only by one.
     fn device() -> Option<Vec<u8>> = short_name(Property::ShortName(NameOption::Device)),
         |name| (!name.is_empty()).then_some(name);
+    as "socket.bind_device(None)?;", "assert_eq!(socket.device()?, None);"
 }
 
 fn of_flag(option: NumberOption, on: bool) -> Setting {
@@ -294,7 +368,7 @@ fn of_flag(option: NumberOption, on: bool) -> Setting {
 }
 
 /// A number that does not fit is the greatest: it is the system that says what is too much.
-fn of_number(option: NumberOption, number: u32) -> Setting {
+pub(super) fn of_number(option: NumberOption, number: u32) -> Setting {
     Setting::Number(option, i32::try_from(number).unwrap_or(i32::MAX))
 }
 
@@ -304,7 +378,7 @@ fn in_units(span: Option<Duration>, unit_ns: u128) -> u32 {
     units.min(i32::MAX as u128) as u32
 }
 
-fn seconds(span: Option<Duration>) -> u32 {
+pub(super) fn seconds(span: Option<Duration>) -> u32 {
     in_units(span, 1_000_000_000)
 }
 
@@ -320,120 +394,4 @@ fn short(name: &[u8]) -> io::Result<ShortName> {
             format!("{:?} is too long: such a name has at most 15 bytes", String::from_utf8_lossy(name));
         io::Error::new(io::ErrorKind::InvalidInput, text)
     })
-}
-
-/// When, and how often, a peer is asked that has not been heard of. What is None is the system's choice.
-///
-/// # Examples
-/// ```
-/// use std::time::Duration;
-/// use annulus::net::Keepalive;
-///
-/// // After a minute of silence, then each ten seconds; after six questions without an answer it is gone.
-/// let keepalive = Keepalive::new()
-///     .with_time(Duration::from_secs(60))
-///     .with_interval(Duration::from_secs(10))
-///     .with_retries(6);
-/// assert_eq!(keepalive.retries(), Some(6));
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keepalive {
-    time: Option<Duration>,
-    interval: Option<Duration>,
-    retries: Option<u32>,
-}
-
-impl Keepalive {
-    /// All is left to the system.
-    pub const fn new() -> Keepalive {
-        Keepalive { time: None, interval: None, retries: None }
-    }
-
-    /// After how long a silence the peer is asked. Whole seconds, rounded up; on Linux from 1 to 32767.
-    pub const fn with_time(mut self, span: Duration) -> Keepalive {
-        self.time = Some(span);
-        self
-    }
-
-    /// How long after a question the next one. Whole seconds, rounded up; on Linux from 1 to 32767.
-    pub const fn with_interval(mut self, span: Duration) -> Keepalive {
-        self.interval = Some(span);
-        self
-    }
-
-    /// After how many questions without an answer the connection is given up; on Linux from 1 to 127.
-    pub const fn with_retries(mut self, count: u32) -> Keepalive {
-        self.retries = Some(count);
-        self
-    }
-
-    /// After how long a silence the peer is asked.
-    pub const fn time(&self) -> Option<Duration> {
-        self.time
-    }
-
-    /// How long after a question the next one.
-    pub const fn interval(&self) -> Option<Duration> {
-        self.interval
-    }
-
-    /// After how many questions without an answer the connection is given up.
-    pub const fn retries(&self) -> Option<u32> {
-        self.retries
-    }
-}
-
-/// Keep-alive as one value, on all types.
-#[cfg(any(target_os = "linux", target_os = "freebsd", target_vendor = "apple"))]
-macro_rules! keepalive {
-    ($($of:ty),*) => {
-        $(#[cfg_attr(docsrs, doc(cfg(any(target_os = "linux", target_os = "freebsd", target_vendor = "apple"))))]
-        impl $of {
-            /// Lets the system find out by itself that a silent peer is gone, and says when and how often it asks. It
-            /// turns keep-alive on; [`set_keepalive`](Self::set_keepalive) turns it off.
-            ///
-            /// # Errors
-            /// Those of setsockopt(2); what was set before the one that failed stays.
-            pub fn set_tcp_keepalive(&self, keepalive: &Keepalive) -> io::Result<()> {
-                keepalive.set(self.socket())?;
-                self.set_keepalive(true)
-            }
-
-            /// When and how often the system asks a silent peer. None if it does not.
-            ///
-            /// # Errors
-            /// Those of getsockopt(2).
-            pub fn tcp_keepalive(&self) -> io::Result<Option<Keepalive>> {
-                if self.keepalive()? { Keepalive::of(self.socket()).map(Some) } else { Ok(None) }
-            }
-        })*
-    };
-}
-
-#[cfg(any(target_os = "linux", target_os = "freebsd", target_vendor = "apple"))]
-keepalive! { TcpSocket, TcpStream, TcpListener }
-
-#[cfg(any(target_os = "linux", target_os = "freebsd", target_vendor = "apple"))]
-impl Keepalive {
-    fn set(&self, to: &crate::driver::Descriptor) -> io::Result<()> {
-        let settings = [
-            (NumberOption::KeepaliveTime, self.time.map(|span| seconds(Some(span)))),
-            (NumberOption::KeepaliveInterval, self.interval.map(|span| seconds(Some(span)))),
-            (NumberOption::KeepaliveRetries, self.retries),
-        ];
-        for (option, number) in settings {
-            if let Some(number) = number {
-                socket::set(to, of_number(option, number))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn of(of: &crate::driver::Descriptor) -> io::Result<Keepalive> {
-        let number = |option| socket::number(of, Property::Number(option));
-        Ok(Keepalive::new()
-            .with_time(Duration::from_secs(number(NumberOption::KeepaliveTime)?))
-            .with_interval(Duration::from_secs(number(NumberOption::KeepaliveInterval)?))
-            .with_retries(number(NumberOption::KeepaliveRetries)? as u32))
-    }
 }

@@ -53,6 +53,9 @@ impl TcpSocket {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// As [`TcpSocket`].
     pub async fn new_v4() -> io::Result<TcpSocket> {
         TcpSocket::of(Domain::IPV4).await
     }
@@ -65,6 +68,23 @@ impl TcpSocket {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::{TcpSocket, TcpStream};
+    ///
+    /// annulus::run(async {
+    ///     let socket = TcpSocket::new_v6().await?;
+    ///     socket.bind("[::1]:0".parse().unwrap())?;
+    ///     assert!(socket.local_addr()?.is_ipv6());
+    ///     assert!(socket.take_error()?.is_none());
+    ///     let listener = socket.listen(16)?;
+    /// #     drop(TcpStream::connect(listener.local_addr()?).await?);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn new_v6() -> io::Result<TcpSocket> {
         TcpSocket::of(Domain::IPV6).await
     }
@@ -128,6 +148,21 @@ impl TcpSocket {
     ///
     /// # Errors
     /// `Unsupported` in a simulated world, whose sockets are no descriptors.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::os::fd::AsRawFd;
+    /// use annulus::net::TcpSocket;
+    ///
+    /// annulus::run(async {
+    ///     let socket = TcpSocket::new_v4().await?;
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     println!("descriptor {}", socket.with_fd(|descriptor| descriptor.as_raw_fd())?);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn with_fd<R>(&self, ask: impl FnOnce(BorrowedFd<'_>) -> R) -> io::Result<R> {
         handover::show(&self.socket, ask)
     }

@@ -24,6 +24,9 @@ impl TcpStream {
     /// Dropping it closes what was opened.
     ///
     /// [`ConnectFailure`]: super::ConnectFailure
+    ///
+    /// # Examples
+    /// As [`TcpStream`].
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         connect::connect(address).await.map(Stream::new)
     }

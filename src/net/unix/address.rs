@@ -52,6 +52,9 @@ impl SocketAddr {
     ///
     /// # Errors
     /// `InvalidInput`: it is longer than 107 bytes. `Unsupported` where there is no such namespace.
+    ///
+    /// # Examples
+    /// As [`UnixStream::connect_addr`](super::UnixStream::connect_addr).
     pub fn from_abstract_name(name: impl AsRef<[u8]>) -> io::Result<SocketAddr> {
         if !cfg!(any(target_os = "linux", target_os = "android")) {
             let text = "this system has no abstract names of sockets: name a path";
@@ -77,6 +80,18 @@ impl SocketAddr {
     }
 
     /// The name in the abstract namespace, if it is one.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::net::unix::SocketAddr;
+    ///
+    /// # if cfg!(target_os = "linux") {
+    /// let name = SocketAddr::from_abstract_name("server")?;
+    /// assert_eq!(name.as_abstract_name(), Some(&b"server"[..]));
+    /// assert_eq!(SocketAddr::unnamed().as_abstract_name(), None);
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn as_abstract_name(&self) -> Option<&[u8]> {
         match &self.0 {
             Name::Abstract(name) => Some(name),
@@ -85,6 +100,9 @@ impl SocketAddr {
     }
 
     /// No name.
+    ///
+    /// # Examples
+    /// As [`as_abstract_name`](Self::as_abstract_name).
     pub fn unnamed() -> SocketAddr {
         SocketAddr(Name::None)
     }

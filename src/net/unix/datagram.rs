@@ -54,6 +54,29 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UnixDatagram;
+    ///
+    /// annulus::run(async {
+    /// #     let directory = tempfile::tempdir()?;
+    /// #     annulus::fs::create_dir_all(directory.path()).await?;
+    /// #     let path = directory.path().join("log");
+    ///
+    ///     let server = UnixDatagram::bind(&path).await?;
+    ///     let client = UnixDatagram::unbound().await?;
+    ///     client.send_to("to a path", &path).await.0?;
+    ///     client.connect(&path).await?;
+    ///     client.send("to the same").await.0?;
+    ///     let (received, buffer) = server.recv_from(Vec::with_capacity(64)).await;
+    ///     assert!(received?.from.is_unnamed());
+    ///     assert_eq!(buffer, b"to a path");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         UnixDatagram::bind_addr(&SocketAddr::from_pathname(path)?).await
     }
@@ -65,6 +88,26 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UnixDatagram;
+    /// use annulus::net::unix::SocketAddr;
+    ///
+    /// annulus::run(async {
+    /// #     if !cfg!(target_os = "linux") { return Ok(()); }
+    ///     let name = SocketAddr::from_abstract_name(format!("log-{}", std::process::id()))?;
+    ///     let server = UnixDatagram::bind_addr(&name).await?;
+    ///     let client = UnixDatagram::unbound().await?;
+    ///     client.send_to_addr("to a name", &name).await.0?;
+    ///     client.connect_addr(&name).await?;
+    ///     client.send("to the same").await.0?;
+    ///     assert_eq!(server.recv(Vec::with_capacity(64)).await.1, b"to a name");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
         let address = address.clone();
         let socket = UnixDatagram::unbound().await?;
@@ -79,6 +122,9 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// As [`bind`](Self::bind).
     pub async fn unbound() -> io::Result<UnixDatagram> {
         let socket = Socket::new(current_port(), Domain::UNIX.into(), Type::DGRAM.into(), 0);
         Submitted::new(socket).await.map(Datagram::new)
@@ -91,6 +137,9 @@ impl UnixDatagram {
     ///
     /// # Panics
     /// Outside of a running loop.
+    ///
+    /// # Examples
+    /// As [`UnixDatagram`].
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         socket::pair(libc::SOCK_DGRAM).map(|(one, other)| (Datagram::new(one), Datagram::new(other)))
     }
@@ -104,6 +153,9 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// As [`bind`](Self::bind).
     pub async fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.connect_addr(&SocketAddr::from_pathname(path)?).await
     }
@@ -115,6 +167,9 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     /// As [`connect`](Self::connect).
+    ///
+    /// # Examples
+    /// As [`bind_addr`](Self::bind_addr).
     pub async fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         Submitted::new(Connect::new(self.socket().hold(), address.name())).await
     }
@@ -161,6 +216,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As [`send_to`](Self::send_to).
+    ///
+    /// # Examples
+    /// As [`bind_addr`](Self::bind_addr).
     pub async fn send_to_addr<B: IoBuf>(&self, buffer: B, address: &SocketAddr) -> (io::Result<usize>, B) {
         self.send_message_to(buffer, address, Ancillary::new()).await
     }
@@ -210,6 +268,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As [`send_message`](Self::send_message).
+    ///
+    /// # Examples
+    /// As [`send_message`](Self::send_message), with several buffers.
     pub fn send_message_vectored<B: IoBuf>(
         &self,
         buffers: Vec<B>,
@@ -225,6 +286,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// As [`send_message`](Self::send_message), and those of [`send_to`](Self::send_to).
+    ///
+    /// # Examples
+    /// As [`send_message`](Self::send_message), with a name.
     pub async fn send_message_to<B: IoBuf>(
         &self,
         buffer: B,
@@ -256,6 +320,9 @@ impl UnixDatagram {
     /// # Errors
     /// `Unsupported` in a simulated world. The error that a dropped operation met, which otherwise the next one is told. The
     /// socket is given back with it.
+    ///
+    /// # Examples
+    /// As [`from_std`](Self::from_std).
     pub async fn into_std(
         self,
     ) -> Result<(std::os::unix::net::UnixDatagram, Vec<LeftMessage<SocketAddr>>), NotHandedOver<Self>> {
@@ -270,6 +337,24 @@ impl UnixDatagram {
     ///
     /// # Panics
     /// Outside of a running loop.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UnixDatagram;
+    ///
+    /// annulus::run(async {
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let (one, other) = std::os::unix::net::UnixDatagram::pair()?;
+    ///     let one = UnixDatagram::from_std(one)?;
+    ///     other.send(b"from a thread")?;
+    ///     assert_eq!(one.recv(Vec::with_capacity(64)).await.1, b"from a thread");
+    ///     let (_one, left) = one.into_std().await?;
+    ///     assert!(left.is_empty(), "no receive was dropped");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn from_std(socket: std::os::unix::net::UnixDatagram) -> io::Result<UnixDatagram> {
         adopt(socket).map(Datagram::new)
     }
@@ -278,6 +363,25 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// Those of setsockopt(2). `Unsupported` where the system does not know it, and in a simulated world.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UnixDatagram;
+    ///
+    /// annulus::run(async {
+    /// #     let sim = annulus::Runtime::try_current().unwrap().driver() == "sim";
+    /// #     if sim || !cfg!(target_os = "linux") { return Ok(()); }
+    ///     let (one, other) = UnixDatagram::pair()?;
+    ///     other.set_pass_credentials(true)?;
+    ///     assert!(other.pass_credentials()?);
+    ///     one.send("who am I?").await.0?;
+    ///     let (message, _buffer) = other.recv_message(Vec::with_capacity(64)).await;
+    ///     assert_eq!(message?.control.credentials().unwrap().pid as u32, std::process::id());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn set_pass_credentials(&self, on: bool) -> io::Result<()> {
         socket::set(self.socket(), Setting::Packet(PacketOption::PassCredentials, on.into()))
     }
@@ -285,6 +389,9 @@ impl UnixDatagram {
     /// Whether messages tell who sent them. Linux only.
     ///
     /// # Errors
+    /// As [`set_pass_credentials`](Self::set_pass_credentials).
+    ///
+    /// # Examples
     /// As [`set_pass_credentials`](Self::set_pass_credentials).
     pub fn pass_credentials(&self) -> io::Result<bool> {
         Ok(socket::number(self.socket(), Property::Packet(PacketOption::PassCredentials))? != 0)
@@ -298,6 +405,21 @@ impl UnixDatagram {
     ///
     /// # Errors
     /// Those of shutdown(2).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::net::Shutdown;
+    /// use annulus::net::UnixDatagram;
+    ///
+    /// annulus::run(async {
+    ///     let (one, _other) = UnixDatagram::pair()?;
+    ///     one.shutdown(Shutdown::Write).await?;
+    ///     assert!(one.send("too late").await.0.is_err());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> Submitted<op::Shutdown> {
         Submitted::new(op::Shutdown::new(self.socket().hold(), socket::how(how)))
     }

@@ -51,6 +51,9 @@ impl UnixListener {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened. The file may have been made.
+    ///
+    /// # Examples
+    /// As [`UnixListener`].
     pub async fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         UnixListener::bind_with_backlog(path, BACKLOG).await
     }
@@ -62,6 +65,23 @@ impl UnixListener {
     ///
     /// # Cancel safety
     /// As [`bind`](Self::bind).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UnixListener;
+    ///
+    /// annulus::run(async {
+    /// #     let directory = tempfile::tempdir()?;
+    /// #     let path = directory.path().join("server");
+    /// #     annulus::fs::create_dir_all(directory.path()).await?;
+    ///
+    ///     let listener = UnixListener::bind_with_backlog(&path, 16).await?;
+    ///     assert_eq!(listener.local_addr()?.as_pathname(), Some(path.as_path()));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn bind_with_backlog(path: impl AsRef<Path>, backlog: u32) -> io::Result<UnixListener> {
         UnixListener::bind_addr_with_backlog(&SocketAddr::from_pathname(path)?, backlog).await
     }
@@ -74,6 +94,9 @@ impl UnixListener {
     ///
     /// # Cancel safety
     /// As [`bind`](Self::bind).
+    ///
+    /// # Examples
+    /// As [`UnixStream::connect_addr`](super::UnixStream::connect_addr).
     pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
         UnixListener::bind_addr_with_backlog(address, BACKLOG).await
     }
@@ -85,6 +108,22 @@ impl UnixListener {
     ///
     /// # Cancel safety
     /// As [`bind`](Self::bind).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UnixListener;
+    /// use annulus::net::unix::SocketAddr;
+    ///
+    /// annulus::run(async {
+    /// #     if !cfg!(target_os = "linux") { return Ok(()); }
+    ///     // Linux makes a name.
+    ///     let listener = UnixListener::bind_addr_with_backlog(&SocketAddr::unnamed(), 16).await?;
+    ///     assert!(!listener.local_addr()?.is_unnamed());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn bind_addr_with_backlog(address: &SocketAddr, backlog: u32) -> io::Result<UnixListener> {
         let socket = unix().await?;
         bind(&socket, address)?;

@@ -105,6 +105,9 @@ impl UnixSeqpacketListener {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// As [`UnixStream::connect_addr`](super::UnixStream::connect_addr).
     pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixSeqpacketListener> {
         let socket = seqpacket().await?;
         bind(&socket, address)?;
@@ -160,6 +163,9 @@ impl UnixSeqpacket {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// As [`UnixSeqpacketListener`].
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixSeqpacket> {
         UnixSeqpacket::connect_addr(&SocketAddr::from_pathname(path)?).await
     }
@@ -171,6 +177,9 @@ impl UnixSeqpacket {
     ///
     /// # Cancel safety
     /// Dropping it closes what was opened.
+    ///
+    /// # Examples
+    /// As [`UnixStream::connect_addr`](super::UnixStream::connect_addr).
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixSeqpacket> {
         let socket = seqpacket().await?;
         connect(&socket, address).await?;
@@ -218,6 +227,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// As [`readable`](Self::readable).
     pub fn recv_vectored<B: IoBufMut>(&self, buffers: Vec<B>) -> Submitted<RecvMessage<Many<B>, Length>> {
         Submitted::new(self.receive(Many(buffers), 0))
     }
@@ -229,6 +241,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// As [`UnixStream::send_message`](super::UnixStream::send_message).
     pub fn recv_message<B: IoBufMut>(&self, buffer: B) -> Submitted<RecvMessage<One<B>, Control>> {
         Submitted::new(self.receive(One(buffer), CONTROL_ROOM))
     }
@@ -255,6 +270,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// As [`readable`](Self::readable).
     pub fn peek<B: IoBufMut>(&self, buffer: B) -> Submitted<RecvMessage<One<B>, Length>> {
         Submitted::new(self.receive(One(buffer), 0).peeking())
     }
@@ -277,6 +295,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// As [`send`](Self::send).
+    ///
+    /// # Examples
+    /// As [`readable`](Self::readable).
     pub fn send_vectored<B: IoBuf>(&self, buffers: Vec<B>) -> Submitted<SendMessage<Many<B>>> {
         Submitted::new(self.message(Many(buffers), Ancillary::new()))
     }
@@ -288,6 +309,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// As [`send`](Self::send). `Unsupported` in a simulated world, which has no descriptors to send.
+    ///
+    /// # Examples
+    /// As [`UnixStream::send_message`](super::UnixStream::send_message).
     pub fn send_message<B: IoBuf>(&self, buffer: B, ancillary: Ancillary) -> Submitted<SendMessage<One<B>>> {
         Submitted::new(self.message(One(buffer), ancillary))
     }
@@ -299,6 +323,29 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// Those of poll(2).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::net::Shutdown;
+    /// use annulus::net::{Ancillary, UnixSeqpacket};
+    ///
+    /// annulus::run(async {
+    /// #     if !cfg!(target_os = "linux") { return Ok(()); }
+    ///     let (one, other) = UnixSeqpacket::pair()?;
+    ///     one.writable().await?;
+    ///     one.send_vectored(vec!["head", "body"]).await.0?;
+    ///     other.readable().await?;
+    ///     // A look leaves it where it is.
+    ///     assert_eq!(other.peek(Vec::with_capacity(64)).await.0?.len, 8);
+    ///     let (received, buffers) = other.recv_vectored(vec![Vec::with_capacity(4), Vec::with_capacity(4)]).await;
+    ///     assert_eq!((received?.len, &buffers[1][..]), (8, &b"body"[..]));
+    ///     one.shutdown(Shutdown::Write).await?;
+    ///     assert_eq!(other.recv(Vec::with_capacity(64)).await.0?.len, 0);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn readable(&self) -> io::Result<()> {
         Submitted::new(op::Poll::new(self.socket.hold(), libc::POLLIN)).await.map(drop)
     }
@@ -310,6 +357,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// Those of poll(2).
+    ///
+    /// # Examples
+    /// As [`readable`](Self::readable).
     pub async fn writable(&self) -> io::Result<()> {
         Submitted::new(op::Poll::new(self.socket.hold(), libc::POLLOUT)).await.map(drop)
     }
@@ -321,6 +371,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// Those of shutdown(2).
+    ///
+    /// # Examples
+    /// As [`readable`](Self::readable).
     pub fn shutdown(&self, how: Shutdown) -> Submitted<op::Shutdown> {
         Submitted::new(op::Shutdown::new(self.socket.hold(), socket::how(how)))
     }
@@ -329,6 +382,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// Those of setsockopt(2). `Unsupported` where the system does not know it, and in a simulated world.
+    ///
+    /// # Examples
+    /// As [`UnixDatagram::set_pass_credentials`](super::UnixDatagram::set_pass_credentials).
     pub fn set_pass_credentials(&self, on: bool) -> io::Result<()> {
         socket::set(&self.socket, Setting::Packet(PacketOption::PassCredentials, on.into()))
     }

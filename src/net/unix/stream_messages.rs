@@ -54,6 +54,9 @@ impl UnixStream {
     ///
     /// # Errors
     /// As [`send_message`](Self::send_message).
+    ///
+    /// # Examples
+    /// As [`send_message`](Self::send_message), with several buffers.
     pub fn send_message_vectored<B: IoBuf>(
         &self,
         buffers: Vec<B>,
@@ -72,6 +75,9 @@ impl UnixStream {
     ///
     /// # Errors
     /// Those of recvmsg(2).
+    ///
+    /// # Examples
+    /// As [`send_message`](Self::send_message).
     pub fn recv_message<B: IoBufMut>(&self, buffer: B) -> Submitted<RecvMessage<One<B>, Control>> {
         Submitted::new(RecvMessage::new(self.socket().hold(), Bounds::None, One(buffer), CONTROL_ROOM))
     }
@@ -83,6 +89,9 @@ impl UnixStream {
     ///
     /// # Errors
     /// As [`recv_message`](Self::recv_message).
+    ///
+    /// # Examples
+    /// As [`send_message`](Self::send_message), with several buffers.
     pub fn recv_message_vectored<B: IoBufMut>(
         &self,
         buffers: Vec<B>,

@@ -48,6 +48,9 @@ pub(crate) struct Facts {
 }
 
 /// Who sent a message, as the kernel checked it: SCM_CREDENTIALS of unix(7).
+///
+/// # Examples
+/// As [`UnixDatagram::set_pass_credentials`](crate::net::UnixDatagram).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// The process.
@@ -59,6 +62,9 @@ pub struct Credentials {
 }
 
 /// Which way a datagram came, or is to go: IP_PKTINFO of ip(7), IPV6_PKTINFO of ipv6(7).
+///
+/// # Examples
+/// As [`Ancillary::with_packet_info`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketInfo {
     /// Received: the address that the datagram was sent to. Sending: the address that it is to come from; an
@@ -69,6 +75,9 @@ pub struct PacketInfo {
 }
 
 /// A control message of a kind that has no name here.
+///
+/// # Examples
+/// As [`Ancillary::with_other`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherControl {
     /// The protocol's level: `cmsg_level`.
@@ -92,6 +101,9 @@ impl Ancillary {
 
     /// To send: descriptors for the receiver, of a Unix socket, which gets duplicates. These here are closed when the
     /// message is sent; to keep one, [`OwnedFd::try_clone`] it before. Linux passes 253 at most with one message.
+    ///
+    /// # Examples
+    /// As [`UnixStream::send_message`](crate::net::UnixStream).
     pub fn with_descriptors(mut self, descriptors: impl IntoIterator<Item = OwnedFd>) -> Ancillary {
         self.descriptors.extend(descriptors);
         self
@@ -99,12 +111,32 @@ impl Ancillary {
 
     /// To send: who the sender is, of a Unix socket. The kernel checks it; other numbers than one's own need
     /// capabilities.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::net::{Ancillary, Credentials};
+    ///
+    /// let (pid, uid, gid) = (std::process::id() as i32, 1000, 1000);
+    /// let ancillary = Ancillary::new().with_credentials(Credentials { pid, uid, gid });
+    /// assert_eq!(ancillary.credentials().unwrap().pid, pid);
+    /// ```
     pub fn with_credentials(mut self, credentials: Credentials) -> Ancillary {
         self.facts.credentials = Some(credentials);
         self
     }
 
     /// To send: the address that the datagram is to come from, and the interface that it is to go out by.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::net::{Ancillary, PacketInfo};
+    ///
+    /// // From this address, by whichever interface.
+    /// let info = PacketInfo { address: "127.0.0.1".parse().unwrap(), interface: 0 };
+    /// let ancillary = Ancillary::new().with_packet_info(info).with_hop_limit(3);
+    /// assert_eq!(ancillary.packet_info(), Some(info));
+    /// assert_eq!(ancillary.hop_limit(), Some(3));
+    /// ```
     pub fn with_packet_info(mut self, info: PacketInfo) -> Ancillary {
         self.facts.packet_info = Some(info);
         self
@@ -117,6 +149,9 @@ impl Ancillary {
     }
 
     /// To send: how many hops the datagram may go.
+    ///
+    /// # Examples
+    /// As [`with_packet_info`](Self::with_packet_info).
     pub fn with_hop_limit(mut self, hops: u8) -> Ancillary {
         self.facts.hop_limit = Some(hops);
         self
@@ -131,43 +166,90 @@ impl Ancillary {
 
     /// To send: a control message of any kind, in the kernel's own form, but for descriptors, which are sent by
     /// [`with_descriptors`](Self::with_descriptors) only.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::net::Ancillary;
+    ///
+    /// // IP_TTL of ip(7), as bytes.
+    /// let ancillary = Ancillary::new().with_other(libc::IPPROTO_IP, libc::IP_TTL, 9_i32.to_ne_bytes());
+    /// assert_eq!(ancillary.others()[0].bytes, 9_i32.to_ne_bytes());
+    /// ```
     pub fn with_other(mut self, level: i32, kind: i32, bytes: impl Into<Vec<u8>>) -> Ancillary {
         self.others.push(OtherControl { level, kind, bytes: bytes.into() });
         self
     }
 
     /// Descriptors that came with the message.
+    ///
+    /// # Examples
+    /// As [`take_descriptors`](Self::take_descriptors).
     pub fn descriptors(&self) -> &[OwnedFd] {
         &self.descriptors
     }
 
     /// Takes the descriptors out; they are the caller's to close.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::net::Ancillary;
+    ///
+    /// let file = std::fs::File::open("Cargo.toml")?;
+    /// let mut ancillary = Ancillary::new().with_descriptors([file.into()]);
+    /// assert_eq!(ancillary.descriptors().len(), 1);
+    /// let file = std::fs::File::from(ancillary.take_descriptors().remove(0));
+    /// assert!(ancillary.is_empty() && file.metadata()?.len() > 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn take_descriptors(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.descriptors)
     }
 
     /// Who sent it, if the socket was told to ask: `set_pass_credentials`.
+    ///
+    /// # Examples
+    /// As [`with_credentials`](Self::with_credentials).
     pub fn credentials(&self) -> Option<Credentials> {
         self.facts.credentials
     }
 
     /// Where it was sent to, and which interface it came by, if the socket was told to ask: `set_receive_packet_info`.
+    ///
+    /// # Examples
+    /// As [`with_packet_info`](Self::with_packet_info).
     pub fn packet_info(&self) -> Option<PacketInfo> {
         self.facts.packet_info
     }
 
     /// Its traffic class, if the socket was told to ask: `set_receive_traffic_class`.
+    ///
+    /// # Examples
+    /// As [`congestion`](Self::congestion).
     pub fn traffic_class(&self) -> Option<u8> {
         self.facts.traffic_class
     }
 
     /// The two bits of explicit congestion notification in the traffic class: 0 not capable, 1 ECT(1), 2 ECT(0), 3
     /// congestion was met. RFC 3168.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::net::Ancillary;
+    ///
+    /// // The two lowest bits are of congestion: 3 was said by a router.
+    /// let ancillary = Ancillary::new().with_traffic_class(0x48 | 3);
+    /// assert_eq!(ancillary.traffic_class(), Some(0x4b));
+    /// assert_eq!(ancillary.congestion(), Some(3));
+    /// assert_eq!(ancillary.timestamp(), None);
+    /// ```
     pub fn congestion(&self) -> Option<u8> {
         self.facts.traffic_class.map(|class| class & 3)
     }
 
     /// How many hops were left, if the socket was told to ask: `set_receive_hop_limit`.
+    ///
+    /// # Examples
+    /// As [`with_packet_info`](Self::with_packet_info).
     pub fn hop_limit(&self) -> Option<u8> {
         self.facts.hop_limit
     }
@@ -178,11 +260,17 @@ impl Ancillary {
     }
 
     /// When the system got it, by its own clock, if the socket was told to ask: `set_receive_timestamps`.
+    ///
+    /// # Examples
+    /// As [`congestion`](Self::congestion).
     pub fn timestamp(&self) -> Option<SystemTime> {
         self.facts.timestamp
     }
 
     /// Control messages of kinds that have no name here, as they came.
+    ///
+    /// # Examples
+    /// As [`with_other`](Self::with_other).
     pub fn others(&self) -> &[OtherControl] {
         &self.others
     }
@@ -357,55 +445,4 @@ impl Ancillary {
 }
 
 #[cfg(test)]
-mod tests {
-    #[cfg(target_os = "linux")]
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
-    use super::*;
-
-    fn through(ancillary: &Ancillary, is_v4: Option<bool>) -> Ancillary {
-        let mut control = Control::default();
-        control.write(ancillary, is_v4);
-        // SAFETY: just written; no descriptors are in it.
-        unsafe { control.read() }
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let other = Ancillary::new().with_other(77, 5, *b"other").with_other(78, 6, *b"");
-        assert_eq!(through(&other, None).others(), other.others());
-        assert!(through(&Ancillary::new(), None).is_empty());
-    }
-
-    #[test]
-    fn messages_that_are_cut_off_are_no_messages() {
-        for length in 0..64 {
-            let mut control = Control::default();
-            control.write(&Ancillary::new().with_other(77, 5, *b"otherwise").with_other(7, 8, *b"x"), None);
-            control.cut(length);
-            // SAFETY: as above.
-            let read = unsafe { control.read() };
-            assert!(
-                read.others().iter().all(|other| b"otherwise".starts_with(&other.bytes) || other.level == 7)
-            );
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn everything_with_a_name_goes_through() {
-        let v4 = PacketInfo { address: Ipv4Addr::new(127, 0, 0, 9).into(), interface: 3 };
-        let sent = Ancillary::new().with_segment_size(1200).with_traffic_class(0b1010).with_hop_limit(7);
-        let read = through(&sent, Some(false));
-        assert_eq!(
-            (read.segment_size(), read.traffic_class(), read.hop_limit()),
-            (Some(1200), Some(10), Some(7))
-        );
-        assert_eq!(read.congestion(), Some(2));
-        let v6 = PacketInfo { address: Ipv6Addr::LOCALHOST.into(), interface: 4 };
-        assert_eq!(through(&Ancillary::new().with_packet_info(v6), None).packet_info(), Some(v6));
-        assert_eq!(through(&Ancillary::new().with_packet_info(v4), None).packet_info(), Some(v4));
-        let who = Credentials { pid: 1, uid: 2, gid: 3 };
-        assert_eq!(through(&Ancillary::new().with_credentials(who), None).credentials(), Some(who));
-    }
-}
+mod tests;

@@ -38,6 +38,41 @@ use crate::sys;
 /// })?
 /// # }
 /// ```
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs::{Dir, OpenOptions, RenameFlags};
+///
+/// annulus::run(async {
+/// #     let directory = tempfile::tempdir()?;
+/// #     annulus::fs::create_dir_all(directory.path()).await?;
+/// #     let path = directory.path();
+///
+///     let dir = Dir::open(path).await?;
+///     let file = dir.open_with(OpenOptions::new().write(true).create_new(true), "note").await?;
+///     file.write_all_at("a note", 0).await.0?;
+///     dir.hard_link("note", &dir, "copy").await?;
+///     dir.symlink("note", "pointer").await?;
+///     assert_eq!(dir.read_link("pointer").await?, std::path::Path::new("note"));
+///     assert!(dir.symlink_metadata("pointer").await?.is_symlink());
+///     dir.rename("copy", &dir, "old note", RenameFlags::Replace).await?;
+///     dir.create_dir("drawer").await?;
+///     let drawer = dir.open_dir("drawer").await?;
+///     assert!(drawer.dir_metadata().await?.is_dir());
+///
+///     let mut names = Vec::new();
+///     let mut entries = dir.read_dir().await?;
+///     while let Some(entry) = entries.next_entry().await? {
+///         names.push(entry.file_name().to_owned());
+///     }
+///     assert_eq!(names.len(), 4);
+///     dir.remove_file("pointer").await?;
+///     dir.remove_dir("drawer").await?;
+///     dir.sync().await?; // the names are on the disk
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Dir {
     directory: Descriptor,

@@ -1,6 +1,7 @@
 //! Open files.
 
 mod attributes;
+mod cursor;
 mod handover;
 mod locks;
 mod room;
@@ -114,6 +115,26 @@ impl File {
     }
 
     /// How to open a file otherwise.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::File;
+    ///
+    /// annulus::run(async {
+    /// #     let path = std::env::temp_dir().join(format!("options-{}", std::process::id()));
+    ///
+    ///     let log = File::options().append(true).create(true).open(&path).await?;
+    ///     log.write_all("a line\n").await.0?;
+    ///     assert_eq!(log.metadata().await?.len(), 7);
+    ///     log.sync_data().await?;
+    ///     log.set_len(0).await?;
+    ///     log.close().await?;
+    /// #     annulus::fs::remove_file(&path).await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
@@ -124,6 +145,20 @@ impl File {
     ///
     /// # Panics
     /// Outside of a running loop.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::File;
+    ///
+    /// annulus::run(async {
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let file = File::from_std(std::fs::File::open("Cargo.toml")?);
+    ///     assert_eq!(file.read_exact_at(vec![0; 9], 0).await.1, b"[package]");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn from_std(file: impl Into<std::os::fd::OwnedFd>) -> File {
         // Before the number is ours alone.
         let port = current_port();
@@ -185,6 +220,9 @@ impl File {
     /// # Errors
     /// `UnexpectedEof` if the file ends before, and those of pread(2); the buffer then has what was read, and
     /// [`Incomplete`](crate::io::Incomplete) says how much that is.
+    ///
+    /// # Examples
+    /// As [`from_std`](Self::from_std).
     pub fn read_exact_at<B: IoBufMut>(&self, buffer: B, offset: u64) -> Submitted<Whole<Read<B>>> {
         Submitted::new(Whole::new(Read::new(self.file.hold(), buffer, bounded(offset))))
     }
@@ -197,6 +235,25 @@ impl File {
     ///
     /// # Errors
     /// Those of preadv(2).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::File;
+    ///
+    /// annulus::run(async {
+    /// #     let path = std::env::temp_dir().join(format!("vectored-{}", std::process::id()));
+    ///
+    ///     let file = File::options().read(true).write(true).create(true).open(&path).await?;
+    ///     assert_eq!(file.writev_at(vec!["one", "two"], 0).await.0?, 6);
+    ///     assert_eq!(file.write_at("!", 6).await.0?, 1);
+    ///     let (result, buffers) = file.readv_at(vec![Vec::with_capacity(3), Vec::with_capacity(9)], 0).await;
+    ///     assert_eq!((result?, &buffers[0][..]), (7, &b"one"[..]));
+    /// #     annulus::fs::remove_file(&path).await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn readv_at<B: IoBufMut>(&self, buffers: Vec<B>, offset: u64) -> Submitted<Readv<B>> {
         Submitted::new(Readv::new(self.file.hold(), buffers, bounded(offset)))
     }
@@ -210,6 +267,9 @@ impl File {
     ///
     /// # Errors
     /// Those of pwrite(2).
+    ///
+    /// # Examples
+    /// As [`readv_at`](Self::readv_at).
     pub fn write_at<B: IoBuf>(&self, buffer: B, offset: u64) -> Submitted<Write<B>> {
         Submitted::new(Write::new(self.file.hold(), buffer, bounded(offset)))
     }
@@ -233,78 +293,11 @@ impl File {
     ///
     /// # Errors
     /// Those of pwritev(2).
+    ///
+    /// # Examples
+    /// As [`readv_at`](Self::readv_at).
     pub fn writev_at<B: IoBuf>(&self, buffers: Vec<B>, offset: u64) -> Submitted<Writev<B>> {
         Submitted::new(Writev::new(self.file.hold(), buffers, bounded(offset)))
-    }
-
-    /// Reads some bytes at the file's cursor, and moves it on. 0 is the end of the file, unless the buffer has no
-    /// room.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost by dropping it: bytes that come all the same are given to the next read at the cursor.
-    ///
-    /// # Errors
-    /// Those of read(2).
-    pub fn read<B: IoBufMut>(&self, buffer: B) -> Submitted<Read<B>> {
-        Submitted::new(Read::new(self.file.hold(), buffer, CURSOR))
-    }
-
-    /// Writes some bytes at the file's cursor, and moves it on; at the end, for a file opened to append.
-    ///
-    /// # Cancel safety
-    /// After dropping it, some of the bytes may have been written, or none; a later write at the cursor begins when
-    /// that is settled.
-    ///
-    /// # Errors
-    /// Those of write(2).
-    pub fn write<B: IoBuf>(&self, buffer: B) -> Submitted<Write<B>> {
-        Submitted::new(Write::new(self.file.hold(), buffer, CURSOR))
-    }
-
-    /// Reads at the file's cursor until the buffer's whole room is full: for a `Vec`, its capacity.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost by dropping it: what was read so far is given to the next read at the cursor.
-    ///
-    /// # Errors
-    /// As [`read_exact_at`](Self::read_exact_at).
-    pub fn read_exact<B: IoBufMut>(&self, buffer: B) -> Submitted<Whole<Read<B>>> {
-        Submitted::new(Whole::new(Read::new(self.file.hold(), buffer, CURSOR)))
-    }
-
-    /// Writes the whole buffer at the file's cursor, and moves it on. Nothing that others write at the cursor comes in
-    /// between.
-    ///
-    /// # Cancel safety
-    /// As [`write`](Self::write).
-    ///
-    /// # Errors
-    /// As [`write_all_at`](Self::write_all_at).
-    pub fn write_all<B: IoBuf>(&self, buffer: B) -> Submitted<Whole<Write<B>>> {
-        Submitted::new(Whole::new(Write::new(self.file.hold(), buffer, CURSOR)))
-    }
-
-    /// Reads some bytes at the file's cursor into several buffers, filling one after the other; each one's length is set to
-    /// what it got.
-    ///
-    /// # Cancel safety
-    /// As [`read`](Self::read).
-    ///
-    /// # Errors
-    /// Those of readv(2).
-    pub fn readv<B: IoBufMut>(&self, buffers: Vec<B>) -> Submitted<Readv<B>> {
-        Submitted::new(Readv::new(self.file.hold(), buffers, CURSOR))
-    }
-
-    /// Writes some bytes of several buffers at the file's cursor, one after the other, and says how many in all.
-    ///
-    /// # Cancel safety
-    /// As [`write`](Self::write).
-    ///
-    /// # Errors
-    /// Those of writev(2).
-    pub fn writev<B: IoBuf>(&self, buffers: Vec<B>) -> Submitted<Writev<B>> {
-        Submitted::new(Writev::new(self.file.hold(), buffers, CURSOR))
     }
 
     /// Waits until writes whose futures were dropped are settled, and says how many bytes they wrote after all, since
@@ -315,6 +308,9 @@ impl File {
     ///
     /// # Errors
     /// The first that a dropped write met; it is told nowhere else.
+    ///
+    /// # Examples
+    /// As [`read`](Self::read).
     pub fn settle_writes(&self) -> Submitted<Settle> {
         Submitted::new(Settle::new(self.file.hold()))
     }
@@ -337,6 +333,9 @@ impl File {
     ///
     /// # Errors
     /// Those of fdatasync(2).
+    ///
+    /// # Examples
+    /// As [`options`](Self::options).
     pub fn sync_data(&self) -> Submitted<Fsync> {
         Submitted::new(Fsync::new(self.file.hold(), true))
     }
@@ -348,6 +347,9 @@ impl File {
     ///
     /// # Errors
     /// Those of ftruncate(2).
+    ///
+    /// # Examples
+    /// As [`options`](Self::options).
     pub fn set_len(&self, bytes: u64) -> Submitted<Ftruncate> {
         Submitted::new(Ftruncate::new(self.file.hold(), bytes))
     }
@@ -359,6 +361,9 @@ impl File {
     ///
     /// # Errors
     /// Those of statx(2).
+    ///
+    /// # Examples
+    /// As [`options`](Self::options).
     pub async fn metadata(&self) -> io::Result<Metadata> {
         Submitted::new(Statx::of_descriptor(self.file.hold())).await.map(Metadata::new)
     }
@@ -371,6 +376,9 @@ impl File {
     ///
     /// # Cancel safety
     /// Dropping it closes all the same.
+    ///
+    /// # Examples
+    /// As [`options`](Self::options).
     pub async fn close(self) -> io::Result<()> {
         if self.file.is_shared() {
             return Ok(());
@@ -383,6 +391,9 @@ impl File {
     ///
     /// # Errors
     /// `Unsupported` on the drivers of a real kernel.
+    ///
+    /// # Examples
+    /// As [`Stream::plan_faults`](crate::net::Stream::plan_faults).
     #[cfg(feature = "sim")]
     #[cfg_attr(docsrs, doc(cfg(feature = "sim")))]
     pub fn plan_faults(&self, faults: &Faults) -> io::Result<()> {

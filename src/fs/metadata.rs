@@ -29,6 +29,27 @@ impl Metadata {
     }
 
     /// What kind of file it is.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs;
+    ///
+    /// annulus::run(async {
+    ///     let file = fs::metadata("Cargo.toml").await?;
+    ///     let kind = file.file_type();
+    ///     assert!(kind.is_file() && !kind.is_dir() && !kind.is_symlink());
+    ///     assert!(!kind.is_fifo() && !kind.is_socket() && !kind.is_block_device() && !kind.is_char_device());
+    ///     assert!(!file.is_dir() && !file.is_symlink());
+    ///     println!("inode {} of device {}, {} links", file.ino(), file.dev(), file.nlink());
+    ///     println!("mode {:o} of {}:{}", file.mode(), file.uid(), file.gid());
+    ///     println!("{} blocks of {} bytes, device number {}", file.blocks(), file.blksize(), file.rdev());
+    ///     println!("{:?}, {:?}, {:?}", file.permissions(), file.modified(), file.accessed());
+    ///     println!("{:?}, {:?}, {:?}", file.changed(), file.created(), file.direct_io());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn file_type(&self) -> FileType {
         FileType::of_mode(self.stat.mode)
     }

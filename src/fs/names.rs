@@ -20,6 +20,9 @@ use crate::op::{
 ///
 /// # Cancel safety
 /// Dropping it is harmless.
+///
+/// # Examples
+/// As [`Metadata::file_type`](super::Metadata::file_type).
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     stat(At::here(path.as_ref())?, 0).await
 }
@@ -31,6 +34,25 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 ///
 /// # Cancel safety
 /// Dropping it is harmless.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs;
+///
+/// annulus::run(async {
+/// #     let directory = tempfile::tempdir()?;
+/// #     fs::create_dir_all(directory.path()).await?;
+/// #     let path = directory.path().join("pointer");
+///
+///     fs::symlink("nowhere", &path).await?;
+///     assert!(fs::symlink_metadata(&path).await?.is_symlink());
+///     assert!(fs::metadata(&path).await.is_err(), "it leads nowhere");
+///     fs::remove_file(&path).await?;
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     stat(At::here(path.as_ref())?, libc::AT_SYMLINK_NOFOLLOW).await
 }
@@ -70,6 +92,9 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
 ///
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// As [`symlink_metadata`].
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     Submitted::new(Unlink::new(At::here(path.as_ref())?, 0)).await
 }
@@ -81,6 +106,9 @@ pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// As [`create_dir`].
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     Submitted::new(Unlink::new(At::here(path.as_ref())?, libc::AT_REMOVEDIR)).await
 }
@@ -205,6 +233,9 @@ pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::
 ///
 /// # Cancel safety
 /// Dropping it is harmless.
+///
+/// # Examples
+/// As [`symlink`].
 pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     Submitted::new(Readlink::new(At::here(path.as_ref())?)).await.map(of_bytes)
 }
@@ -298,6 +329,9 @@ pub async fn chown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32>
 ///
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// As [`chown`], of a link itself.
 pub async fn lchown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
     let subject = Subject::Path(At::here(path.as_ref())?);
     Submitted::new(Chown::new(subject, user, group, libc::AT_SYMLINK_NOFOLLOW)).await
@@ -310,6 +344,24 @@ pub async fn lchown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32
 ///
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::SystemTime;
+/// use annulus::fs::{self, FileTimes};
+///
+/// annulus::run(async {
+/// #     let path = std::env::temp_dir().join(format!("times-{}", std::process::id()));
+///
+///     fs::write(&path, "a note").await.0?;
+///     fs::set_times(&path, FileTimes::new().set_modified(SystemTime::UNIX_EPOCH)).await?;
+///     assert_eq!(fs::metadata(&path).await?.modified(), SystemTime::UNIX_EPOCH);
+/// #     fs::remove_file(&path).await?;
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub async fn set_times(path: impl AsRef<Path>, times: FileTimes) -> io::Result<()> {
     let subject = Subject::Path(At::here(path.as_ref())?);
     Submitted::new(Utimens::new(subject, times.stamps(), 0)).await
@@ -322,6 +374,9 @@ pub async fn set_times(path: impl AsRef<Path>, times: FileTimes) -> io::Result<(
 ///
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// As [`set_times`], of a link itself.
 pub async fn set_symlink_times(path: impl AsRef<Path>, times: FileTimes) -> io::Result<()> {
     let subject = Subject::Path(At::here(path.as_ref())?);
     Submitted::new(Utimens::new(subject, times.stamps(), libc::AT_SYMLINK_NOFOLLOW)).await
@@ -334,6 +389,24 @@ pub async fn set_symlink_times(path: impl AsRef<Path>, times: FileTimes) -> io::
 ///
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs;
+///
+/// annulus::run(async {
+/// #     let directory = tempfile::tempdir()?;
+/// #     fs::create_dir_all(directory.path()).await?;
+/// #     let path = directory.path().join("drawer");
+///
+///     fs::create_dir(&path).await?;
+///     assert!(fs::metadata(&path).await?.is_dir());
+///     fs::remove_dir(&path).await?;
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     Submitted::new(Mkdir::new(At::here(path.as_ref())?, 0o777)).await
 }

@@ -60,12 +60,37 @@ impl OpenOptions {
     }
 
     /// For reading.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::OpenOptions;
+    ///
+    /// annulus::run(async {
+    /// #     let path = std::env::temp_dir().join(format!("opened-{}", std::process::id()));
+    ///
+    ///     let mut options = OpenOptions::new();
+    ///     options.read(true).write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    ///     let file = options.open(&path).await?;
+    ///     file.write_all_at("a note", 0).await.0?;
+    ///     assert!(options.open(&path).await.is_err(), "it is there already");
+    ///
+    ///     let empty = OpenOptions::new().write(true).truncate(true).open(&path).await?;
+    ///     assert_eq!(empty.metadata().await?.len(), 0);
+    /// #     annulus::fs::remove_file(&path).await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn read(&mut self, yes: bool) -> &mut OpenOptions {
         self.read = yes;
         self
     }
 
     /// For writing.
+    ///
+    /// # Examples
+    /// As [`read`](Self::read).
     pub fn write(&mut self, yes: bool) -> &mut OpenOptions {
         self.write = yes;
         self
@@ -78,6 +103,9 @@ impl OpenOptions {
     }
 
     /// Empty it.
+    ///
+    /// # Examples
+    /// As [`read`](Self::read).
     pub fn truncate(&mut self, yes: bool) -> &mut OpenOptions {
         self.truncate = yes;
         self
@@ -90,12 +118,18 @@ impl OpenOptions {
     }
 
     /// Make it; an error if it is there.
+    ///
+    /// # Examples
+    /// As [`read`](Self::read).
     pub fn create_new(&mut self, yes: bool) -> &mut OpenOptions {
         self.create_new = yes;
         self
     }
 
     /// The permissions of a file that is made, before the umask. By default 0o666.
+    ///
+    /// # Examples
+    /// As [`read`](Self::read).
     pub fn mode(&mut self, mode: u32) -> &mut OpenOptions {
         self.mode = mode;
         self
@@ -103,6 +137,9 @@ impl OpenOptions {
 
     /// The path is a directory's: the file is in its file system and has no name, until [`File::link_as`] gives it one. It
     /// is gone when it is closed without. Linux, on most file systems; O_TMPFILE in open(2).
+    ///
+    /// # Examples
+    /// As [`File::link_as`](super::File::link_as).
     pub fn unnamed(&mut self, yes: bool) -> &mut OpenOptions {
         self.unnamed = yes;
         self
@@ -115,12 +152,30 @@ impl OpenOptions {
     ///
     /// Nothing else changes. What the ring does not do (metadata, locks, keeping the cursor) has a descriptor of the process made for
     /// it, once; and what is cached is read through the ring as well, so it pays for many transfers at a time.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::OpenOptions;
+    ///
+    /// annulus::run(async {
+    ///     // In the ring's own table, where there is one (`Builder::direct_descriptors`); as usual elsewhere.
+    ///     let file = OpenOptions::new().read(true).registered(true).open("Cargo.toml").await;
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     assert_eq!(file?.read_exact_at(vec![0; 9], 0).await.1, b"[package]");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn registered(&mut self, yes: bool) -> &mut OpenOptions {
         self.registered = yes;
         self
     }
 
     /// More flags of open(2), O_DIRECT for example. The access mode in them is left out.
+    ///
+    /// # Examples
+    /// As [`read`](Self::read).
     pub fn custom_flags(&mut self, flags: i32) -> &mut OpenOptions {
         self.custom_flags = flags;
         self

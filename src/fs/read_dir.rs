@@ -57,6 +57,9 @@ pub(super) async fn open_directory(at: At, flags: i32) -> io::Result<Descriptor>
 /// The names in a directory, in no order, without `.` and `..`. What is made or removed meanwhile comes, or does not.
 ///
 /// Made by [`read_dir`].
+///
+/// # Examples
+/// As [`read_dir`].
 pub struct ReadDir {
     directory: Descriptor,
     path: Rc<Path>,
@@ -86,6 +89,9 @@ impl ReadDir {
     ///
     /// # Cancel safety
     /// Nothing is lost by dropping it.
+    ///
+    /// # Examples
+    /// As [`read_dir`].
     pub async fn next_entry(&mut self) -> io::Result<Option<DirEntry>> {
         poll_fn(|cx| self.poll_next_entry(cx)).await
     }
@@ -137,6 +143,29 @@ impl fmt::Debug for ReadDir {
 }
 
 /// A name in a directory, and what the directory knows of what it leads to.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs;
+///
+/// annulus::run(async {
+/// #     let directory = tempfile::tempdir()?;
+/// #     fs::create_dir_all(directory.path()).await?;
+/// #     let path = directory.path();
+///
+///     fs::write(path.join("note"), "a note").await.0?;
+///     let mut entries = fs::read_dir(path).await?;
+///     let entry = entries.next_entry().await?.unwrap();
+///     assert_eq!(entry.file_name(), "note");
+///     assert_eq!(entry.path(), path.join("note"));
+///     assert!(entry.file_type().await?.is_file());
+///     assert_eq!(entry.metadata().await?.ino(), entry.ino());
+///     assert!(entries.next_entry().await?.is_none());
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub struct DirEntry {
     /// Open as long as an entry of it is kept.
     directory: Descriptor,

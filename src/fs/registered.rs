@@ -108,11 +108,30 @@ impl RegisteredBuffers {
     }
 
     /// A buffer, if one is left.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::RegisteredBuffers;
+    ///
+    /// annulus::run(async {
+    ///     let pool = RegisteredBuffers::new(2, 4096)?;
+    ///     let (one, other) = (pool.try_get().unwrap(), pool.try_get().unwrap());
+    ///     assert!(pool.try_get().is_none(), "all are out");
+    ///     drop((one, other));
+    ///     println!("{} bytes each, refused because of {:?}", pool.bytes(), pool.refusal());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn try_get(&self) -> Option<Registered> {
         self.region.take()
     }
 
     /// How many bytes each has room for.
+    ///
+    /// # Examples
+    /// As [`try_get`](Self::try_get).
     pub fn bytes(&self) -> usize {
         self.region.bytes()
     }
@@ -128,6 +147,9 @@ impl RegisteredBuffers {
     }
 
     /// Why the ring does not know them. None if it does.
+    ///
+    /// # Examples
+    /// As [`try_get`](Self::try_get).
     pub fn refusal(&self) -> Option<&io::Error> {
         self.refusal.as_deref()
     }

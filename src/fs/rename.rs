@@ -3,6 +3,9 @@
 use crate::sys::names::{EXCHANGE, NOREPLACE};
 
 /// What is to become of a file whose name is given to another. See [`rename_with`](super::rename_with).
+///
+/// # Examples
+/// As [`rename_with`](super::rename_with).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RenameFlags {
     /// It loses the name, as by [`rename`](super::rename).

@@ -52,6 +52,9 @@ pub async fn xattr(path: impl AsRef<Path>, name: impl AsRef<OsStr>) -> io::Resul
 ///
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// As [`xattr`].
 pub async fn set_xattr(
     path: impl AsRef<Path>,
     name: impl AsRef<OsStr>,
@@ -68,6 +71,9 @@ pub async fn set_xattr(
 ///
 /// # Cancel safety
 /// After dropping it, it may have been done, or not.
+///
+/// # Examples
+/// As [`xattr`].
 pub async fn remove_xattr(path: impl AsRef<Path>, name: impl AsRef<OsStr>) -> io::Result<bool> {
     let subject = Subject::Path(At::here(path.as_ref())?);
     removed(Submitted::new(RemoveXattr::new(subject, attribute_name(name.as_ref())?)).await)

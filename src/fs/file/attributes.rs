@@ -20,6 +20,28 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::os::unix::fs::PermissionsExt;
+    /// use std::time::SystemTime;
+    /// use annulus::fs::{File, FileTimes};
+    ///
+    /// annulus::run(async {
+    /// #     let path = std::env::temp_dir().join(format!("permissions-{}", std::process::id()));
+    ///
+    ///     let file = File::create(&path).await?;
+    ///     file.set_permissions(PermissionsExt::from_mode(0o600)).await?;
+    ///     file.set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH)).await?;
+    ///     let metadata = file.metadata().await?;
+    ///     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    ///     assert_eq!(metadata.modified(), SystemTime::UNIX_EPOCH);
+    /// #     annulus::fs::remove_file(&path).await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         let subject = Subject::Open(self.file.hold());
         Submitted::new(Chmod::new(subject, permissions.mode())).await
@@ -60,6 +82,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// As [`set_permissions`](Self::set_permissions).
     pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
         let subject = Subject::Open(self.file.hold());
         Submitted::new(Utimens::new(subject, times.stamps(), 0)).await
@@ -134,6 +159,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// As [`xattr`](Self::xattr).
     pub async fn set_xattr(&self, name: impl AsRef<OsStr>, value: impl AsRef<[u8]>) -> io::Result<()> {
         let name = attribute_name(name.as_ref())?;
         Submitted::new(SetXattr::new(self.file.hold(), name, value.as_ref().to_vec(), 0)).await
@@ -146,6 +174,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// As [`xattr`](Self::xattr).
     pub async fn remove_xattr(&self, name: impl AsRef<OsStr>) -> io::Result<bool> {
         let subject = Subject::Open(self.file.hold());
         xattr::removed(Submitted::new(RemoveXattr::new(subject, attribute_name(name.as_ref())?)).await)
@@ -158,6 +189,9 @@ impl File {
     ///
     /// # Cancel safety
     /// Dropping it is harmless.
+    ///
+    /// # Examples
+    /// As [`xattr`](Self::xattr).
     pub async fn xattrs(&self) -> io::Result<Vec<OsString>> {
         let ask = |room| ListXattr::new(Subject::Open(self.file.hold()), vec![0; room]);
         xattr::names(|room| Submitted::new(ask(room))).await

@@ -52,6 +52,9 @@ impl File {
     ///
     /// # Cancel safety
     /// As [`lock`](Self::lock).
+    ///
+    /// # Examples
+    /// As [`try_lock`](Self::try_lock).
     pub async fn lock_shared(&self) -> io::Result<()> {
         self.wait_for(libc::LOCK_SH).await
     }
@@ -63,6 +66,26 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, the file may be locked.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::File;
+    ///
+    /// annulus::run(async {
+    /// #     let path = std::env::temp_dir().join(format!("lock-{}", std::process::id()));
+    ///
+    ///     let (one, other) = (File::create(&path).await?, File::open(&path).await?);
+    ///     assert!(one.try_lock().await?);
+    ///     assert!(!other.try_lock_shared().await?, "somebody has it for himself");
+    ///     one.unlock().await?;
+    ///     one.lock_shared().await?;
+    ///     assert!(other.try_lock_shared().await?, "two may look");
+    /// #     annulus::fs::remove_file(&path).await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn try_lock(&self) -> io::Result<bool> {
         self.flock(libc::LOCK_EX).await
     }
@@ -74,6 +97,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, the file may be locked.
+    ///
+    /// # Examples
+    /// As [`try_lock`](Self::try_lock).
     pub async fn try_lock_shared(&self) -> io::Result<bool> {
         self.flock(libc::LOCK_SH).await
     }
@@ -85,6 +111,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// As [`try_lock`](Self::try_lock).
     pub async fn unlock(&self) -> io::Result<()> {
         self.flock(libc::LOCK_UN).await.map(drop)
     }

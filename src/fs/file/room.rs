@@ -13,6 +13,9 @@ const ZERO_RANGE: i32 = 16;
 const ALL_OF_IT: u32 = 7;
 
 /// How a file will be used. See [`File::advise`].
+///
+/// # Examples
+/// As [`File::advise`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
     /// Nothing in particular.
@@ -116,6 +119,27 @@ impl File {
     ///
     /// # Cancel safety
     /// Dropping it is harmless.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::{Advice, File};
+    ///
+    /// annulus::run(async {
+    /// #     let path = std::env::temp_dir().join(format!("advice-{}", std::process::id()));
+    ///
+    ///     let file = File::options().read(true).write(true).create(true).open(&path).await?;
+    ///     file.write_all_at(vec![7; 8192], 0).await.0?;
+    ///     file.advise(0, 8192, Advice::Sequential).await?;
+    ///     file.sync_range(0, 4096).await?;
+    ///     let copy = File::create(path.with_extension("copy")).await?;
+    ///     assert_eq!(file.copy_range(0, &copy, 0, 100).await?, 100);
+    /// #     annulus::fs::remove_file(path.with_extension("copy")).await?;
+    /// #     annulus::fs::remove_file(&path).await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn advise(&self, offset: u64, length: u64, advice: Advice) -> io::Result<()> {
         Submitted::new(Fadvise::new(self.file.hold(), bounded(offset), length, advice.number())).await
     }
@@ -128,6 +152,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// As [`advise`](Self::advise).
     pub async fn sync_range(&self, offset: u64, length: u32) -> io::Result<()> {
         Submitted::new(SyncRange::new(self.file.hold(), bounded(offset), length, ALL_OF_IT)).await
     }
@@ -141,6 +168,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, some of the bytes may have been copied, or none.
+    ///
+    /// # Examples
+    /// As [`advise`](Self::advise).
     pub async fn copy_range(&self, offset: u64, to: &File, at: u64, length: u32) -> io::Result<usize> {
         let from = (self.file.clone(), bounded(offset));
         Submitted::new(CopyRange::new(from, (to.file.hold(), bounded(at)), length)).await

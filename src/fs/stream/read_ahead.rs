@@ -98,6 +98,22 @@ impl ReadAhead {
     ///
     /// # Panics
     /// If reading has begun.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::{File, ReadAhead};
+    ///
+    /// annulus::run(async {
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let mut reader = ReadAhead::new(File::open("Cargo.toml").await?).range(1..8);
+    ///     assert_eq!(&reader.next_block().await?.unwrap()[..], b"package");
+    ///     assert_eq!(reader.position(), 8);
+    ///     let _file = reader.into_file();
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn range(mut self, range: Range<u64>) -> ReadAhead {
         self.assert_not_begun();
         (self.position, self.end) = (range.start, range.end.max(range.start));
@@ -109,6 +125,9 @@ impl ReadAhead {
     ///
     /// # Panics
     /// If reading has begun.
+    ///
+    /// # Examples
+    /// As [`RegisteredBuffers`].
     pub fn buffers(mut self, pool: RegisteredBuffers) -> ReadAhead {
         self.assert_not_begun();
         self.blocks.set_pool(pool);
@@ -121,11 +140,17 @@ impl ReadAhead {
     }
 
     /// Where in the file the next byte is that it will give.
+    ///
+    /// # Examples
+    /// As [`range`](Self::range).
     pub fn position(&self) -> u64 {
         self.position - self.rest.as_ref().map_or(0, |rest| rest.len() as u64)
     }
 
     /// The file. What was read ahead is dropped; a new reader begins where its range says.
+    ///
+    /// # Examples
+    /// As [`range`](Self::range).
     pub fn into_file(self) -> File {
         self.file
     }

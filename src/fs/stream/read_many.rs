@@ -63,6 +63,26 @@ impl File {
 ///
 /// Reads go out in the order of the file, a bounded number at a time, and their ranges come in that order from
 /// [`next`](Self::next). [`all`](Self::all) gives them in the order in which they were asked for.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::fs::File;
+///
+/// annulus::run(async {
+/// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+///     let file = File::open("Cargo.toml").await?;
+///     // Ranges that are close to each other are read by one read.
+///     let mut reads = file.read_many([0..9, 1..8]).gap_max(4096).merged_max(1 << 20).depth(4);
+///     while let Some((place, bytes)) = reads.next().await? {
+///         assert_eq!(bytes.len(), [9, 7][place]);
+///     }
+///     let both = file.read_many([0..9, 1..8]).all().await?;
+///     assert_eq!(both[1], "package");
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[must_use = "nothing is read before `next` or `all` is awaited"]
 pub struct ReadMany {
     file: File,
@@ -94,6 +114,9 @@ impl ReadMany {
     ///
     /// # Panics
     /// If reading has begun.
+    ///
+    /// # Examples
+    /// As [`ReadMany`].
     pub fn gap_max(mut self, bytes: u64) -> ReadMany {
         self.assert_not_begun();
         self.gap_max = bytes;
@@ -104,6 +127,9 @@ impl ReadMany {
     ///
     /// # Panics
     /// If reading has begun.
+    ///
+    /// # Examples
+    /// As [`ReadMany`].
     pub fn merged_max(mut self, bytes: u64) -> ReadMany {
         self.assert_not_begun();
         self.merged_max = bytes.min(LONGEST);
@@ -114,6 +140,9 @@ impl ReadMany {
     ///
     /// # Panics
     /// If it is zero.
+    ///
+    /// # Examples
+    /// As [`ReadMany`].
     pub fn depth(mut self, reads: usize) -> ReadMany {
         assert!(reads > 0, "at least one read has to be under way");
         self.depth = reads;
@@ -133,6 +162,9 @@ impl ReadMany {
     ///
     /// # Errors
     /// Those of pread(2). The call after that tries that place again. `InvalidInput` for a range of more than 1 GiB.
+    ///
+    /// # Examples
+    /// As [`ReadMany`].
     pub async fn next(&mut self) -> io::Result<Option<(usize, Bytes)>> {
         let unit = match self.unit {
             Some(unit) => unit,
@@ -160,6 +192,9 @@ impl ReadMany {
     ///
     /// # Errors
     /// The first that [`next`](Self::next) meets.
+    ///
+    /// # Examples
+    /// As [`ReadMany`].
     pub async fn all(mut self) -> io::Result<Vec<Bytes>> {
         let mut all = vec![Bytes::new(); self.ranges.len()];
         while let Some((number, bytes)) = self.next().await? {

@@ -109,6 +109,26 @@ impl WriteBehind {
     ///
     /// # Panics
     /// If writing has begun.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::{File, WriteBehind};
+    /// use annulus::io::AsyncWrite;
+    ///
+    /// annulus::run(async {
+    /// #     let path = std::env::temp_dir().join(format!("behind-{}", std::process::id()));
+    ///
+    ///     let mut writer = WriteBehind::new(File::create(&path).await?).starting_at(100);
+    ///     writer.write_all("from there on").await.0?;
+    ///     assert_eq!(writer.position(), 113);
+    ///     println!("{} of it are written", writer.written() - 100);
+    ///     assert_eq!(writer.finish().await?.metadata().await?.len(), 113);
+    /// #     annulus::fs::remove_file(&path).await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn starting_at(mut self, offset: u64) -> WriteBehind {
         self.assert_not_begun();
         (self.written, self.at) = (offset, offset);
@@ -120,6 +140,9 @@ impl WriteBehind {
     ///
     /// # Panics
     /// If writing has begun.
+    ///
+    /// # Examples
+    /// As [`RegisteredBuffers`].
     pub fn buffers(mut self, pool: RegisteredBuffers) -> WriteBehind {
         self.assert_not_begun();
         self.blocks.set_pool(pool);
@@ -132,12 +155,18 @@ impl WriteBehind {
     }
 
     /// Where in the file the next byte goes that it is given.
+    ///
+    /// # Examples
+    /// As [`starting_at`](Self::starting_at).
     pub fn position(&self) -> u64 {
         self.at + self.gathered.as_ref().map_or(0, |gathered| gathered.len() as u64)
     }
 
     /// Up to which byte of the file all is known to be written. Not that it is on the disk: [`File::sync_data`]. Past the page cache
     /// it goes back by less than a unit when the end that was flushed between two units is written once more.
+    ///
+    /// # Examples
+    /// As [`starting_at`](Self::starting_at).
     pub fn written(&self) -> u64 {
         self.written + if self.line.is_empty() { self.again as u64 } else { 0 }
     }

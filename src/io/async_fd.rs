@@ -82,18 +82,27 @@ impl<T: AsFd> AsyncFd<T> {
     }
 
     /// What was given to [`new`](Self::new).
+    ///
+    /// # Examples
+    /// As [`ready`](Self::ready).
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
 
     /// What was given to [`new`](Self::new). Not to be replaced by something with another descriptor: the loop goes on
     /// waiting for the one it knows.
+    ///
+    /// # Examples
+    /// As [`ready`](Self::ready).
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
 
     /// Stops waiting, and gives back what was given to [`new`](Self::new). The loop's own duplicate is closed by then, or by
     /// the next turn if a wait was dropped just now.
+    ///
+    /// # Examples
+    /// As [`ready`](Self::ready).
     pub fn into_inner(self) -> T {
         self.inner
     }
@@ -105,6 +114,38 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     /// Those of poll(2).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::io::{Read, Write};
+    /// use annulus::io::{AsyncFd, Interest};
+    ///
+    /// annulus::run(async {
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let (mine, mut other) = std::os::unix::net::UnixStream::pair()?;
+    ///     mine.set_nonblocking(true)?;
+    ///     let mut mine = AsyncFd::new(mine)?;
+    ///     assert!(mine.writable().await?.ready().is_writable());
+    ///
+    ///     other.write_all(b"hello")?;
+    ///     let mut guard = mine.ready(Interest::READABLE).await?;
+    ///     let ready = guard.ready();
+    ///     assert!(ready.is_readable() && !ready.is_read_closed() && !ready.is_error());
+    ///     let mut buffer = [0; 64];
+    ///     // What would block after all is no error, but means that one waits again.
+    ///     let count = guard.try_io(|mine| mine.get_ref().read(&mut buffer)).unwrap()?;
+    ///     assert_eq!(count, 5);
+    ///     println!("{:?}, {:?}", guard.get_ref(), guard.get_inner());
+    ///
+    ///     drop(other);
+    ///     assert_eq!(mine.async_io_mut(Interest::READABLE, |mine| mine.read(&mut buffer)).await?, 0);
+    ///     mine.get_mut().set_nonblocking(false)?;
+    ///     let _as_it_was = mine.into_inner();
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         let events = Submitted::new(Poll::new(self.watched.hold(), interest.events())).await?;
         Ok(AsyncFdReadyGuard { of: self, ready: Ready::told(events) })
@@ -156,6 +197,9 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     /// Those of poll(2).
+    ///
+    /// # Examples
+    /// As [`ready`](Self::ready).
     pub async fn writable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         self.ready(Interest::WRITABLE).await
     }
@@ -187,6 +231,9 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     /// As [`async_io`](Self::async_io).
+    ///
+    /// # Examples
+    /// As [`ready`](Self::ready).
     pub async fn async_io_mut<R>(
         &mut self,
         interest: Interest,
@@ -221,6 +268,9 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for AsyncFd<T> {
 }
 
 /// That a descriptor was ready when it was asked.
+///
+/// # Examples
+/// As [`AsyncFd::ready`].
 #[derive(Debug)]
 pub struct AsyncFdReadyGuard<'a, T: AsFd> {
     of: &'a AsyncFd<T>,
@@ -232,6 +282,9 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
     ///
     /// # Errors
     /// That it said `WouldBlock`, so that one has to wait again: it was not ready after all, or somebody else was first.
+    ///
+    /// # Examples
+    /// As [`AsyncFd::ready`].
     pub fn try_io<R>(
         &self,
         io: impl FnOnce(&'a AsyncFd<T>) -> io::Result<R>,
@@ -243,22 +296,34 @@ impl<'a, T: AsFd> AsyncFdReadyGuard<'a, T> {
     }
 
     /// What it was ready for.
+    ///
+    /// # Examples
+    /// As [`AsyncFd::ready`].
     pub fn ready(&self) -> Ready {
         self.ready
     }
 
     /// What it is of.
+    ///
+    /// # Examples
+    /// As [`AsyncFd::ready`].
     pub fn get_ref(&self) -> &'a AsyncFd<T> {
         self.of
     }
 
     /// What was given to [`AsyncFd::new`].
+    ///
+    /// # Examples
+    /// As [`AsyncFd::ready`].
     pub fn get_inner(&self) -> &'a T {
         &self.of.inner
     }
 }
 
 /// The call would have had to wait. See [`AsyncFdReadyGuard::try_io`].
+///
+/// # Examples
+/// As [`AsyncFd::ready`].
 #[derive(Debug)]
 pub struct TryIoError(());
 

@@ -12,14 +12,37 @@ use crate::sys::memory::find;
 ///
 /// Whatever is looked for is gathered in the reader and not in the future, so that nothing here loses a byte when it is
 /// dropped.
+///
+/// # Examples
+/// As [`BufReader`](super::BufReader), which is one.
 pub trait AsyncBufRead: AsyncRead {
     /// The bytes that have come and were not taken. May be none.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncBufRead;
+    ///
+    /// annulus::run(async {
+    ///     let mut bytes = &b"key=value"[..];
+    ///     // A look at what is there; more is asked for by `fill_more`.
+    ///     assert_eq!(bytes.buffer(), b"key=value");
+    ///     bytes.consume(4);
+    ///     assert_eq!(bytes.buffer(), b"value");
+    ///     assert_eq!(bytes.fill_more().await?, 0, "that is all");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     fn buffer(&self) -> &[u8];
 
     /// Takes the first bytes of [`buffer`](Self::buffer) away.
     ///
     /// # Panics
     /// When there are not so many.
+    ///
+    /// # Examples
+    /// As [`buffer`](Self::buffer).
     fn consume(&mut self, count: usize);
 
     /// Waits for more bytes behind those of [`buffer`](Self::buffer), which stay, and says how many came. 0 is the
@@ -30,6 +53,9 @@ pub trait AsyncBufRead: AsyncRead {
     ///
     /// # Errors
     /// Those of the source. The bytes that are there stay.
+    ///
+    /// # Examples
+    /// As [`buffer`](Self::buffer).
     fn fill_more(&mut self) -> impl Future<Output = io::Result<usize>>;
 
     /// The bytes that have come and were not taken; if there are none, waits for some. None then is the end.
@@ -119,6 +145,20 @@ pub trait AsyncBufRead: AsyncRead {
     /// # Errors
     /// Those of the source. `InvalidData` if the line is no UTF-8. In both cases the line stays in the reader, and the text
     /// is as it was: [`read_until`](Self::read_until) takes the line as bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::io::AsyncBufRead;
+    ///
+    /// annulus::run(async {
+    ///     let mut text = &b"one\ntwo"[..];
+    ///     let (result, line) = text.read_line(String::new()).await;
+    ///     assert_eq!((result?, &line[..]), (4, "one\n"));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     fn read_line(&mut self, text: String) -> impl Future<Output = (io::Result<usize>, String)> {
         async move {
             let mut text = text;

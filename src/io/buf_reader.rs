@@ -60,26 +60,57 @@ impl<R> BufReader<R> {
     }
 
     /// With so much room, in bytes, at least one. A line that is longer makes its own room.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::io::{AsyncBufRead, BufReader};
+    ///
+    /// annulus::run(async {
+    ///     let mut reader = BufReader::with_capacity(4, &b"one two"[..]);
+    ///     assert_eq!(reader.capacity(), 4);
+    ///     reader.fill_more().await?;
+    ///     assert!(reader.buffer().starts_with(b"one "));
+    ///     assert_eq!(reader.get_ref().len(), reader.get_mut().len());
+    ///     // With what was read and not taken.
+    ///     let (rest, read) = reader.into_inner();
+    ///     assert_eq!(read.len() + rest.len(), 7);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn with_capacity(bytes: usize, inner: R) -> BufReader<R> {
         BufReader { inner, intake: Intake::new(bytes) }
     }
 
     /// How much is read at once, in bytes.
+    ///
+    /// # Examples
+    /// As [`with_capacity`](Self::with_capacity).
     pub fn capacity(&self) -> usize {
         self.intake.capacity()
     }
 
     /// What it reads from.
+    ///
+    /// # Examples
+    /// As [`with_capacity`](Self::with_capacity).
     pub fn get_ref(&self) -> &R {
         &self.inner
     }
 
     /// What it reads from. Who reads from it directly reads behind what is in the buffer.
+    ///
+    /// # Examples
+    /// As [`with_capacity`](Self::with_capacity).
     pub fn get_mut(&mut self) -> &mut R {
         &mut self.inner
     }
 
     /// What it reads from, and the bytes that have come and were not taken.
+    ///
+    /// # Examples
+    /// As [`with_capacity`](Self::with_capacity).
     pub fn into_inner(self) -> (R, BytesMut) {
         (self.inner, self.intake.into_bytes())
     }

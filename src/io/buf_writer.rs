@@ -56,11 +56,33 @@ impl<W> BufWriter<W> {
     }
 
     /// With so much room, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::io::{AsyncWrite, BufWriter};
+    ///
+    /// annulus::run(async {
+    ///     let mut writer = BufWriter::with_capacity(16, Vec::new());
+    ///     assert_eq!(writer.capacity(), 16);
+    ///     writer.write_all("few").await.0?;
+    ///     assert_eq!(writer.get_ref(), b"", "it waits for more");
+    ///     writer.flush().await?;
+    ///     writer.get_mut().push(b'!');
+    ///     let (target, gathered) = writer.into_inner();
+    ///     assert_eq!((&target[..], &gathered[..]), (&b"few!"[..], &b""[..]));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn with_capacity(bytes: usize, inner: W) -> BufWriter<W> {
         BufWriter { inner, outgoing: Outgoing::new(), capacity: bytes }
     }
 
     /// How much is gathered before it is written, in bytes.
+    ///
+    /// # Examples
+    /// As [`with_capacity`](Self::with_capacity).
     pub fn capacity(&self) -> usize {
         self.capacity
     }
@@ -71,16 +93,25 @@ impl<W> BufWriter<W> {
     }
 
     /// What it writes to.
+    ///
+    /// # Examples
+    /// As [`with_capacity`](Self::with_capacity).
     pub fn get_ref(&self) -> &W {
         &self.inner
     }
 
     /// What it writes to. Who writes to it directly writes in front of what was gathered.
+    ///
+    /// # Examples
+    /// As [`with_capacity`](Self::with_capacity).
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.inner
     }
 
     /// What it writes to, and the bytes that were gathered and not flushed.
+    ///
+    /// # Examples
+    /// As [`with_capacity`](Self::with_capacity).
     pub fn into_inner(self) -> (W, BytesMut) {
         (self.inner, self.outgoing.into_bytes())
     }

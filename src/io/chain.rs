@@ -10,6 +10,24 @@ use crate::buf::IoBufMut;
 /// # Cancel safety
 /// Of each method as that of the two readers, except `read_exact`, which loses what it gathered: put a
 /// [`BufReader`](super::BufReader) around it.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::io::AsyncRead;
+///
+/// annulus::run(async {
+///     let mut both = (&b"one"[..]).chain(&b" two"[..]);
+///     let (result, text) = both.read_to_end(Vec::new()).await;
+///     result?;
+///     assert_eq!(text, b"one two");
+///     assert_eq!(both.get_ref(), (&&b""[..], &&b""[..]));
+///     *both.get_mut().0 = b"more";
+///     let (_one, _two) = both.into_inner();
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Chain<A, B> {
     first: A,
@@ -23,16 +41,25 @@ impl<A, B> Chain<A, B> {
     }
 
     /// The two readers.
+    ///
+    /// # Examples
+    /// As [`Chain`].
     pub fn get_ref(&self) -> (&A, &B) {
         (&self.first, &self.second)
     }
 
     /// The two readers, to be changed.
+    ///
+    /// # Examples
+    /// As [`Chain`].
     pub fn get_mut(&mut self) -> (&mut A, &mut B) {
         (&mut self.first, &mut self.second)
     }
 
     /// Gives the two readers back.
+    ///
+    /// # Examples
+    /// As [`Chain`].
     pub fn into_inner(self) -> (A, B) {
         (self.first, self.second)
     }

@@ -18,6 +18,9 @@ use crate::buf::{IoBuf, IoBufMut};
 ///
 /// # Cancel safety
 /// A read or write that is dropped has moved nothing. A `write_all` may have written a part.
+///
+/// # Examples
+/// As [`duplex`].
 pub struct DuplexStream {
     incoming: Rc<Channel>,
     outgoing: Rc<Channel>,

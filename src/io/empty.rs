@@ -7,6 +7,9 @@ use super::{AsyncBufRead, AsyncRead};
 use crate::buf::IoBufMut;
 
 /// Gives no bytes. Made by [`empty`].
+///
+/// # Examples
+/// As [`empty`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Empty {}
 

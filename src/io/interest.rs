@@ -58,6 +58,9 @@ impl BitOrAssign for Interest {
 }
 
 /// What a descriptor was ready for at the moment when it was asked. See poll(2).
+///
+/// # Examples
+/// As [`AsyncFd::ready`](super::AsyncFd::ready).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ready(i16);
 
@@ -71,21 +74,33 @@ impl Ready {
     }
 
     /// A read would not wait.
+    ///
+    /// # Examples
+    /// As [`AsyncFd::ready`](super::AsyncFd::ready).
     pub fn is_readable(self) -> bool {
         self.has(libc::POLLIN | libc::POLLHUP | libc::POLLERR | HALF_HANG_UP)
     }
 
     /// A write would not wait.
+    ///
+    /// # Examples
+    /// As [`AsyncFd::ready`](super::AsyncFd::ready).
     pub fn is_writable(self) -> bool {
         self.has(libc::POLLOUT | libc::POLLERR)
     }
 
     /// The other end will write no more. There may still be something to read. Told only to who waits to read.
+    ///
+    /// # Examples
+    /// As [`AsyncFd::ready`](super::AsyncFd::ready).
     pub fn is_read_closed(self) -> bool {
         self.has(libc::POLLHUP | HALF_HANG_UP)
     }
 
     /// There is an error, which the next call tells. Of a pipe's writing end: nobody reads any more.
+    ///
+    /// # Examples
+    /// As [`AsyncFd::ready`](super::AsyncFd::ready).
     pub fn is_error(self) -> bool {
         self.has(libc::POLLERR | libc::POLLNVAL)
     }

@@ -17,6 +17,9 @@ use futures_core::stream::{FusedStream, Stream};
 /// # Cancel safety
 /// Nothing is lost by asking for an item and dropping that: the reader goes on where it was. Dropping the stream drops
 /// the reader, and what has come and was not taken.
+///
+/// # Examples
+/// As [`Lines::into_stream`](super::Lines::into_stream).
 pub struct Items<'a, T> {
     /// None when it has ended.
     source: Option<Pin<Box<dyn Future<Output = ()> + 'a>>>,

@@ -7,6 +7,9 @@ use super::{AsyncBufRead, AsyncRead, AsyncWrite};
 use crate::buf::{IoBuf, IoBufMut};
 
 /// Reads from one and writes to the other. Made by [`join`].
+///
+/// # Examples
+/// As [`join`].
 #[derive(Debug)]
 pub struct Join<R, W> {
     reader: R,
@@ -35,21 +38,47 @@ pub fn join<R: AsyncRead, W: AsyncWrite>(reader: R, writer: W) -> Join<R, W> {
 
 impl<R, W> Join<R, W> {
     /// The reader.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::io::{join, pipe};
+    ///
+    /// annulus::run(async {
+    ///     let (reader, writer) = pipe().await?;
+    ///     let mut stream = join(reader, writer);
+    ///     stream.writer().write_all("to myself").await.0?;
+    ///     assert_eq!(stream.reader().read(Vec::with_capacity(64)).await.0?, 9);
+    ///     let (_reader, _writer) = stream.get_mut();
+    ///     let (_reader, _writer) = stream.into_inner();
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn reader(&self) -> &R {
         &self.reader
     }
 
     /// The writer.
+    ///
+    /// # Examples
+    /// As [`reader`](Self::reader).
     pub fn writer(&self) -> &W {
         &self.writer
     }
 
     /// Both, to be used at the same time.
+    ///
+    /// # Examples
+    /// As [`reader`](Self::reader).
     pub fn get_mut(&mut self) -> (&mut R, &mut W) {
         (&mut self.reader, &mut self.writer)
     }
 
     /// Gives both back.
+    ///
+    /// # Examples
+    /// As [`reader`](Self::reader).
     pub fn into_inner(self) -> (R, W) {
         (self.reader, self.writer)
     }

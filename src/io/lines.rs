@@ -7,6 +7,23 @@ use super::buf_read::gather;
 use super::items::Items;
 
 /// The lines of a reader, without their ends. Made by [`AsyncBufRead::lines`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::io::AsyncBufRead;
+///
+/// annulus::run(async {
+///     let mut lines = (&b"one\ntwo\r\nthree"[..]).lines();
+///     assert_eq!(lines.next_line().await?.as_deref(), Some("one"));
+///     assert_eq!(lines.get_ref(), b"two\r\nthree");
+///     lines.get_mut().consume(1); // a byte between two lines
+///     assert_eq!(lines.next_line().await?.as_deref(), Some("wo"));
+///     assert_eq!(lines.into_inner(), b"three");
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Lines<R> {
     reader: R,
@@ -42,6 +59,9 @@ impl<R: AsyncBufRead> Lines<R> {
     /// # Errors
     /// Those of the source: what has come stays in the reader. `InvalidData` if the line is no UTF-8: the line is taken, so
     /// that the next one may follow, and is in the error's source, a [`FromUtf8Error`](std::string::FromUtf8Error).
+    ///
+    /// # Examples
+    /// As [`Lines`].
     pub async fn next_line(&mut self) -> io::Result<Option<String>> {
         let count = gather(&mut self.reader, b'\n').await?;
         if count == 0 {

@@ -56,16 +56,39 @@ impl<T> Owning<T> {
     }
 
     /// What is wrapped.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::io::Owning;
+    /// use annulus::net::UnixStream;
+    ///
+    /// annulus::run(async {
+    ///     let (one, _other) = UnixStream::pair()?;
+    ///     let mut one = Owning::new(one.into_poll());
+    ///     assert!(one.get_ref().get_ref().take_error()?.is_none());
+    ///     assert!(one.get_mut().try_read(&mut [0; 8]).is_err(), "nothing is there");
+    ///     let _as_it_was = one.into_inner().into_stream();
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
 
     /// What is wrapped. Nothing is kept here, so it may be read from and written to as well.
+    ///
+    /// # Examples
+    /// As [`get_ref`](Self::get_ref).
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
 
     /// Gives it back.
+    ///
+    /// # Examples
+    /// As [`get_ref`](Self::get_ref).
     pub fn into_inner(self) -> T {
         self.inner
     }

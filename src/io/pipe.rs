@@ -40,12 +40,18 @@ pub async fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
 }
 
 /// The end of a [`pipe`] to read from.
+///
+/// # Examples
+/// As [`pipe`].
 #[derive(Debug)]
 pub struct PipeReader {
     pub(super) end: Descriptor,
 }
 
 /// The end of a [`pipe`] to write to.
+///
+/// # Examples
+/// As [`pipe`].
 #[derive(Debug)]
 pub struct PipeWriter {
     pub(super) end: Descriptor,
@@ -63,6 +69,35 @@ impl PipeReader {
     ///
     /// # Cancel safety
     /// Nothing is lost by dropping it: bytes that are read all the same are given to the next read.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::io::pipe;
+    ///
+    /// annulus::run(async {
+    ///     let (reader, writer) = pipe().await?;
+    ///     writer.writable().await?;
+    ///     writer.write("one").await.0?;
+    ///     writer.write_all("two").await.0?;
+    ///     writer.writev(vec!["three", "four"]).await.0?;
+    ///     assert_eq!(writer.settle_writes().await?, 0, "none was dropped");
+    ///     writer.close().await?;
+    ///
+    ///     reader.readable().await?;
+    ///     let (result, buffer) = reader.read(Vec::with_capacity(3)).await;
+    ///     assert_eq!((result?, &buffer[..]), (3, &b"one"[..]));
+    ///     let (result, buffer) = reader.read_exact(buffer).await;
+    ///     result?;
+    ///     assert_eq!(buffer, b"two");
+    ///     let (result, buffers) = reader.readv(vec![Vec::with_capacity(5), Vec::with_capacity(64)]).await;
+    ///     assert_eq!((result?, &buffers[0][..]), (9, &b"three"[..]));
+    ///     assert_eq!(reader.read(buffer).await.0?, 0);
+    ///     reader.close().await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn read<B: IoBufMut>(&self, buffer: B) -> Submitted<Read<B>> {
         Submitted::new(Read::of_pipe(self.end.hold(), buffer))
     }
@@ -75,6 +110,9 @@ impl PipeReader {
     ///
     /// # Cancel safety
     /// Nothing is lost by dropping it: what was read so far is given to the next read.
+    ///
+    /// # Examples
+    /// As [`read`](Self::read).
     pub fn read_exact<B: IoBufMut>(&self, buffer: B) -> Submitted<Whole<Read<B>>> {
         Submitted::new(Whole::new(Read::of_pipe(self.end.hold(), buffer)))
     }
@@ -85,6 +123,9 @@ impl PipeReader {
     /// Those of readv(2).
     ///
     /// # Cancel safety
+    /// As [`read`](Self::read).
+    ///
+    /// # Examples
     /// As [`read`](Self::read).
     pub fn readv<B: IoBufMut>(&self, buffers: Vec<B>) -> Submitted<Readv<B>> {
         Submitted::new(Readv::of_pipe(self.end.hold(), buffers))
@@ -98,6 +139,9 @@ impl PipeReader {
     ///
     /// # Cancel safety
     /// Dropping it is harmless.
+    ///
+    /// # Examples
+    /// As [`read`](Self::read).
     pub async fn readable(&self) -> io::Result<()> {
         Submitted::new(op::Poll::new(self.end.hold(), libc::POLLIN)).await.map(drop)
     }
@@ -109,6 +153,9 @@ impl PipeReader {
     ///
     /// # Cancel safety
     /// Dropping it closes all the same.
+    ///
+    /// # Examples
+    /// As [`PipeReader::read`].
     pub async fn close(self) -> io::Result<()> {
         op::close(self.end).await
     }
@@ -127,6 +174,9 @@ impl PipeWriter {
     ///
     /// # Cancel safety
     /// After dropping it, some of the bytes may have been written, or none; a later write begins when that is settled.
+    ///
+    /// # Examples
+    /// As [`PipeReader::read`].
     pub fn write<B: IoBuf>(&self, buffer: B) -> Submitted<Write<B>> {
         Submitted::new(Write::to_pipe(self.end.hold(), buffer))
     }
@@ -138,6 +188,9 @@ impl PipeWriter {
     ///
     /// # Cancel safety
     /// As [`write`](Self::write).
+    ///
+    /// # Examples
+    /// As [`PipeReader::read`].
     pub fn write_all<B: IoBuf>(&self, buffer: B) -> Submitted<Whole<Write<B>>> {
         Submitted::new(Whole::new(Write::to_pipe(self.end.hold(), buffer)))
     }
@@ -149,6 +202,9 @@ impl PipeWriter {
     ///
     /// # Cancel safety
     /// As [`write`](Self::write).
+    ///
+    /// # Examples
+    /// As [`PipeReader::read`].
     pub fn writev<B: IoBuf>(&self, buffers: Vec<B>) -> Submitted<Writev<B>> {
         Submitted::new(Writev::to_pipe(self.end.hold(), buffers))
     }
@@ -161,6 +217,9 @@ impl PipeWriter {
     ///
     /// # Errors
     /// The one that a dropped write met.
+    ///
+    /// # Examples
+    /// As [`PipeReader::read`].
     pub fn settle_writes(&self) -> Submitted<Settle> {
         Submitted::new(Settle::new(self.end.hold()))
     }
@@ -172,6 +231,9 @@ impl PipeWriter {
     ///
     /// # Cancel safety
     /// Dropping it is harmless.
+    ///
+    /// # Examples
+    /// As [`PipeReader::read`].
     pub async fn writable(&self) -> io::Result<()> {
         Submitted::new(op::Poll::new(self.end.hold(), libc::POLLOUT)).await.map(drop)
     }
@@ -183,6 +245,9 @@ impl PipeWriter {
     ///
     /// # Cancel safety
     /// Dropping it closes all the same.
+    ///
+    /// # Examples
+    /// As [`PipeReader::read`].
     pub async fn close(self) -> io::Result<()> {
         op::close(self.end).await
     }

@@ -10,6 +10,9 @@ use crate::buf::ReadBuf;
 /// The traits of tokio, futures-io and hyper are this by other names, and by the features `tokio-io`, `futures-io` and `hyper` the types
 /// of this crate that are `PollRead` have those as well. What owns its buffers is [`AsyncRead`](super::AsyncRead): it needs no copy
 /// and no readiness, so it is the one to use where there is a choice.
+///
+/// # Examples
+/// As [`PollStream`](crate::net::PollStream), which is one.
 pub trait PollRead {
     /// Reads some bytes, behind what is filled. None, with room left, are the end. `Pending`: nothing was read, and the task is
     /// woken when it is worth another try.
@@ -25,6 +28,9 @@ pub trait PollRead {
 /// Takes bytes from borrowed memory, which it touches only until it returns.
 ///
 /// The traits of tokio, futures-io and hyper by other names: see [`PollRead`].
+///
+/// # Examples
+/// As [`PollStream`](crate::net::PollStream), which is one.
 pub trait PollWrite {
     /// Writes some of the bytes, and says how many. `Pending`: none were written, and the task is woken when it is worth another
     /// try.

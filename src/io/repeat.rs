@@ -7,6 +7,9 @@ use super::turn::turn;
 use crate::buf::IoBufMut;
 
 /// Gives the same byte again and again. Made by [`repeat`].
+///
+/// # Examples
+/// As [`repeat`].
 #[derive(Clone, Copy, Debug)]
 pub struct Repeat {
     byte: u8,

@@ -7,6 +7,23 @@ use super::buf_read::gather;
 use super::items::Items;
 
 /// The pieces of what a reader gives, without the bytes that part them. Made by [`AsyncBufRead::split`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::io::AsyncBufRead;
+///
+/// annulus::run(async {
+///     let mut words = AsyncBufRead::split(&b"one two three"[..], b' ');
+///     assert_eq!(words.next_segment().await?.as_deref(), Some(&b"one"[..]));
+///     assert_eq!(words.get_ref(), b"two three");
+///     words.get_mut().consume(1);
+///     assert_eq!(words.next_segment().await?.as_deref(), Some(&b"wo"[..]));
+///     assert_eq!(words.into_inner(), b"three");
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Segments<R> {
     reader: R,
@@ -42,6 +59,9 @@ impl<R: AsyncBufRead> Segments<R> {
     ///
     /// # Errors
     /// Those of the source: what has come stays in the reader.
+    ///
+    /// # Examples
+    /// As [`Segments`].
     pub async fn next_segment(&mut self) -> io::Result<Option<Vec<u8>>> {
         let count = gather(&mut self.reader, self.byte).await?;
         if count == 0 {
@@ -54,6 +74,9 @@ impl<R: AsyncBufRead> Segments<R> {
     }
 
     /// The pieces as a `Stream`, for what wants one. It allocates once, and gives the reader no more back.
+    ///
+    /// # Examples
+    /// As [`Lines::into_stream`](super::Lines::into_stream).
     pub fn into_stream<'a>(self) -> Items<'a, io::Result<Vec<u8>>>
     where
         R: 'a,

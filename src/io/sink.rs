@@ -7,6 +7,9 @@ use super::turn::turn;
 use crate::buf::IoBuf;
 
 /// Takes bytes and forgets them. Made by [`sink`].
+///
+/// # Examples
+/// As [`sink`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sink {}
 

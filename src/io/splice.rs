@@ -32,6 +32,9 @@ enum Kind {
 }
 
 /// What [`send_file`](crate::net::Stream::send_file) sends from: a [`File`](crate::fs::File). Only this crate implements it.
+///
+/// # Examples
+/// As [`Stream::send_file`](crate::net::Stream::send_file).
 pub trait SendFile {
     #[doc(hidden)]
     fn bytes_from(&self, offset: u64) -> FromOffset;

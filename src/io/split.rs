@@ -8,12 +8,18 @@ use super::{AsyncRead, AsyncWrite};
 use crate::buf::{IoBuf, IoBufMut};
 
 /// The reading half of a stream that two tasks own. Made by [`split`].
+///
+/// # Examples
+/// As [`split`].
 #[derive(Debug)]
 pub struct ReadHalf<S>(Rc<S>);
 
 /// The writing half of a stream that two tasks own. Made by [`split`].
 ///
 /// Dropping it does not end its direction: say [`shutdown`](AsyncWrite::shutdown).
+///
+/// # Examples
+/// As [`split`].
 #[derive(Debug)]
 pub struct WriteHalf<S>(Rc<S>);
 
@@ -51,6 +57,9 @@ where
 
 impl<S> ReadHalf<S> {
     /// The whole stream.
+    ///
+    /// # Examples
+    /// As [`reunite`](Self::reunite).
     pub fn get_ref(&self) -> &S {
         &self.0
     }
@@ -59,6 +68,22 @@ impl<S> ReadHalf<S> {
     ///
     /// # Errors
     /// [`ReuniteError`], with both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::io::{AsyncWrite, duplex, split};
+    ///
+    /// annulus::run(async {
+    ///     let (ours, _theirs) = duplex(64);
+    ///     let (reading, mut writing) = split(ours);
+    ///     writing.write_all("ping").await.0?;
+    ///     println!("{:?} and {:?}", reading.get_ref(), writing.get_ref());
+    ///     let _whole = reading.reunite(writing).expect("both are of the same stream");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn reunite(self, other: WriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !Rc::ptr_eq(&self.0, &other.0) {
             return Err(ReuniteError(self, other));
@@ -70,6 +95,9 @@ impl<S> ReadHalf<S> {
 
 impl<S> WriteHalf<S> {
     /// The whole stream.
+    ///
+    /// # Examples
+    /// As [`ReadHalf::reunite`].
     pub fn get_ref(&self) -> &S {
         &self.0
     }
@@ -78,12 +106,18 @@ impl<S> WriteHalf<S> {
     ///
     /// # Errors
     /// [`ReuniteError`], with both halves, if they are not of the same stream.
+    ///
+    /// # Examples
+    /// As [`ReadHalf::reunite`].
     pub fn reunite(self, other: ReadHalf<S>) -> Result<S, ReuniteError<S>> {
         other.reunite(self)
     }
 }
 
 /// Two halves that are not of the same stream, given back.
+///
+/// # Examples
+/// As [`net::ReuniteError`](crate::net::ReuniteError).
 #[derive(Debug)]
 pub struct ReuniteError<S>(pub ReadHalf<S>, pub WriteHalf<S>);
 

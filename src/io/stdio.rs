@@ -52,6 +52,9 @@ impl Stream {
 /// What the process reads. Made by [`stdin`].
 ///
 /// Bytes that `std::io::stdin` has read ahead are its own: use one or the other.
+///
+/// # Examples
+/// As [`stdin`].
 #[derive(Debug)]
 pub struct Stdin(Stream);
 

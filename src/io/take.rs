@@ -11,6 +11,24 @@ use crate::op::incomplete;
 /// # Cancel safety
 /// Of each method as that of its reader, except `read_to_end` and `read_to_string`, which lose what they gathered. What was
 /// not given out counts for nothing.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::io::AsyncRead;
+///
+/// annulus::run(async {
+///     let mut some = (&b"one two three"[..]).take(3);
+///     assert_eq!(some.limit(), 3);
+///     assert_eq!(some.read_to_end(Vec::new()).await.1, b"one");
+///     some.set_limit(4);
+///     assert_eq!(some.read_to_end(Vec::new()).await.1, b" two");
+///     assert_eq!((&**some.get_ref(), &**some.get_mut()), (&b" three"[..], &b" three"[..]));
+///     assert_eq!(some.into_inner(), b" three");
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Take<R> {
     inner: R,
@@ -38,6 +56,9 @@ impl<R> Take<R> {
     }
 
     /// What it reads from. What is read from it directly does not count.
+    ///
+    /// # Examples
+    /// As [`Take`].
     pub fn get_mut(&mut self) -> &mut R {
         &mut self.inner
     }

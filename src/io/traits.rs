@@ -10,6 +10,28 @@ use super::transfer::{drain, fill, first_to_fill, first_to_send, to_end, to_stri
 use crate::buf::{IoBuf, IoBufMut};
 
 /// Gives bytes, into owned buffers.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::io::AsyncRead;
+///
+/// annulus::run(async {
+///     let mut bytes = &b"one two three four"[..];
+///     let (result, buffer) = bytes.read(Vec::with_capacity(3)).await;
+///     assert_eq!((result?, &buffer[..]), (3, &b"one"[..]));
+///     let (result, buffer) = bytes.read_exact(Vec::with_capacity(4)).await;
+///     result?;
+///     assert_eq!(buffer, b" two");
+///     let (result, buffers) = bytes.readv(vec![Vec::with_capacity(6), Vec::with_capacity(2)]).await;
+///     assert_eq!((result? >= 6, &buffers[0][..]), (true, &b" three"[..]));
+///     let (result, text) = bytes.read_to_string(String::new()).await;
+///     result?;
+///     assert!(text.ends_with("ur"));
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub trait AsyncRead {
     /// Reads some bytes into the buffer, from its beginning up to all the room that it has, and sets its length to
     /// what was read. 0 is the end, unless the buffer has no room.
@@ -147,6 +169,25 @@ pub trait AsyncRead {
 }
 
 /// Takes bytes, from owned buffers.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::io::AsyncWrite;
+///
+/// annulus::run(async {
+///     let mut target = Vec::new();
+///     target.write("one").await.0?;
+///     target.write_all(" two").await.0?;
+///     target.writev(vec![" three", " four"]).await.0?;
+///     target.flush().await?;
+///     target.shutdown().await?;
+///     assert_eq!(target.settle().await?.unwrap_or(0), 0, "no write was dropped");
+///     assert!(target.starts_with(b"one two three"));
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub trait AsyncWrite {
     /// Writes some bytes of the buffer, from its beginning, and says how many.
     ///

@@ -45,6 +45,9 @@ pub struct Framed<S, C> {
 }
 
 /// What a [`Framed`] is made of: for another protocol behind this one.
+///
+/// # Examples
+/// As [`Framed::feed`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FramedParts<S, C> {
@@ -65,16 +68,25 @@ impl<S, C> Framed<S, C> {
     }
 
     /// Frames on a stream, behind bytes that have come from it already.
+    ///
+    /// # Examples
+    /// As [`feed`](Self::feed).
     pub fn with_bytes(stream: S, codec: C, bytes: BytesMut) -> Framed<S, C> {
         Framed { stream, codec, frames: Frames::behind(bytes), outgoing: Outgoing::new() }
     }
 
     /// The stream.
+    ///
+    /// # Examples
+    /// As [`feed`](Self::feed).
     pub fn get_ref(&self) -> &S {
         &self.stream
     }
 
     /// The stream. Who reads from it or writes to it directly tears frames.
+    ///
+    /// # Examples
+    /// As [`feed`](Self::feed).
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }
@@ -85,11 +97,17 @@ impl<S, C> Framed<S, C> {
     }
 
     /// The codec, to be changed between two frames.
+    ///
+    /// # Examples
+    /// As [`feed`](Self::feed).
     pub fn codec_mut(&mut self) -> &mut C {
         &mut self.codec
     }
 
     /// Gives all parts back.
+    ///
+    /// # Examples
+    /// As [`feed`](Self::feed).
     pub fn into_parts(self) -> FramedParts<S, C> {
         FramedParts {
             stream: self.stream,
@@ -137,6 +155,34 @@ impl<S: AsyncWrite, C> Framed<S, C> {
     ///
     /// # Errors
     /// As that one.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::io::codec::{Framed, LinesCodec};
+    /// use annulus::net::UnixStream;
+    ///
+    /// annulus::run(async {
+    ///     let (one, other) = UnixStream::pair()?;
+    ///     let mut one = Framed::new(one, LinesCodec::new());
+    ///     one.feed("first").await?; // gathered
+    ///     one.feed("second").await?;
+    ///     one.flush().await?;
+    ///     one.shutdown().await?;
+    ///     assert!(one.get_ref().take_error()?.is_none());
+    ///     let (_stream, _codec) = (one.get_mut(), ());
+    ///     *one.codec_mut() = LinesCodec::new().max_length(80);
+    ///
+    ///     let mut other = Framed::new(other, LinesCodec::new());
+    ///     assert_eq!(other.next().await.unwrap()?, "first");
+    ///     // What has come and was not taken goes along.
+    ///     let parts = other.into_parts();
+    ///     let mut again = Framed::with_bytes(parts.stream, parts.codec, parts.unread);
+    ///     assert_eq!(again.next().await.unwrap()?, "second");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn feed<I>(&mut self, item: I) -> Result<(), C::Error>
     where
         C: Encoder<I>,
@@ -155,6 +201,9 @@ impl<S: AsyncWrite, C> Framed<S, C> {
     ///
     /// # Errors
     /// Those of the stream.
+    ///
+    /// # Examples
+    /// As [`feed`](Self::feed).
     pub async fn flush(&mut self) -> io::Result<()> {
         self.outgoing.write(&mut self.stream).await?;
         self.stream.flush().await
@@ -167,6 +216,9 @@ impl<S: AsyncWrite, C> Framed<S, C> {
     ///
     /// # Errors
     /// Those of the stream.
+    ///
+    /// # Examples
+    /// As [`feed`](Self::feed).
     pub async fn shutdown(&mut self) -> io::Result<()> {
         self.outgoing.write(&mut self.stream).await?;
         self.stream.shutdown().await

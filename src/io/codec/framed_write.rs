@@ -46,31 +46,68 @@ impl<W, E> FramedWrite<W, E> {
     }
 
     /// What it writes to.
+    ///
+    /// # Examples
+    /// As [`buffered`](Self::buffered).
     pub fn get_ref(&self) -> &W {
         &self.writer
     }
 
     /// What it writes to. Who writes to it directly writes in front of what was gathered, or in the midst of a frame.
+    ///
+    /// # Examples
+    /// As [`buffered`](Self::buffered).
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.writer
     }
 
     /// The encoder.
+    ///
+    /// # Examples
+    /// As [`buffered`](Self::buffered).
     pub fn encoder(&self) -> &E {
         &self.encoder
     }
 
     /// The encoder, to be changed between two frames.
+    ///
+    /// # Examples
+    /// As [`buffered`](Self::buffered).
     pub fn encoder_mut(&mut self) -> &mut E {
         &mut self.encoder
     }
 
     /// How many bytes were gathered and are not known to be written.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::io::codec::{FramedWrite, LinesCodec};
+    ///
+    /// annulus::run(async {
+    ///     let mut lines = FramedWrite::new(Vec::new(), LinesCodec::new());
+    ///     lines.send("one").await?;
+    ///     lines.feed("two").await?;
+    ///     assert_eq!((lines.get_ref().len(), lines.buffered()), (4, 4));
+    ///     lines.flush().await?;
+    ///     lines.shutdown().await?;
+    ///     println!("{:?}", lines.encoder());
+    ///     *lines.encoder_mut() = LinesCodec::new();
+    ///     lines.get_mut().push(b'.');
+    ///     let (written, gathered) = lines.into_inner();
+    ///     assert_eq!((&written[..], gathered.len()), (&b"one\ntwo\n."[..], 0));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn buffered(&self) -> usize {
         self.outgoing.len()
     }
 
     /// What it writes to, and the bytes that are not known to be written.
+    ///
+    /// # Examples
+    /// As [`buffered`](Self::buffered).
     pub fn into_inner(self) -> (W, BytesMut) {
         (self.writer, self.outgoing.into_bytes())
     }
@@ -86,6 +123,9 @@ impl<W: AsyncWrite, E> FramedWrite<W, E> {
     ///
     /// # Errors
     /// Those of the encoder: the frame is not taken. Those of the writer: it stays here.
+    ///
+    /// # Examples
+    /// As [`buffered`](Self::buffered).
     pub async fn send<I>(&mut self, item: I) -> Result<(), E::Error>
     where
         E: Encoder<I>,
@@ -131,6 +171,9 @@ impl<W: AsyncWrite, E> FramedWrite<W, E> {
     ///
     /// # Errors
     /// Those of the writer.
+    ///
+    /// # Examples
+    /// As [`buffered`](Self::buffered).
     pub async fn shutdown(&mut self) -> std::io::Result<()> {
         self.outgoing.write(&mut self.writer).await?;
         self.writer.shutdown().await

@@ -70,6 +70,20 @@ impl LengthDelimited {
     }
 
     /// How many bytes stand in front of the number. Such frames can be read only.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::io::codec::LengthDelimited;
+    ///
+    /// // A byte of kind, two of length, and then as many bytes: the frame is given without its head.
+    /// let codec = LengthDelimited::new()
+    ///     .length_field_offset(1)
+    ///     .length_field_length(2)
+    ///     .num_skip(3)
+    ///     .max_frame_length(4096)
+    ///     .big_endian();
+    /// println!("{codec:?}");
+    /// ```
     pub fn length_field_offset(self, bytes: usize) -> LengthDelimited {
         LengthDelimited { offset: bytes, ..self }
     }
@@ -80,16 +94,25 @@ impl LengthDelimited {
     }
 
     /// How many bytes of a frame are left out at its beginning; unless it is said, all up to the end of the number.
+    ///
+    /// # Examples
+    /// As [`length_field_offset`](Self::length_field_offset).
     pub fn num_skip(self, bytes: usize) -> LengthDelimited {
         LengthDelimited { skip: Some(bytes), ..self }
     }
 
     /// How many bytes there may be behind the number.
+    ///
+    /// # Examples
+    /// As [`length_field_offset`](Self::length_field_offset).
     pub fn max_frame_length(self, bytes: usize) -> LengthDelimited {
         LengthDelimited { frame_max: bytes, ..self }
     }
 
     /// The number has its highest byte first, as on the network.
+    ///
+    /// # Examples
+    /// As [`length_field_offset`](Self::length_field_offset).
     pub fn big_endian(self) -> LengthDelimited {
         LengthDelimited { is_little_endian: false, ..self }
     }

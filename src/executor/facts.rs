@@ -9,6 +9,9 @@ use super::task::Id;
 use super::{Executor, Priority};
 
 /// What a task is doing.
+///
+/// # Examples
+/// As [`task::Snapshot`](crate::task::Snapshot::state).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {

@@ -39,6 +39,9 @@ impl fmt::Debug for Hooks {
 }
 
 /// What a hook is told of a task.
+///
+/// # Examples
+/// As [`Builder::on_before_poll`](crate::Builder::on_before_poll).
 #[derive(Clone, Debug)]
 pub struct Meta {
     pub(super) id: Id,
@@ -48,16 +51,25 @@ pub struct Meta {
 
 impl Meta {
     /// What tells the task from all others of the process.
+    ///
+    /// # Examples
+    /// As [`Builder::on_before_poll`](crate::Builder::on_before_poll).
     pub fn id(&self) -> Id {
         self.id
     }
 
     /// Its name, if it was given one.
+    ///
+    /// # Examples
+    /// As [`Builder::on_before_poll`](crate::Builder::on_before_poll).
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
     /// Where it was spawned.
+    ///
+    /// # Examples
+    /// As [`Builder::on_before_poll`](crate::Builder::on_before_poll).
     pub fn spawned_at(&self) -> &'static Location<'static> {
         self.spawned_at
     }
@@ -74,6 +86,22 @@ impl fmt::Display for Meta {
 }
 
 /// A panic that ended a task which nobody waits for. See [`Builder::on_panic`](crate::Builder::on_panic).
+///
+/// # Examples
+/// ```
+/// let runtime = annulus::Runtime::builder()
+///     .on_panic(|panic| {
+///         println!("{:?}, spawned at {}", panic.task().name(), panic.task().spawned_at());
+///         assert_eq!(panic.message(), Some("out of cheese"));
+///         assert!(panic.payload().is::<&str>());
+///     })
+///     .build()?;
+/// runtime.run(async {
+///     drop(annulus::spawn(async { panic!("out of cheese") }));
+///     annulus::yield_now().await;
+/// })?;
+/// # Ok::<(), annulus::Error>(())
+/// ```
 pub struct UnheardPanic {
     pub(super) task: Meta,
     pub(super) payload: Box<dyn Any + Send>,

@@ -69,6 +69,9 @@ impl<T> JoinHandle<T> {
     }
 
     /// Another handle that can stop the task, but does not wait for it.
+    ///
+    /// # Examples
+    /// As [`AbortHandle`].
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle { task: self.task.clone() }
     }
@@ -143,6 +146,24 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 /// Stops a task without waiting for it. Any number may exist for a task.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::sync::oneshot;
+///
+/// annulus::run(async {
+///     let (_tell, told) = oneshot::channel::<()>();
+///     let task = annulus::spawn(told);
+///     let handle = task.abort_handle();
+///     assert_eq!(handle.id(), task.id());
+///     handle.abort();
+///     assert!(!handle.is_finished(), "its future is dropped in the next batch");
+///     assert!(task.await.unwrap_err().is_cancelled() && handle.is_finished());
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct AbortHandle {
     task: TaskRef,
@@ -186,6 +207,9 @@ impl TaskRef {
 }
 
 /// Why a task gave no output.
+///
+/// # Examples
+/// As [`is_panic`](Self::is_panic).
 pub enum JoinError {
     /// It was aborted, or its runtime ended before it did.
     Cancelled,
@@ -195,11 +219,40 @@ pub enum JoinError {
 
 impl JoinError {
     /// Whether the task was aborted or its runtime ended.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// annulus::run(async {
+    ///     let endless = annulus::spawn(std::future::pending::<()>());
+    ///     endless.abort();
+    ///     let error = endless.await.unwrap_err();
+    ///     assert!(error.is_cancelled());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         matches!(self, JoinError::Cancelled)
     }
 
     /// Whether the task panicked.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::task::JoinError;
+    ///
+    /// annulus::run(async {
+    ///     let panicked = annulus::spawn(async { panic!("out of cheese") });
+    ///     let error = panicked.await.unwrap_err();
+    ///     assert!(error.is_panic() && !error.is_cancelled());
+    ///     let payload = error.try_into_panic().unwrap();
+    ///     assert_eq!(payload.downcast_ref(), Some(&"out of cheese"));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn is_panic(&self) -> bool {
         matches!(self, JoinError::Panicked(_))
     }
@@ -208,6 +261,9 @@ impl JoinError {
     ///
     /// # Errors
     /// Gives itself back if the task was cancelled.
+    ///
+    /// # Examples
+    /// As [`is_panic`](Self::is_panic).
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, JoinError> {
         match self {
             JoinError::Panicked(panic) => Ok(panic),
@@ -219,6 +275,18 @@ impl JoinError {
     ///
     /// # Panics
     /// If the task was cancelled; see [`try_into_panic`](Self::try_into_panic).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// annulus::run(async {
+    ///     let panicked = annulus::spawn(async { panic!("out of cheese") });
+    ///     let payload = panicked.await.unwrap_err().into_panic();
+    ///     assert_eq!(payload.downcast_ref(), Some(&"out of cheese"));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
         self.try_into_panic().expect("the task was cancelled, it did not panic")
     }

@@ -11,6 +11,9 @@ use super::ready::Ready;
 ///
 /// None is starved by another, and none waits for another that is not ready. A poll is never broken off: what computes for long
 /// [yields](crate::yield_now), or holds up all others whatever its priority.
+///
+/// # Examples
+/// As [`task::Builder`](crate::task::Builder).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// Has no more than one poll a turn of the loop, and only each eighth turn while others are ready: for work that is to be

@@ -17,6 +17,9 @@ use super::join::JoinError;
 use super::{Executor, spare, waker, with_current};
 
 /// What tells one task of a process from all others. Never used twice.
+///
+/// # Examples
+/// As [`JoinSet::join_next_with_id`](crate::task::JoinSet::join_next_with_id).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(pub(super) u64);
 

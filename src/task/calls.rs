@@ -70,6 +70,23 @@ pub fn call_later(span: Duration, closure: impl FnOnce() + 'static) -> CallHandl
 ///
 /// # Panics
 /// Outside of a running loop.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::{sync::oneshot, task, time};
+///
+/// annulus::run(async {
+///     let moment = time::now() + Duration::from_millis(2);
+///     let (tell, told) = oneshot::channel();
+///     let call = task::call_at(moment, move || drop(tell.send(time::now())));
+///     assert_eq!(call.deadline(), Some(moment));
+///     assert!(told.await.unwrap() >= moment && !call.is_cancelled());
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[track_caller]
 pub fn call_at(deadline: Instant, closure: impl FnOnce() + 'static) -> CallHandle {
     call(Some(deadline), closure)
@@ -99,6 +116,9 @@ enum Stage {
 }
 
 /// What a call that was asked for is taken back by. Dropping it lets the call happen.
+///
+/// # Examples
+/// As [`call_later`].
 pub struct CallHandle {
     task: AbortHandle,
     deadline: Option<Instant>,
@@ -108,6 +128,9 @@ pub struct CallHandle {
 impl CallHandle {
     /// Takes the call back: the closure is not called any more, and is dropped in the next batch. Nothing happens if it
     /// was called.
+    ///
+    /// # Examples
+    /// As [`call_later`].
     pub fn cancel(&self) {
         if self.stage.get() == Stage::Waits {
             self.stage.set(Stage::Cancelled);
@@ -116,11 +139,17 @@ impl CallHandle {
     }
 
     /// Whether it was taken back in time.
+    ///
+    /// # Examples
+    /// As [`call_later`].
     pub fn is_cancelled(&self) -> bool {
         self.stage.get() == Stage::Cancelled
     }
 
     /// When the call is due. None of [`call_soon`]'s.
+    ///
+    /// # Examples
+    /// As [`call_at`].
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

@@ -108,6 +108,9 @@ impl<F: Future> Future for Member<F> {
 
 impl<T: 'static> JoinSet<T> {
     /// One without tasks.
+    ///
+    /// # Examples
+    /// As [`JoinSet`].
     pub fn new() -> JoinSet<T> {
         JoinSet { tasks: Slab::new(), finished: Rc::default() }
     }
@@ -116,6 +119,9 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Panics
     /// Outside of a running loop.
+    ///
+    /// # Examples
+    /// As [`JoinSet`].
     #[track_caller]
     pub fn spawn<F: Future<Output = T> + 'static>(&mut self, future: F) -> AbortHandle {
         let entry = self.tasks.vacant_entry();
@@ -133,6 +139,20 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Panics
     /// Outside of a running loop.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::task::JoinSet;
+    ///
+    /// annulus::run(async {
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn_blocking(|| std::fs::read("Cargo.toml").map(|text| text.len()));
+    ///     assert!(set.join_next().await.unwrap()?? > 0);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     #[track_caller]
     pub fn spawn_blocking(&mut self, closure: impl FnOnce() -> T + Send + 'static) -> AbortHandle
     where
@@ -149,6 +169,9 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Errors
     /// [`JoinError`] if the task panicked or was aborted.
+    ///
+    /// # Examples
+    /// As [`JoinSet`].
     pub async fn join_next(&mut self) -> Option<Result<T, JoinError>> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
@@ -160,6 +183,22 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Errors
     /// As [`join_next`](Self::join_next), the id beside the error.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::task::JoinSet;
+    ///
+    /// annulus::run(async {
+    ///     let mut set = JoinSet::new();
+    ///     let task = set.spawn(async { 7 });
+    ///     let (id, output) = set.join_next_with_id().await.unwrap();
+    ///     assert_eq!((id, output?), (task.id(), 7));
+    ///     assert!(set.try_join_next_with_id().is_none() && set.is_empty());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn join_next_with_id(&mut self) -> Option<(Id, Result<T, JoinError>)> {
         poll_fn(|cx| self.poll_join_next_with_id(cx)).await
     }
@@ -168,6 +207,21 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Errors
     /// As [`join_next`](Self::join_next).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::future::poll_fn;
+    /// use annulus::task::JoinSet;
+    ///
+    /// annulus::run(async {
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn(async { 7 });
+    ///     assert_eq!(poll_fn(|cx| set.poll_join_next(cx)).await.unwrap()?, 7);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         self.poll_join_next_with_id(cx).map(|next| next.map(|(_, result)| result))
     }
@@ -195,6 +249,22 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Errors
     /// As [`join_next`](Self::join_next).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::task::JoinSet;
+    ///
+    /// annulus::run(async {
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn(async { 7 });
+    ///     assert!(set.try_join_next().is_none(), "it has not been polled yet");
+    ///     annulus::yield_now().await;
+    ///     assert_eq!(set.try_join_next().unwrap()?, 7);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
         self.try_join_next_with_id().map(|(_, result)| result)
     }
@@ -203,6 +273,9 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Errors
     /// As [`join_next`](Self::join_next), the id beside the error.
+    ///
+    /// # Examples
+    /// As [`join_next_with_id`](Self::join_next_with_id).
     pub fn try_join_next_with_id(&mut self) -> Option<(Id, Result<T, JoinError>)> {
         self.take_next()
     }
@@ -249,6 +322,23 @@ impl<T: 'static> JoinSet<T> {
     }
 
     /// Aborts all tasks. They stay in the set: [`join_next`](Self::join_next) tells of each.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::task::JoinSet;
+    ///
+    /// annulus::run(async {
+    ///     let mut set: JoinSet<()> = [std::future::pending(), std::future::pending()].into_iter().collect();
+    ///     assert_eq!(set.len(), 2);
+    ///     set.abort_all();
+    ///     while let Some(ended) = set.join_next().await {
+    ///         assert!(ended.unwrap_err().is_cancelled());
+    ///     }
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn abort_all(&mut self) {
         self.tasks.iter().for_each(|(_, task)| task.abort());
     }
@@ -257,12 +347,44 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Cancel safety
     /// They are aborted when it is first polled, also if it is dropped then.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::task::JoinSet;
+    ///
+    /// annulus::run(async {
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn(std::future::pending::<()>());
+    ///     set.shutdown().await; // its future is gone
+    ///     assert!(set.is_empty());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}
     }
 
     /// Takes all tasks out, and lets them go on by themselves.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::{sync::oneshot, task::JoinSet};
+    ///
+    /// annulus::run(async {
+    ///     let (tell, told) = oneshot::channel();
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn(async move { drop(tell.send("it went on")) });
+    ///     set.detach_all();
+    ///     drop(set);
+    ///     assert_eq!(told.await, Ok("it went on"));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn detach_all(&mut self) {
         // What they leave in the queue from now on is about nobody.
         let waiter = std::mem::take(&mut self.finished).waiter.take();
@@ -271,11 +393,17 @@ impl<T: 'static> JoinSet<T> {
     }
 
     /// How many tasks are in the set, finished ones included.
+    ///
+    /// # Examples
+    /// As [`abort_all`](Self::abort_all).
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
     /// Whether there are none.
+    ///
+    /// # Examples
+    /// As [`shutdown`](Self::shutdown).
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }

@@ -117,6 +117,9 @@ pub fn as_completed<F: Future>(futures: impl IntoIterator<Item = F>) -> AsComple
 }
 
 /// The outputs of [`as_completed`], also as a [`Stream`].
+///
+/// # Examples
+/// As [`as_completed`].
 #[derive(Debug)]
 #[must_use = "the futures do nothing until their outputs are asked for"]
 pub struct AsCompleted<F> {
@@ -128,6 +131,9 @@ impl<F: Future> AsCompleted<F> {
     ///
     /// # Cancel safety
     /// Dropping it loses nothing.
+    ///
+    /// # Examples
+    /// As [`as_completed`].
     pub async fn next(&mut self) -> Option<F::Output> {
         self.futures.next().await
     }

@@ -64,6 +64,9 @@ impl<T> LocalPlace<T> {
 }
 
 /// A value that each task may have of its own. See [`task_local!`](crate::task_local).
+///
+/// # Examples
+/// As [`task_local!`](crate::task_local).
 pub struct LocalKey<T: 'static> {
     place: thread::LocalKey<LocalPlace<T>>,
 }
@@ -78,6 +81,24 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Cancel safety
     /// Dropping it drops the future.
+    ///
+    /// # Examples
+    /// ```
+    /// annulus::task_local! {
+    ///     static USER: &'static str;
+    /// }
+    ///
+    /// annulus::run(async {
+    ///     assert!(USER.try_get().is_err(), "nobody has said");
+    ///     USER.scope("Ada", async {
+    ///         assert_eq!(USER.get(), "Ada");
+    ///         assert_eq!(USER.with(|user| user.len()), 3);
+    ///         assert_eq!(USER.try_with(|user| user.len()), Ok(3));
+    ///     })
+    ///     .await;
+    /// })?;
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
     pub fn scope<F: Future>(&'static self, value: T, future: F) -> LocalScope<T, F> {
         LocalScope { key: self, value: Some(Rc::new(value)), future: Some(future) }
     }
@@ -98,6 +119,9 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Panics
     /// Where there is none: outside of every [`scope`](Self::scope). In a task that was spawned inside, as well.
+    ///
+    /// # Examples
+    /// As [`scope`](Self::scope).
     #[track_caller]
     pub fn with<R>(&'static self, look: impl FnOnce(&T) -> R) -> R {
         match self.value() {
@@ -110,6 +134,9 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Errors
     /// [`AccessError`] outside of every scope.
+    ///
+    /// # Examples
+    /// As [`scope`](Self::scope).
     pub fn try_with<R>(&'static self, look: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
         self.value().map(|value| look(&value)).ok_or(AccessError)
     }
@@ -118,6 +145,9 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Panics
     /// As [`with`](Self::with).
+    ///
+    /// # Examples
+    /// As [`scope`](Self::scope).
     #[track_caller]
     pub fn get(&'static self) -> T
     where
@@ -130,6 +160,9 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Errors
     /// [`AccessError`] outside of every scope.
+    ///
+    /// # Examples
+    /// As [`scope`](Self::scope).
     pub fn try_get(&'static self) -> Result<T, AccessError>
     where
         T: Clone,
@@ -181,6 +214,9 @@ impl<T: 'static> Drop for Exchanged<'_, T> {
 
 pin_project! {
     /// The future of [`LocalKey::scope`].
+    ///
+    /// # Examples
+    /// As [`LocalKey::scope`].
     #[must_use = "it does nothing until it is awaited"]
     pub struct LocalScope<T: 'static, F> {
         key: &'static LocalKey<T>,
@@ -223,6 +259,9 @@ impl<T: fmt::Debug + 'static, F> fmt::Debug for LocalScope<T, F> {
 }
 
 /// There is no value: what asks is not inside of the key's [`scope`](LocalKey::scope).
+///
+/// # Examples
+/// As [`LocalKey::scope`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessError;
 

@@ -136,11 +136,41 @@ impl<T> LocalSend<T> {
     }
 
     /// Whether the calling thread made it, so that it may be used.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::task::LocalSend;
+    ///
+    /// annulus::run(async {
+    ///     let mut wrapped = LocalSend::new(Vec::new());
+    ///     assert!(wrapped.is_here());
+    ///     assert_eq!(wrapped.thread(), std::thread::current().id());
+    ///     wrapped.get_mut().push(7);
+    ///     wrapped.try_get_mut().unwrap().push(8);
+    ///     assert_eq!(wrapped.get().len(), 2);
+    ///     assert_eq!(wrapped.get_pin_mut().len(), 2);
+    ///
+    ///     // Elsewhere it cannot be looked into.
+    ///     let wrapped = annulus::spawn_blocking(move || {
+    ///         let error = wrapped.try_get().unwrap_err();
+    ///         assert_eq!(error.used_by(), std::thread::current().id());
+    ///         assert!(!wrapped.is_here() && error.made_by() == wrapped.thread());
+    ///         wrapped.try_into_inner().unwrap_err()
+    ///     });
+    ///     assert_eq!(wrapped.await?.into_inner(), [7, 8]);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn is_here(&self) -> bool {
         self.0.is_here()
     }
 
     /// The thread that made it.
+    ///
+    /// # Examples
+    /// As [`is_here`](Self::is_here).
     pub fn thread(&self) -> ThreadId {
         self.0.thread()
     }
@@ -149,6 +179,9 @@ impl<T> LocalSend<T> {
     ///
     /// # Panics
     /// On another thread than the one that made it. [`try_get`](LocalSend::try_get) gives an error instead.
+    ///
+    /// # Examples
+    /// As [`is_here`](Self::is_here).
     #[track_caller]
     #[inline]
     pub fn get(&self) -> &T {
@@ -162,6 +195,9 @@ impl<T> LocalSend<T> {
     ///
     /// # Panics
     /// On another thread than the one that made it.
+    ///
+    /// # Examples
+    /// As [`is_here`](Self::is_here).
     #[track_caller]
     #[inline]
     pub fn get_mut(&mut self) -> &mut T
@@ -175,6 +211,9 @@ impl<T> LocalSend<T> {
     ///
     /// # Panics
     /// On another thread than the one that made it.
+    ///
+    /// # Examples
+    /// As [`is_here`](Self::is_here).
     #[track_caller]
     #[inline]
     pub fn get_pin_mut(&mut self) -> Pin<&mut T> {
@@ -209,6 +248,9 @@ impl<T> LocalSend<T> {
     ///
     /// # Errors
     /// [`WrongThread`] on another thread than the one that made it.
+    ///
+    /// # Examples
+    /// As [`is_here`](Self::is_here).
     pub fn try_get_mut(&mut self) -> Result<&mut T, WrongThread>
     where
         T: Unpin,
@@ -222,6 +264,9 @@ impl<T> LocalSend<T> {
     /// # Panics
     /// On another thread than the one that made it; the value is mailed home. [`try_into_inner`](LocalSend::try_into_inner)
     /// gives it back instead.
+    ///
+    /// # Examples
+    /// As [`is_here`](Self::is_here).
     #[track_caller]
     pub fn into_inner(self) -> T
     where
@@ -237,6 +282,9 @@ impl<T> LocalSend<T> {
     ///
     /// # Errors
     /// The same again on another thread than the one that made it.
+    ///
+    /// # Examples
+    /// As [`is_here`](Self::is_here).
     pub fn try_into_inner(self) -> Result<T, LocalSend<T>>
     where
         T: Unpin,
@@ -296,6 +344,9 @@ impl<T: fmt::Debug> fmt::Debug for LocalSend<T> {
 }
 
 /// Somebody wanted a [`LocalSend`]'s value on another thread than its own.
+///
+/// # Examples
+/// As [`LocalSend::is_here`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongThread {
     made_by: ThreadId,
@@ -314,11 +365,17 @@ impl WrongThread {
     }
 
     /// The thread that made the value and may use it.
+    ///
+    /// # Examples
+    /// As [`LocalSend::is_here`].
     pub fn made_by(&self) -> ThreadId {
         self.made_by
     }
 
     /// The thread that wanted it.
+    ///
+    /// # Examples
+    /// As [`LocalSend::is_here`].
     pub fn used_by(&self) -> ThreadId {
         self.used_by
     }

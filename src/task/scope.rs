@@ -125,6 +125,9 @@ impl Drop for Closing<'_, '_> {
 }
 
 /// What futures are spawned by into a [`scope`]. Clones are for futures that spawn others.
+///
+/// # Examples
+/// As [`scope`].
 #[derive(Clone)]
 pub struct Scope<'env> {
     entrance: Rc<Entrance<'env>>,
@@ -135,6 +138,9 @@ impl<'env> Scope<'env> {
     ///
     /// # Panics
     /// When the scope has ended.
+    ///
+    /// # Examples
+    /// As [`scope`].
     #[track_caller]
     pub fn spawn<V: 'env>(&self, future: impl Future<Output = V> + 'env) -> ScopeHandle<V> {
         assert!(!self.entrance.is_closed.get(), "a future was spawned into a scope that has ended");
@@ -163,6 +169,25 @@ impl fmt::Debug for Scope<'_> {
 ///
 /// # Panics
 /// When awaited after its scope was dropped.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::task;
+///
+/// annulus::run(async {
+///     let words = ["one", "three"];
+///     let sum = task::scope(async |scope| {
+///         let lengths = words.each_ref().map(|word| scope.spawn(async move { word.len() }));
+///         let [one, other] = lengths;
+///         one.await + other.await
+///     })
+///     .await;
+///     assert_eq!(sum, 8);
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub struct ScopeHandle<V> {
     output: oneshot::Receiver<V>,
 }

@@ -48,6 +48,9 @@ pub fn shield<F: Future + 'static>(future: F) -> Shield<F::Output> {
 }
 
 /// The future of [`shield`].
+///
+/// # Examples
+/// As [`shield`].
 #[must_use = "dropped, it lets its future go on, and the output is lost: say `drop(...)` if that is meant"]
 pub struct Shield<T> {
     task: JoinHandle<T>,
@@ -55,11 +58,30 @@ pub struct Shield<T> {
 
 impl<T> Shield<T> {
     /// Whether the future has ended.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::task;
+    ///
+    /// annulus::run(async {
+    ///     let saving = task::shield(async { "saved" });
+    ///     println!("{:?}", saving.id());
+    ///     annulus::yield_now().await;
+    ///     assert!(saving.is_finished());
+    ///     assert_eq!(saving.await, "saved");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.task.is_finished()
     }
 
     /// The task that the future is.
+    ///
+    /// # Examples
+    /// As [`is_finished`](Self::is_finished).
     pub fn id(&self) -> Id {
         self.task.id()
     }

@@ -9,6 +9,19 @@ use crate::runtime::yield_now;
 ///
 /// It may be set, also backward: measure spans with [`now`](super::now). While the clock is paused it stands still; in a
 /// simulated world it is the host's, which begins at 2000-01-01.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::SystemTime;
+///
+/// annulus::run(async {
+///     let today = annulus::time::wall_clock();
+///     println!("{} s since 1970", today.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs());
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub fn wall_clock() -> SystemTime {
     with_current(|engine| engine.clock.wall()).unwrap_or_else(SystemTime::now)
 }
@@ -56,6 +69,24 @@ pub fn pause() {
 ///
 /// # Panics
 /// Outside of a running loop; if the clock is not paused.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::time;
+///
+/// annulus::run(async {
+/// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+///     time::pause();
+///     time::advance(Duration::from_secs(60)).await;
+///     time::resume();
+///     // A minute ahead of the system's clock from now on.
+///     assert!(time::now() > std::time::Instant::now());
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[track_caller]
 pub fn resume() {
     expect_current("time::resume", |engine| {

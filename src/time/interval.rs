@@ -37,6 +37,21 @@ pub fn interval(period: Duration) -> Interval {
 ///
 /// # Panics
 /// If the period is zero.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::time::{interval_at, now};
+///
+/// annulus::run(async {
+///     let start = now() + Duration::from_millis(2);
+///     let mut beat = interval_at(start, Duration::from_secs(60));
+///     assert_eq!(beat.tick().await, start);
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[cfg_attr(feature = "tracing", track_caller)]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "an interval of no time would never let anything else run");
@@ -44,6 +59,9 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 }
 
 /// What an [`Interval`] does with ticks that nobody waited for in time.
+///
+/// # Examples
+/// As [`Interval`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTicks {
     /// Makes up for them at once, one after the other.
@@ -56,6 +74,26 @@ pub enum MissedTicks {
 }
 
 /// The ticks of [`interval`] and [`interval_at`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::time::{self, MissedTicks};
+///
+/// annulus::run(async {
+///     let mut beat = time::interval(Duration::from_millis(2));
+///     assert_eq!(beat.period(), Duration::from_millis(2));
+///     beat.set_missed_ticks(MissedTicks::Skip);
+///     beat.tick().await; // at once
+///     beat.reset(); // a whole period from now
+///     let reset_at = time::now();
+///     let tick = std::future::poll_fn(|cx| beat.poll_tick(cx)).await;
+///     assert!(tick + Duration::from_millis(1) > reset_at);
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Interval {
     sleep: Sleep,

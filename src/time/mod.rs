@@ -22,6 +22,21 @@ use std::time::{Duration, Instant};
 use crate::engine::with_current;
 
 /// What time it is for the running loop; without one, [`Instant::now`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::time;
+///
+/// annulus::run(async {
+///     let before = time::now();
+///     time::sleep(Duration::from_millis(2)).await;
+///     assert!(time::now() - before >= Duration::from_millis(2));
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub fn now() -> Instant {
     with_current(|engine| engine.now()).unwrap_or_else(Instant::now)
 }

@@ -50,6 +50,21 @@ pub fn sleep(span: Duration) -> Sleep {
 ///
 /// # Panics
 /// When polled outside of a running loop.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::time;
+///
+/// annulus::run(async {
+///     let deadline = time::now() + Duration::from_millis(2);
+///     time::sleep_until(deadline).await;
+///     assert!(time::now() >= deadline);
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[cfg_attr(feature = "tracing", track_caller)]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep {
@@ -65,6 +80,23 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 ///
 /// It is plain data: which loop's timer it is, and when it is due. So it may be sent to another thread, where a
 /// poll panics with an explanation.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::time;
+///
+/// annulus::run(async {
+///     let mut sleep = time::sleep(Duration::from_secs(3600));
+///     let sooner = time::now() + Duration::from_millis(2);
+///     sleep.reset(sooner);
+///     assert_eq!(sleep.deadline(), sooner);
+///     (&mut sleep).await;
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[must_use = "a sleep does nothing until it is awaited"]
 pub struct Sleep {
     deadline: Instant,

@@ -56,6 +56,22 @@ pub fn timeout<F: Future>(span: Duration, future: F) -> Timeout<F> {
 ///
 /// # Cancel safety
 /// As [`timeout`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::time::{now, timeout_at};
+///
+/// annulus::run(async {
+///     let deadline = now() + Duration::from_millis(2);
+///     let waits = timeout_at(deadline, std::future::pending::<()>());
+///     assert_eq!(waits.deadline(), deadline);
+///     assert!(waits.await.is_err());
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[cfg_attr(feature = "tracing", track_caller)]
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     Timeout { future, sleep: sleep_until(deadline) }
@@ -63,6 +79,9 @@ pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
 
 pin_project! {
     /// The future of [`timeout`] and [`timeout_at`].
+    ///
+    /// # Examples
+    /// As [`timeout`].
     #[must_use = "a time-out does nothing until it is awaited"]
     #[derive(Debug)]
     pub struct Timeout<F> {
@@ -74,6 +93,9 @@ pin_project! {
 
 impl<F> Timeout<F> {
     /// When the time is up.
+    ///
+    /// # Examples
+    /// As [`timeout_at`].
     pub fn deadline(&self) -> Instant {
         self.sleep.deadline()
     }
@@ -102,6 +124,20 @@ impl<F> Timeout<F> {
     }
 
     /// Gives the future back.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::time::Duration;
+    /// use annulus::time::timeout;
+    ///
+    /// annulus::run(async {
+    ///     let waits = timeout(Duration::from_secs(1), async { 7 });
+    ///     assert_eq!(waits.into_inner().await, 7); // without a bound after all
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn into_inner(self) -> F {
         self.future
     }
@@ -151,6 +187,9 @@ impl<O: Operation> Submitted<O> {
     }
 
     /// As [`timeout`](Self::timeout), at a moment.
+    ///
+    /// # Examples
+    /// As [`timeout`](Self::timeout).
     #[cfg_attr(feature = "tracing", track_caller)]
     pub fn timeout_at(self, deadline: Instant) -> CancelWhen<Self, Sleep> {
         CancelWhen::new(self, Stop::TimedOut, sleep_until(deadline))
@@ -158,6 +197,23 @@ impl<O: Operation> Submitted<O> {
 }
 
 /// The time was up. Becomes an [`io::Error`] of kind `TimedOut` by `?`.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::io::ErrorKind;
+/// use std::time::Duration;
+/// use annulus::time::timeout;
+///
+/// annulus::run(async {
+///     async fn bounded() -> std::io::Result<()> {
+///         timeout(Duration::from_millis(1), std::future::pending()).await?
+///     }
+///     assert_eq!(bounded().await.unwrap_err().kind(), ErrorKind::TimedOut);
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 

@@ -132,6 +132,9 @@ where
 }
 
 /// What a group's tasks are spawned by: see [`group()`]. Clones are for tasks that spawn others.
+///
+/// # Examples
+/// As [`group()`].
 pub struct TaskGroup<E> {
     shared: Rc<Shared<E>>,
 }
@@ -170,6 +173,9 @@ impl<E: 'static> TaskGroup<E> {
     ///
     /// # Panics
     /// Outside of a running loop.
+    ///
+    /// # Examples
+    /// As [`group()`].
     #[track_caller]
     pub fn spawn<V: 'static, F>(&self, future: F) -> GroupHandle<V>
     where
@@ -187,11 +193,37 @@ impl<E: 'static> TaskGroup<E> {
     }
 
     /// How many tasks of the group have not finished.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::task;
+    ///
+    /// annulus::run(async {
+    ///     task::group(async |group| {
+    ///         assert!(group.is_empty());
+    ///         let endless = group.spawn(async { Ok(std::future::pending::<()>().await) });
+    ///         assert_eq!(group.len(), 1);
+    ///         // Stopped by hand: that is no failure.
+    ///         endless.abort();
+    ///         assert!(!endless.is_finished());
+    ///         println!("{:?}", endless.id());
+    ///         assert!(endless.await.unwrap_err().is_cancelled());
+    ///         std::io::Result::Ok(())
+    ///     })
+    ///     .await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         self.shared.roll.len()
     }
 
     /// Whether all of its tasks have finished, or none was spawned.
+    ///
+    /// # Examples
+    /// As [`len`](Self::len).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -219,27 +251,42 @@ impl<E> fmt::Debug for TaskGroup<E> {
 ///
 /// # Panics
 /// When polled again after it has resolved.
+///
+/// # Examples
+/// As [`group()`].
 pub struct GroupHandle<V> {
     task: JoinHandle<V>,
 }
 
 impl<V> GroupHandle<V> {
     /// Stops this task. That is no failure: the group goes on.
+    ///
+    /// # Examples
+    /// As [`TaskGroup::len`].
     pub fn abort(&self) {
         self.task.abort();
     }
 
     /// Another handle that can stop the task, but does not wait for it.
+    ///
+    /// # Examples
+    /// As [`JoinHandle::abort_handle`].
     pub fn abort_handle(&self) -> AbortHandle {
         self.task.abort_handle()
     }
 
     /// Whether the task has finished, by itself or by being stopped.
+    ///
+    /// # Examples
+    /// As [`TaskGroup::len`].
     pub fn is_finished(&self) -> bool {
         self.task.is_finished()
     }
 
     /// What tells this task from all others of the process.
+    ///
+    /// # Examples
+    /// As [`TaskGroup::len`].
     pub fn id(&self) -> Id {
         self.task.id()
     }

@@ -80,6 +80,9 @@ impl fmt::Debug for Barrier {
 }
 
 /// The future of [`Barrier::wait`].
+///
+/// # Examples
+/// As [`Barrier`].
 #[must_use = "it waits only when it is awaited"]
 pub struct BarrierWait<'a> {
     barrier: &'a Barrier,
@@ -128,11 +131,28 @@ impl fmt::Debug for BarrierWait<'_> {
 }
 
 /// What one is told who was let on by a [`Barrier`].
+///
+/// # Examples
+/// As [`Barrier`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BarrierWaitResult(bool);
 
 impl BarrierWaitResult {
     /// Whether this one is the leader: one of each round is.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::sync::Barrier;
+    ///
+    /// annulus::run(async {
+    ///     let (barrier, both) = (Barrier::new(2), 2);
+    ///     let (one, other) = futures_util::future::join(barrier.wait(), barrier.wait()).await;
+    ///     assert!(one.is_leader() != other.is_leader(), "one of the {both}");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn is_leader(&self) -> bool {
         self.0
     }

@@ -70,6 +70,9 @@ impl Ends {
 }
 
 /// The future of `Sender::closed`: ready when nobody receives.
+///
+/// # Examples
+/// As [`broadcast::Sender::closed`](crate::sync::broadcast::Sender::closed).
 #[must_use = "it waits only when it is awaited"]
 pub struct Closed<'a> {
     ends: &'a Ends,

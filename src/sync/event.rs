@@ -84,6 +84,9 @@ impl Event {
     }
 
     /// Whether it is set.
+    ///
+    /// # Examples
+    /// As [`Event`].
     #[inline]
     pub fn is_set(&self) -> bool {
         self.is_set.get()
@@ -118,6 +121,9 @@ impl fmt::Debug for Event {
 }
 
 /// The future of [`Event::wait`].
+///
+/// # Examples
+/// As [`Event`].
 #[must_use = "it waits only when it is awaited"]
 pub struct EventWait<'a> {
     event: &'a Event,

@@ -141,6 +141,20 @@ impl<T> Mutex<T> {
     ///
     /// # Errors
     /// Somebody has it, or has been handed it.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::rc::Rc;
+    /// use annulus::sync::{MutexGuard, Mutex, OwnedMutexGuard};
+    ///
+    /// let mutex = Rc::new(Mutex::new(7));
+    /// let guard = mutex.clone().try_lock_owned().unwrap();
+    /// assert!(Rc::ptr_eq(OwnedMutexGuard::mutex(&guard), &mutex));
+    /// assert!(mutex.try_lock().is_err());
+    /// drop(guard);
+    /// assert!(std::ptr::eq(MutexGuard::mutex(&mutex.try_lock().unwrap()), &*mutex));
+    /// assert_eq!(Rc::into_inner(mutex).unwrap().into_inner(), 7);
+    /// ```
     #[inline]
     pub fn try_lock_owned(self: Rc<Self>) -> Result<OwnedMutexGuard<T>, TryLockError> {
         match self.free.take() {
@@ -168,6 +182,9 @@ impl<T> Mutex<T> {
     ///
     /// # Panics
     /// If a guard was forgotten: the value is gone with it.
+    ///
+    /// # Examples
+    /// As [`try_lock_owned`](Self::try_lock_owned).
     pub fn into_inner(mut self) -> T {
         self.reclaim();
         *self.free.take().expect(FORGOTTEN)
@@ -252,6 +269,9 @@ impl<T: fmt::Debug> fmt::Debug for Mutex<T> {
 }
 
 /// The future of [`Mutex::lock`].
+///
+/// # Examples
+/// As [`Mutex::lock`].
 #[must_use = "it locks nothing until it is awaited"]
 pub struct Lock<'a, T> {
     mutex: &'a Mutex<T>,
@@ -284,6 +304,9 @@ impl<T> fmt::Debug for Lock<'_, T> {
 }
 
 /// The future of [`Mutex::lock_owned`].
+///
+/// # Examples
+/// As [`Mutex::lock_owned`].
 #[must_use = "it locks nothing until it is awaited"]
 pub struct LockOwned<T> {
     mutex: Rc<Mutex<T>>,
@@ -317,6 +340,9 @@ impl<T> fmt::Debug for LockOwned<T> {
 }
 
 /// The lock of a [`Mutex`], and the way to its value; dropped, it lets go of it.
+///
+/// # Examples
+/// As [`Mutex`].
 #[must_use = "the mutex is unlocked as soon as the guard is dropped"]
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
@@ -325,6 +351,9 @@ pub struct MutexGuard<'a, T> {
 }
 
 /// As [`MutexGuard`], with its part of the mutex. See [`Mutex::lock_owned`].
+///
+/// # Examples
+/// As [`Mutex::lock_owned`].
 #[must_use = "the mutex is unlocked as soon as the guard is dropped"]
 pub struct OwnedMutexGuard<T> {
     mutex: Rc<Mutex<T>>,
@@ -334,6 +363,9 @@ pub struct OwnedMutexGuard<T> {
 
 impl<'a, T> MutexGuard<'a, T> {
     /// The mutex that is locked.
+    ///
+    /// # Examples
+    /// As [`Mutex::try_lock_owned`].
     pub fn mutex(this: &Self) -> &'a Mutex<T> {
         this.mutex
     }
@@ -341,6 +373,9 @@ impl<'a, T> MutexGuard<'a, T> {
 
 impl<T> OwnedMutexGuard<T> {
     /// The mutex that is locked.
+    ///
+    /// # Examples
+    /// As [`Mutex::try_lock_owned`].
     pub fn mutex(this: &Self) -> &Rc<Mutex<T>> {
         &this.mutex
     }
@@ -390,6 +425,9 @@ guard!(MutexGuard<'_, T>);
 guard!(OwnedMutexGuard<T>);
 
 /// The lock was not free.
+///
+/// # Examples
+/// As [`Mutex::try_lock`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TryLockError(pub(super) ());
 

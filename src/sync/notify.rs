@@ -189,6 +189,9 @@ impl fmt::Debug for Notify {
 }
 
 /// The future of [`Notify::notified`].
+///
+/// # Examples
+/// As [`Notify`].
 #[must_use = "it waits only when it is awaited"]
 pub struct Notified<'a> {
     notify: &'a Notify,

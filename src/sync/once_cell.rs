@@ -52,22 +52,43 @@ impl<T> OnceCell<T> {
     }
 
     /// One with a value, if one is given.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::sync::OnceCell;
+    ///
+    /// let mut cell = OnceCell::new_with(Some(7));
+    /// assert!(cell.initialized());
+    /// assert_eq!(cell.get(), Some(&7));
+    /// *cell.get_mut().unwrap() += 1;
+    /// assert!(cell.set(9).unwrap_err().is_already_init_err());
+    /// assert_eq!(cell.into_inner(), Some(8));
+    /// ```
     pub fn new_with(value: Option<T>) -> OnceCell<T> {
         value.map_or_else(OnceCell::new, OnceCell::from)
     }
 
     /// Whether there is a value.
+    ///
+    /// # Examples
+    /// As [`new_with`](Self::new_with).
     pub fn initialized(&self) -> bool {
         self.value.get().is_some()
     }
 
     /// The value, if there is one; waits for nothing.
+    ///
+    /// # Examples
+    /// As [`new_with`](Self::new_with).
     #[inline]
     pub fn get(&self) -> Option<&T> {
         self.value.get()
     }
 
     /// The value, if there is one, to be changed.
+    ///
+    /// # Examples
+    /// As [`new_with`](Self::new_with).
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.value.get_mut()
     }
@@ -171,6 +192,9 @@ impl<T> OnceCell<T> {
     }
 
     /// The value, if there is one.
+    ///
+    /// # Examples
+    /// As [`new_with`](Self::new_with).
     pub fn into_inner(self) -> Option<T> {
         self.value.into_inner()
     }
@@ -222,6 +246,9 @@ impl<T: fmt::Debug> fmt::Debug for OnceCell<T> {
 }
 
 /// Why [`OnceCell::set`] did not set the value. It comes back.
+///
+/// # Examples
+/// As [`OnceCell::set`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetError<T> {
     /// There is a value.
@@ -232,11 +259,32 @@ pub enum SetError<T> {
 
 impl<T> SetError<T> {
     /// Whether there was a value.
+    ///
+    /// # Examples
+    /// As [`OnceCell::new_with`].
     pub fn is_already_init_err(&self) -> bool {
         matches!(self, SetError::AlreadyInitializedError(_))
     }
 
     /// Whether somebody was making one.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::sync::OnceCell;
+    ///
+    /// annulus::run(async {
+    ///     let cell = OnceCell::new();
+    ///     let value = cell.get_or_init(|| async {
+    ///         // Somebody else, meanwhile.
+    ///         assert!(cell.set(8).unwrap_err().is_initializing_err());
+    ///         7
+    ///     });
+    ///     assert_eq!(value.await, &7);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn is_initializing_err(&self) -> bool {
         matches!(self, SetError::InitializingError(_))
     }

@@ -91,6 +91,9 @@ impl<T> Shared<T> {
 }
 
 /// Sends the one value. Dropped without, it ends the waiting with a [`RecvError`].
+///
+/// # Examples
+/// As [`channel`].
 pub struct Sender<T> {
     shared: Rc<Shared<T>>,
 }
@@ -157,6 +160,22 @@ impl<T> Sender<T> {
     }
 
     /// As [`closed`](Self::closed), for futures written by hand. The task of the last call is woken.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::future::poll_fn;
+    /// use annulus::sync::oneshot;
+    ///
+    /// annulus::run(async {
+    ///     let (mut sender, receiver) = oneshot::channel::<()>();
+    ///     assert!(!receiver.is_terminated());
+    ///     drop(receiver);
+    ///     poll_fn(|cx| sender.poll_closed(cx)).await;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_closed() {
             // Cloning a waker may run anything: asked again after it.
@@ -189,6 +208,9 @@ impl<T> fmt::Debug for Sender<T> {
 }
 
 /// The future of [`Sender::closed`].
+///
+/// # Examples
+/// As [`Sender::closed`].
 #[must_use = "it waits only when it is awaited"]
 pub struct Closed<'a, T> {
     sender: &'a mut Sender<T>,
@@ -295,6 +317,9 @@ impl<T> Receiver<T> {
     }
 
     /// Whether the value was taken.
+    ///
+    /// # Examples
+    /// As [`Sender::poll_closed`].
     pub fn is_terminated(&self) -> bool {
         self.shared.has(TAKEN)
     }
@@ -343,6 +368,21 @@ impl<T> fmt::Debug for Receiver<T> {
 }
 
 /// The sender was dropped without sending.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::sync::oneshot::{self, RecvError, TryRecvError};
+///
+/// annulus::run(async {
+///     let (sender, mut receiver) = oneshot::channel::<u32>();
+///     assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+///     drop(sender);
+///     assert_eq!(receiver.await, Err(RecvError));
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecvError;
 
@@ -355,6 +395,9 @@ impl fmt::Display for RecvError {
 impl Error for RecvError {}
 
 /// Why [`Receiver::try_recv`] gave no value.
+///
+/// # Examples
+/// As [`RecvError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// Nothing was sent yet.

@@ -116,6 +116,18 @@ impl<T> RwLock<T> {
     ///
     /// # Errors
     /// Somebody does.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(7);
+    /// *lock.try_write().unwrap() += 1;
+    /// let (one, other) = (lock.try_read().unwrap(), lock.try_read().unwrap());
+    /// assert!(lock.try_write().is_err(), "two look at it");
+    /// drop((one, other));
+    /// assert_eq!(lock.into_inner(), 8);
+    /// ```
     #[inline]
     pub fn try_write(&self) -> Result<RwLockWriteGuard<'_, T>, TryLockError> {
         self.permits.try_take(ALL).map_err(|_| TryLockError(()))?;
@@ -140,6 +152,9 @@ impl<T> RwLock<T> {
     ///
     /// # Panics
     /// If a guard was forgotten.
+    ///
+    /// # Examples
+    /// As [`try_write`](Self::try_write).
     pub fn into_inner(self) -> T {
         self.value.take().and_then(Rc::into_inner).expect(FORGOTTEN)
     }
@@ -210,12 +225,18 @@ impl<T> Drop for Turn<'_, T> {
 }
 
 /// The future of [`RwLock::read`].
+///
+/// # Examples
+/// As [`RwLock::read`].
 #[must_use = "it locks nothing until it is awaited"]
 pub struct RwLockRead<'a, T> {
     turn: Turn<'a, T>,
 }
 
 /// The future of [`RwLock::write`].
+///
+/// # Examples
+/// As [`RwLock::write`].
 #[must_use = "it locks nothing until it is awaited"]
 pub struct RwLockWrite<'a, T> {
     turn: Turn<'a, T>,
@@ -252,6 +273,9 @@ impl<T> fmt::Debug for RwLockWrite<'_, T> {
 }
 
 /// The lock of a [`RwLock`] for reading; dropped, it lets go of it.
+///
+/// # Examples
+/// As [`RwLock::read`].
 #[must_use = "the lock is let go of as soon as the guard is dropped"]
 pub struct RwLockReadGuard<'a, T> {
     lock: &'a RwLock<T>,
@@ -260,6 +284,9 @@ pub struct RwLockReadGuard<'a, T> {
 }
 
 /// The lock of a [`RwLock`] for writing; dropped, it lets go of it.
+///
+/// # Examples
+/// As [`RwLock::write`].
 #[must_use = "the lock is let go of as soon as the guard is dropped"]
 pub struct RwLockWriteGuard<'a, T> {
     lock: &'a RwLock<T>,

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 /// Nobody receives. The message comes back.
+///
+/// # Examples
+/// As [`RecvError`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
@@ -23,6 +26,26 @@ impl<T> fmt::Display for SendError<T> {
 impl<T> Error for SendError<T> {}
 
 /// Why no message was received.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::sync::broadcast::{self, RecvError, SendError, TryRecvError};
+///
+/// annulus::run(async {
+///     let (sender, mut receiver) = broadcast::channel(1);
+///     assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+///     sender.send("first").unwrap();
+///     sender.send("second").unwrap();
+///     assert_eq!(receiver.recv().await, Err(RecvError::Lagged(1)));
+///     assert_eq!(receiver.recv().await, Ok("second"));
+///     drop(receiver);
+///     let SendError(message) = sender.send("third").unwrap_err();
+///     assert_eq!(message, "third");
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvError {
     /// All senders are gone, and all messages were received.
@@ -33,6 +56,9 @@ pub enum RecvError {
 }
 
 /// Why no message was received at once.
+///
+/// # Examples
+/// As [`RecvError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// None is there now.

@@ -11,6 +11,9 @@ use super::shared::Shared;
 use crate::sync::waiters::Place;
 
 /// Receives all that is sent from when it was made. See [`Sender::subscribe`](super::Sender::subscribe) for more of them.
+///
+/// # Examples
+/// As [`channel`](super::channel).
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
     /// The number of the message that is received next.
@@ -76,11 +79,17 @@ impl<T> Receiver<T> {
     }
 
     /// How many messages were sent that this one has not received: more than the channel keeps, if some are lost.
+    ///
+    /// # Examples
+    /// As [`Sender::new`](super::Sender::new).
     pub fn len(&self) -> usize {
         self.shared.behind(self.next) as usize
     }
 
     /// Whether this one has received all that was sent.
+    ///
+    /// # Examples
+    /// As [`Sender::new`](super::Sender::new).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -98,16 +107,25 @@ impl<T> Receiver<T> {
     }
 
     /// Whether all senders are gone. There may be messages yet.
+    ///
+    /// # Examples
+    /// As [`Sender::new`](super::Sender::new).
     pub fn is_closed(&self) -> bool {
         self.shared.ends.senders() == 0
     }
 
     /// Whether the other one receives of the same channel.
+    ///
+    /// # Examples
+    /// As [`Sender::new`](super::Sender::new).
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
         Rc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// How many senders there are, weak ones aside.
+    ///
+    /// # Examples
+    /// As [`Sender::new`](super::Sender::new).
     pub fn sender_strong_count(&self) -> usize {
         self.shared.ends.senders()
     }
@@ -126,6 +144,9 @@ impl<T> fmt::Debug for Receiver<T> {
 }
 
 /// The future of [`Receiver::recv`].
+///
+/// # Examples
+/// As [`Receiver::recv`].
 #[must_use = "it waits only when it is awaited"]
 pub struct Recv<'a, T> {
     receiver: &'a mut Receiver<T>,

@@ -36,6 +36,9 @@ pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 /// Sends to all receivers. Clones send to the same; the channel ends when all are dropped.
+///
+/// # Examples
+/// As [`channel`].
 pub struct Sender<T> {
     shared: Rc<Shared<T>>,
 }
@@ -45,6 +48,27 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     /// If `capacity` is zero.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::sync::broadcast::{Receiver, Sender};
+    ///
+    /// annulus::run(async {
+    ///     let sender = Sender::new(16);
+    ///     assert!(sender.is_empty());
+    ///     let (mut one, other): (Receiver<u32>, Receiver<u32>) = (sender.subscribe(), sender.subscribe());
+    ///     assert_eq!((sender.receiver_count(), sender.strong_count(), one.sender_strong_count()), (2, 1, 1));
+    ///     assert!(one.same_channel(&other) && sender.same_channel(&sender.clone()));
+    ///     sender.send(7).unwrap();
+    ///     assert_eq!((one.len(), one.is_empty()), (1, false));
+    ///     assert_eq!(one.recv().await, Ok(7));
+    ///     drop(sender);
+    ///     assert!(one.is_closed());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     #[track_caller]
     pub fn new(capacity: usize) -> Sender<T> {
         assert!(capacity > 0, "a channel keeps one message at least");
@@ -72,11 +96,17 @@ impl<T> Sender<T> {
     }
 
     /// A receiver of what is sent from now on.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn subscribe(&self) -> Receiver<T> {
         Receiver::new(&self.shared)
     }
 
     /// How many receivers there are.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn receiver_count(&self) -> usize {
         self.shared.ends.receivers()
     }
@@ -95,6 +125,9 @@ impl<T> Sender<T> {
     }
 
     /// Whether all have received all.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -121,6 +154,9 @@ impl<T> Sender<T> {
     }
 
     /// Whether the other one sends into the same channel.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn same_channel(&self, other: &Sender<T>) -> bool {
         Rc::ptr_eq(&self.shared, &other.shared)
     }
@@ -139,6 +175,9 @@ impl<T> Sender<T> {
     }
 
     /// How many senders there are, weak ones aside.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn strong_count(&self) -> usize {
         self.shared.ends.senders()
     }
@@ -164,12 +203,18 @@ impl<T> fmt::Debug for Sender<T> {
 }
 
 /// Does not keep its channel from ending. See [`Sender::downgrade`].
+///
+/// # Examples
+/// As [`Sender::downgrade`].
 pub struct WeakSender<T> {
     shared: Rc<Shared<T>>,
 }
 
 impl<T> WeakSender<T> {
     /// A sender, unless all are gone.
+    ///
+    /// # Examples
+    /// As [`Sender::downgrade`].
     pub fn upgrade(&self) -> Option<Sender<T>> {
         if self.shared.ends.senders() == 0 {
             return None;

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use super::error::{SendError, TrySendError};
 use super::receiver::Receiver;
 use super::shared::Shared;
+use super::weak::WeakSender;
 use crate::sync::waiters::Place;
 
 /// Makes a channel in which at most `bound` messages wait to be received. At the bound, senders wait.
@@ -45,8 +46,11 @@ pub fn channel<T>(bound: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 /// Sends into a channel with a bound. Clones send into the same; the channel ends when all are dropped.
+///
+/// # Examples
+/// As [`channel`].
 pub struct Sender<T> {
-    shared: Rc<Shared<T>>,
+    pub(super) shared: Rc<Shared<T>>,
 }
 
 impl<T> Sender<T> {
@@ -157,6 +161,28 @@ impl<T> Sender<T> {
     }
 
     /// Whether the receiver was dropped or closed.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::sync::mpsc;
+    ///
+    /// annulus::run(async {
+    ///     let (sender, mut receiver) = mpsc::channel(4);
+    ///     let other = sender.clone();
+    ///     assert!(sender.same_channel(&other));
+    ///     assert_eq!((sender.max_capacity(), sender.capacity(), sender.strong_count()), (4, 4, 2));
+    ///
+    ///     let permit = sender.reserve().await.expect("somebody receives");
+    ///     assert_eq!(sender.capacity(), 3);
+    ///     permit.send("a place was kept for it");
+    ///     assert_eq!(receiver.recv().await, Some("a place was kept for it"));
+    ///     drop(receiver);
+    ///     assert!(sender.is_closed());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.shared.places.is_closed()
@@ -195,6 +221,9 @@ impl<T> Sender<T> {
     }
 
     /// The bound that the channel was made with.
+    ///
+    /// # Examples
+    /// As [`is_closed`](Self::is_closed).
     pub fn max_capacity(&self) -> usize {
         self.shared.places.bound()
     }
@@ -224,6 +253,9 @@ impl<T> Sender<T> {
     }
 
     /// How many senders there are, weak ones aside.
+    ///
+    /// # Examples
+    /// As [`is_closed`](Self::is_closed).
     pub fn strong_count(&self) -> usize {
         self.shared.senders()
     }
@@ -248,34 +280,6 @@ impl<T> fmt::Debug for Sender<T> {
     }
 }
 
-/// Does not keep its channel from ending. See [`Sender::downgrade`].
-pub struct WeakSender<T> {
-    shared: Rc<Shared<T>>,
-}
-
-impl<T> WeakSender<T> {
-    /// A sender, unless all are gone.
-    pub fn upgrade(&self) -> Option<Sender<T>> {
-        if self.shared.senders() == 0 {
-            return None;
-        }
-        self.shared.add_sender();
-        Some(Sender { shared: Rc::clone(&self.shared) })
-    }
-}
-
-impl<T> Clone for WeakSender<T> {
-    fn clone(&self) -> WeakSender<T> {
-        WeakSender { shared: Rc::clone(&self.shared) }
-    }
-}
-
-impl<T> fmt::Debug for WeakSender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeakSender").field("channel", &self.shared).finish()
-    }
-}
-
 /// One sender's waiting for a place.
 struct Turn<'a, T> {
     shared: &'a Shared<T>,
@@ -294,6 +298,9 @@ impl<T> Drop for Turn<'_, T> {
 }
 
 /// The future of [`Sender::send`].
+///
+/// # Examples
+/// As [`Sender::send`].
 #[must_use = "it sends nothing until it is awaited"]
 pub struct Sending<'a, T> {
     turn: Turn<'a, T>,
@@ -331,6 +338,9 @@ impl<T> fmt::Debug for Sending<'_, T> {
 }
 
 /// The future of [`Sender::reserve`].
+///
+/// # Examples
+/// As [`Sender::reserve`].
 #[must_use = "it waits only when it is awaited"]
 pub struct Reserve<'a, T> {
     turn: Turn<'a, T>,
@@ -355,6 +365,9 @@ impl<T> fmt::Debug for Reserve<'_, T> {
 }
 
 /// A place in a channel, for one message. See [`Sender::reserve`]. Dropped without sending, it goes to the next sender.
+///
+/// # Examples
+/// As [`Sender::reserve`].
 #[must_use = "dropped, it gives its place back"]
 pub struct Permit<'a, T> {
     shared: &'a Shared<T>,
@@ -363,6 +376,9 @@ pub struct Permit<'a, T> {
 impl<T> Permit<'_, T> {
     /// Sends a message. It neither waits nor fails: a receiver that has closed the channel still gets it, and
     /// one that was dropped has it dropped.
+    ///
+    /// # Examples
+    /// As [`Sender::is_closed`].
     #[inline]
     pub fn send(self, message: T) {
         self.shared.put(message);
@@ -383,6 +399,9 @@ impl<T> fmt::Debug for Permit<'_, T> {
 }
 
 /// The future of [`Sender::closed`] and [`UnboundedSender::closed`](super::UnboundedSender::closed).
+///
+/// # Examples
+/// As [`Sender::closed`].
 #[must_use = "it waits only when it is awaited"]
 pub struct Closed<'a, T> {
     shared: &'a Shared<T>,

@@ -4,6 +4,22 @@ use std::error::Error;
 use std::fmt;
 
 /// Nobody receives any more. The message comes back.
+///
+/// # Examples
+/// ```
+/// use annulus::sync::mpsc::{self, SendError, TryRecvError, TrySendError};
+///
+/// let (sender, mut receiver) = mpsc::channel(1);
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+/// sender.try_send(1).unwrap();
+/// assert!(matches!(sender.try_send(2), Err(TrySendError::Full(2))));
+/// drop(receiver);
+/// assert!(matches!(sender.try_send(3), Err(TrySendError::Closed(3))));
+///
+/// let (sender, _) = mpsc::unbounded();
+/// let SendError(message) = sender.send(4).unwrap_err();
+/// assert_eq!(message, 4);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
@@ -25,6 +41,9 @@ impl<T> Error for SendError<T> {}
 const CLOSED: &str = "nobody receives any more: the receiver was dropped, or closed the channel";
 
 /// Why a message was not sent at once. It comes back.
+///
+/// # Examples
+/// As [`SendError`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T> {
     /// There is no room now, or others wait for it.
@@ -75,6 +94,9 @@ impl<T> From<SendError<T>> for TrySendError<T> {
 }
 
 /// Why no message was received at once.
+///
+/// # Examples
+/// As [`SendError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// None is there now.

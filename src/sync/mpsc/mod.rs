@@ -12,8 +12,10 @@ mod places;
 mod receiver;
 mod shared;
 mod unbounded;
+mod weak;
 
-pub use bounded::{Closed, Permit, Reserve, Sender, Sending, WeakSender, channel};
+pub use bounded::{Closed, Permit, Reserve, Sender, Sending, channel};
 pub use error::{SendError, TryRecvError, TrySendError};
 pub use receiver::{Receiver, Recv, UnboundedReceiver};
 pub use unbounded::{UnboundedSender, WeakUnboundedSender, unbounded};
+pub use weak::WeakSender;

@@ -12,6 +12,9 @@ use super::error::TryRecvError;
 use super::shared::Shared;
 
 /// Receives what is sent into a channel with a bound. It is a `Stream` as well.
+///
+/// # Examples
+/// As [`channel`](super::channel).
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
 }
@@ -45,6 +48,23 @@ impl<T> Receiver<T> {
     }
 
     /// As [`recv`](Self::recv), for futures written by hand. The task of the last call is woken.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::future::poll_fn;
+    /// use annulus::sync::mpsc;
+    ///
+    /// annulus::run(async {
+    ///     let (sender, mut receiver) = mpsc::channel(4);
+    ///     assert!(receiver.is_empty() && !receiver.is_closed());
+    ///     sender.send(7).await.unwrap();
+    ///     assert_eq!((receiver.len(), receiver.capacity(), receiver.max_capacity()), (1, 3, 4));
+    ///     assert_eq!(poll_fn(|cx| receiver.poll_recv(cx)).await, Some(7));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.shared.poll_recv(cx)
@@ -117,16 +137,25 @@ impl<T> Receiver<T> {
     }
 
     /// Whether no message is there.
+    ///
+    /// # Examples
+    /// As [`poll_recv`](Self::poll_recv).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many messages could be sent now without waiting.
+    ///
+    /// # Examples
+    /// As [`poll_recv`](Self::poll_recv).
     pub fn capacity(&self) -> usize {
         self.shared.places.free()
     }
 
     /// The bound that the channel was made with.
+    ///
+    /// # Examples
+    /// As [`poll_recv`](Self::poll_recv).
     pub fn max_capacity(&self) -> usize {
         self.shared.places.bound()
     }
@@ -154,6 +183,9 @@ impl<T> fmt::Debug for Receiver<T> {
 }
 
 /// Receives what is sent into a channel without a bound. It is a `Stream` as well.
+///
+/// # Examples
+/// As [`unbounded`](super::unbounded).
 pub struct UnboundedReceiver<T> {
     shared: Rc<Shared<T>>,
 }
@@ -186,6 +218,25 @@ impl<T> UnboundedReceiver<T> {
     }
 
     /// As [`recv`](Self::recv), for futures written by hand. The task of the last call is woken.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::future::poll_fn;
+    /// use annulus::sync::mpsc;
+    ///
+    /// annulus::run(async {
+    ///     let (sender, mut receiver) = mpsc::unbounded();
+    ///     assert!(receiver.is_empty() && receiver.try_recv().is_err());
+    ///     sender.send(7).unwrap();
+    ///     assert_eq!(receiver.len(), 1);
+    ///     assert_eq!(poll_fn(|cx| receiver.poll_recv(cx)).await, Some(7));
+    ///     receiver.close();
+    ///     assert!(receiver.is_closed() && sender.send(8).is_err());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.shared.poll_recv(cx)
@@ -195,6 +246,9 @@ impl<T> UnboundedReceiver<T> {
     ///
     /// # Errors
     /// [`TryRecvError::Empty`]: none is there now. [`TryRecvError::Disconnected`]: none will come.
+    ///
+    /// # Examples
+    /// As [`poll_recv`](Self::poll_recv).
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         self.shared.try_recv()
@@ -215,16 +269,25 @@ impl<T> UnboundedReceiver<T> {
     }
 
     /// Whether sending fails: the channel was closed, or all senders are gone. There may be messages yet.
+    ///
+    /// # Examples
+    /// As [`poll_recv`](Self::poll_recv).
     pub fn is_closed(&self) -> bool {
         self.shared.places.is_closed() || self.shared.senders() == 0
     }
 
     /// How many messages are there.
+    ///
+    /// # Examples
+    /// As [`poll_recv`](Self::poll_recv).
     pub fn len(&self) -> usize {
         self.shared.len()
     }
 
     /// Whether no message is there.
+    ///
+    /// # Examples
+    /// As [`poll_recv`](Self::poll_recv).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -252,6 +315,9 @@ impl<T> fmt::Debug for UnboundedReceiver<T> {
 }
 
 /// The future of [`Receiver::recv`] and [`UnboundedReceiver::recv`].
+///
+/// # Examples
+/// As [`Receiver::recv`].
 #[must_use = "it waits only when it is awaited"]
 pub struct Recv<'a, T> {
     shared: &'a Shared<T>,

@@ -37,6 +37,9 @@ pub fn unbounded<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
 }
 
 /// Sends into a channel without a bound. Clones send into the same; the channel ends when all are dropped.
+///
+/// # Examples
+/// As [`unbounded`].
 pub struct UnboundedSender<T> {
     shared: Rc<Shared<T>>,
 }
@@ -65,6 +68,19 @@ impl<T> UnboundedSender<T> {
     }
 
     /// Whether the receiver was dropped or closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::sync::mpsc;
+    ///
+    /// let (sender, receiver) = mpsc::unbounded::<u32>();
+    /// let other = sender.clone();
+    /// assert!(sender.same_channel(&other) && sender.strong_count() == 2);
+    /// let weak = other.downgrade();
+    /// assert!(weak.upgrade().is_some());
+    /// drop(receiver);
+    /// assert!(sender.is_closed());
+    /// ```
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.shared.places.is_closed()
@@ -92,6 +108,9 @@ impl<T> UnboundedSender<T> {
     }
 
     /// Whether the other one sends into the same channel.
+    ///
+    /// # Examples
+    /// As [`is_closed`](Self::is_closed).
     pub fn same_channel(&self, other: &UnboundedSender<T>) -> bool {
         Rc::ptr_eq(&self.shared, &other.shared)
     }
@@ -110,6 +129,9 @@ impl<T> UnboundedSender<T> {
     }
 
     /// How many senders there are, weak ones aside.
+    ///
+    /// # Examples
+    /// As [`is_closed`](Self::is_closed).
     pub fn strong_count(&self) -> usize {
         self.shared.senders()
     }
@@ -135,12 +157,18 @@ impl<T> fmt::Debug for UnboundedSender<T> {
 }
 
 /// Does not keep its channel from ending. See [`UnboundedSender::downgrade`].
+///
+/// # Examples
+/// As [`UnboundedSender::is_closed`].
 pub struct WeakUnboundedSender<T> {
     shared: Rc<Shared<T>>,
 }
 
 impl<T> WeakUnboundedSender<T> {
     /// A sender, unless all are gone.
+    ///
+    /// # Examples
+    /// As [`UnboundedSender::is_closed`].
     pub fn upgrade(&self) -> Option<UnboundedSender<T>> {
         if self.shared.senders() == 0 {
             return None;

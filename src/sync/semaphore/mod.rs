@@ -55,6 +55,14 @@ pub struct Semaphore {
 
 impl Semaphore {
     /// The most permits that a semaphore can have.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::sync::Semaphore;
+    ///
+    /// let as_many_as_there_can_be = Semaphore::new(Semaphore::MAX_PERMITS);
+    /// assert!(as_many_as_there_can_be.try_acquire().is_ok());
+    /// ```
     pub const MAX_PERMITS: usize = Permits::MAX;
 
     /// One with so many permits.
@@ -68,6 +76,28 @@ impl Semaphore {
     }
 
     /// How many permits can be had now without waiting; none while somebody waits.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::rc::Rc;
+    /// use annulus::sync::Semaphore;
+    ///
+    /// annulus::run(async {
+    ///     let seats = Rc::new(Semaphore::new(4));
+    ///     assert_eq!(seats.available_permits(), 4);
+    ///     let two = seats.try_acquire_many(2).unwrap();
+    ///     let one = seats.clone().try_acquire_owned().unwrap();
+    ///     assert!(seats.clone().try_acquire_many_owned(2).is_err(), "one is left");
+    ///     drop((two, one));
+    ///     let all = seats.clone().acquire_many_owned(4).await.unwrap();
+    ///     assert_eq!(all.num_permits(), 4);
+    ///     seats.close();
+    ///     assert!(seats.is_closed() && seats.acquire().await.is_err());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn available_permits(&self) -> usize {
         self.permits.free()
     }
@@ -176,6 +206,9 @@ impl Semaphore {
     ///
     /// # Errors
     /// As of [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Examples
+    /// As [`available_permits`](Self::available_permits).
     #[inline]
     pub fn try_acquire_many(&self, count: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.permits.try_take(count as usize)?;
@@ -222,6 +255,9 @@ impl Semaphore {
     ///
     /// # Cancel safety
     /// As of [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    /// As [`available_permits`](Self::available_permits).
     #[inline]
     pub fn acquire_many_owned(self: Rc<Self>, count: u32) -> AcquireOwned {
         AcquireOwned { turn: Turn { semaphore: self, place: None, count } }
@@ -231,6 +267,9 @@ impl Semaphore {
     ///
     /// # Errors
     /// As of [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Examples
+    /// As [`available_permits`](Self::available_permits).
     pub fn try_acquire_owned(self: Rc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
         self.try_acquire_many_owned(1)
     }
@@ -239,6 +278,9 @@ impl Semaphore {
     ///
     /// # Errors
     /// As of [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Examples
+    /// As [`available_permits`](Self::available_permits).
     pub fn try_acquire_many_owned(
         self: Rc<Self>,
         count: u32,
@@ -268,6 +310,9 @@ impl Semaphore {
     }
 
     /// Whether it was closed.
+    ///
+    /// # Examples
+    /// As [`available_permits`](Self::available_permits).
     pub fn is_closed(&self) -> bool {
         self.permits.is_closed()
     }
@@ -308,6 +353,9 @@ impl<S: Borrow<Semaphore>> Drop for Turn<S> {
 }
 
 /// The future of [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
+///
+/// # Examples
+/// As [`Semaphore::acquire`].
 #[must_use = "it acquires nothing until it is awaited"]
 pub struct Acquire<'a> {
     turn: Turn<&'a Semaphore>,
@@ -331,6 +379,9 @@ impl fmt::Debug for Acquire<'_> {
 }
 
 /// The future of [`Semaphore::acquire_owned`] and [`Semaphore::acquire_many_owned`].
+///
+/// # Examples
+/// As [`Semaphore::acquire_owned`].
 #[must_use = "it acquires nothing until it is awaited"]
 pub struct AcquireOwned {
     turn: Turn<Rc<Semaphore>>,

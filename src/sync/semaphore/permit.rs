@@ -8,6 +8,9 @@ use super::Semaphore;
 use crate::sync::permits::NoPermits;
 
 /// Permits of a [`Semaphore`]; dropped, they are given back.
+///
+/// # Examples
+/// As [`Semaphore`].
 #[must_use = "the permit is given back as soon as it is dropped"]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
@@ -15,6 +18,9 @@ pub struct SemaphorePermit<'a> {
 }
 
 /// As [`SemaphorePermit`], with its part of the semaphore. See [`Semaphore::acquire_owned`].
+///
+/// # Examples
+/// As [`Semaphore::acquire_owned`].
 #[must_use = "the permit is given back as soon as it is dropped"]
 pub struct OwnedSemaphorePermit {
     semaphore: Rc<Semaphore>,
@@ -35,6 +41,16 @@ impl OwnedSemaphorePermit {
     }
 
     /// The semaphore that the permits are of.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::rc::Rc;
+    /// use annulus::sync::Semaphore;
+    ///
+    /// let seats = Rc::new(Semaphore::new(1));
+    /// let seat = seats.clone().try_acquire_owned().unwrap();
+    /// assert!(Rc::ptr_eq(seat.semaphore(), &seats));
+    /// ```
     pub fn semaphore(&self) -> &Rc<Semaphore> {
         &self.semaphore
     }
@@ -108,6 +124,9 @@ permit!(SemaphorePermit<'_>);
 permit!(OwnedSemaphorePermit);
 
 /// The semaphore was closed.
+///
+/// # Examples
+/// As [`Semaphore::close`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcquireError(());
 
@@ -128,6 +147,16 @@ impl Error for AcquireError {}
 const CLOSED: &str = "the semaphore gives out no more permits: it was closed";
 
 /// Why [`Semaphore::try_acquire`] gave no permit.
+///
+/// # Examples
+/// ```
+/// use annulus::sync::{Semaphore, TryAcquireError};
+///
+/// let none = Semaphore::new(0);
+/// assert_eq!(none.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
+/// none.close();
+/// assert_eq!(none.try_acquire().unwrap_err(), TryAcquireError::Closed);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryAcquireError {
     /// It was closed.

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 /// Nobody looks. The value comes back.
+///
+/// # Examples
+/// As [`RecvError`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
@@ -23,6 +26,24 @@ impl<T> fmt::Display for SendError<T> {
 impl<T> Error for SendError<T> {}
 
 /// All senders are gone: the value will not change any more.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::sync::watch::{self, RecvError, SendError};
+///
+/// annulus::run(async {
+///     let (sender, mut receiver) = watch::channel(1);
+///     drop(sender);
+///     let error: RecvError = receiver.changed().await.unwrap_err();
+///     println!("{error}");
+///     let (sender, _) = watch::channel(1);
+///     let SendError(value) = sender.send(2).unwrap_err();
+///     assert_eq!(value, 2);
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecvError(pub(super) ());
 

@@ -6,6 +6,9 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 /// A look at the value of a moment. See [`Receiver::borrow`](super::Receiver::borrow).
+///
+/// # Examples
+/// As [`Sender::new`](super::Sender::new).
 pub struct Ref<'a, T> {
     value: Rc<T>,
     has_changed: bool,

@@ -13,6 +13,9 @@ use crate::engine::{give_way, has_turn};
 use crate::sync::waiters::Place;
 
 /// Looks at the value, and waits for changes. Clones have seen what it has seen.
+///
+/// # Examples
+/// As [`channel`](super::channel).
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
     /// The version that was seen last.
@@ -29,6 +32,9 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     /// Within the function that changes the value in place.
+    ///
+    /// # Examples
+    /// As [`Sender::new`](super::Sender::new).
     #[track_caller]
     pub fn borrow(&self) -> Ref<'_, T> {
         Ref::new(self.shared.value(), self.is_news())
@@ -62,6 +68,9 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// All senders are gone, be there one that was not seen or not.
+    ///
+    /// # Examples
+    /// As [`Sender::new`](super::Sender::new).
     pub fn has_changed(&self) -> Result<bool, RecvError> {
         match self.is_closed() {
             true => Err(RecvError(())),
@@ -81,6 +90,9 @@ impl<T> Receiver<T> {
     }
 
     /// Counts the value of now as seen.
+    ///
+    /// # Examples
+    /// As [`Sender::new`](super::Sender::new).
     pub fn mark_unchanged(&mut self) {
         self.seen = self.shared.version();
     }
@@ -142,11 +154,17 @@ impl<T> Receiver<T> {
     }
 
     /// Whether all senders are gone.
+    ///
+    /// # Examples
+    /// As [`Sender::new`](super::Sender::new).
     pub fn is_closed(&self) -> bool {
         self.shared.ends.senders() == 0
     }
 
     /// Whether the other one looks at the same value.
+    ///
+    /// # Examples
+    /// As [`Sender::new`](super::Sender::new).
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
         Rc::ptr_eq(&self.shared, &other.shared)
     }
@@ -175,6 +193,9 @@ impl<T> fmt::Debug for Receiver<T> {
 }
 
 /// The future of [`Receiver::changed`].
+///
+/// # Examples
+/// As [`Receiver::changed`].
 #[must_use = "it waits only when it is awaited"]
 pub struct Changed<'a, T> {
     receiver: &'a mut Receiver<T>,
@@ -224,6 +245,9 @@ impl<T> fmt::Debug for Changed<'_, T> {
 }
 
 /// The future of [`Receiver::wait_for`].
+///
+/// # Examples
+/// As [`Receiver::wait_for`].
 #[must_use = "it waits only when it is awaited"]
 pub struct WaitFor<'a, T, F> {
     changed: Changed<'a, T>,

@@ -33,12 +33,36 @@ pub fn channel<T>(first: T) -> (Sender<T>, Receiver<T>) {
 }
 
 /// Sets the value. Clones set the same; the receivers are told when all are dropped.
+///
+/// # Examples
+/// As [`channel`].
 pub struct Sender<T> {
     shared: Rc<Shared<T>>,
 }
 
 impl<T> Sender<T> {
     /// One without a receiver; see [`subscribe`](Self::subscribe).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::sync::watch::Sender;
+    ///
+    /// annulus::run(async {
+    ///     let sender = Sender::new("blue");
+    ///     assert!(sender.is_closed(), "nobody looks");
+    ///     let (mut one, other) = (sender.subscribe(), sender.subscribe());
+    ///     assert_eq!((sender.receiver_count(), sender.sender_count()), (2, 1));
+    ///     assert!(one.same_channel(&other) && sender.same_channel(&sender.clone()));
+    ///     sender.send("green").unwrap();
+    ///     assert_eq!((*sender.borrow(), *one.borrow()), ("green", "green"));
+    ///     assert!(one.has_changed().unwrap());
+    ///     one.mark_unchanged();
+    ///     assert!(!one.has_changed().unwrap() && !one.is_closed());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn new(first: T) -> Sender<T> {
         Sender { shared: Rc::new(Shared::new(first)) }
     }
@@ -129,12 +153,18 @@ impl<T> Sender<T> {
     }
 
     /// A look at the value.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     #[track_caller]
     pub fn borrow(&self) -> Ref<'_, T> {
         Ref::new(self.shared.value(), false)
     }
 
     /// Whether nobody looks now.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn is_closed(&self) -> bool {
         self.shared.ends.receivers() == 0
     }
@@ -161,21 +191,33 @@ impl<T> Sender<T> {
     }
 
     /// A receiver, which has seen the value of now.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn subscribe(&self) -> Receiver<T> {
         Receiver::new(&self.shared, self.shared.version())
     }
 
     /// How many receivers there are.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn receiver_count(&self) -> usize {
         self.shared.ends.receivers()
     }
 
     /// How many senders there are.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn sender_count(&self) -> usize {
         self.shared.ends.senders()
     }
 
     /// Whether the other one sets the same value.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn same_channel(&self, other: &Sender<T>) -> bool {
         Rc::ptr_eq(&self.shared, &other.shared)
     }

@@ -13,6 +13,9 @@ use super::shards::Shards;
 /// accepted: a few microseconds a connection, and a wake of the other shard.
 ///
 /// docs/scaling.md has figures.
+///
+/// # Examples
+/// As [`Launch`](super::Launch).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Balance {

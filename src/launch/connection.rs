@@ -7,6 +7,9 @@ use super::load::Counted;
 use crate::net::{Detached, TcpStream};
 
 /// A connection of a shard. It is a [`TcpStream`], and counts as one of the shard's connections for as long as it lives.
+///
+/// # Examples
+/// As [`Incoming`](super::Incoming).
 #[derive(Debug)]
 pub struct Connection {
     pub(super) stream: TcpStream,
@@ -16,6 +19,9 @@ pub struct Connection {
 
 impl Connection {
     /// Who connected.
+    ///
+    /// # Examples
+    /// As [`Incoming`](super::Incoming).
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -27,6 +33,9 @@ impl Connection {
     }
 
     /// The stream alone: it counts no longer.
+    ///
+    /// # Examples
+    /// As [`Incoming`](super::Incoming).
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }

@@ -43,6 +43,9 @@ impl OnFailure {
 }
 
 /// Why a shard ended without a result.
+///
+/// # Examples
+/// As [`Failure`].
 #[non_exhaustive]
 pub enum Cause {
     /// Its future panicked, with this.
@@ -94,6 +97,16 @@ fn text_of(panic: &(dyn Any + Send)) -> Option<&str> {
 }
 
 /// A shard that ended without a result, and why. Becomes an [`io::Error`](std::io::Error) by `?`.
+///
+/// # Examples
+/// ```
+/// use annulus::launch::Cause;
+///
+/// let failure = annulus::launch().shards(1).run(|_shard| async { Err::<(), _>("no milk") }).unwrap_err();
+/// assert_eq!(failure.shard, Some(0));
+/// assert!(matches!(&failure.cause, Cause::Failed(error) if error.to_string() == "no milk"));
+/// assert!(!failure.is_cut_off());
+/// ```
 #[derive(Debug)]
 pub struct Failure {
     /// Which one. None if the launch could not be begun.
@@ -107,6 +120,15 @@ impl Failure {
     ///
     /// # Panics
     /// Always.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::panic::{AssertUnwindSafe, catch_unwind};
+    ///
+    /// let failed = annulus::launch().shards(1).run(|_shard| async { Err::<(), _>("no milk") });
+    /// let resumed = AssertUnwindSafe(|| failed.unwrap_or_else(|failure| failure.resume()));
+    /// assert!(catch_unwind(resumed).is_err());
+    /// ```
     pub fn resume(self) -> ! {
         match self.cause {
             Cause::Panicked(panic) => std::panic::resume_unwind(panic),
@@ -115,6 +137,9 @@ impl Failure {
     }
 
     /// Whether nothing worse has happened than that it did not end within its time.
+    ///
+    /// # Examples
+    /// As [`Failure`].
     pub fn is_cut_off(&self) -> bool {
         matches!(self.cause, Cause::CutOff)
     }

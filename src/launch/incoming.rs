@@ -42,6 +42,31 @@ const FINISHED_AT_LAST: Duration = Duration::from_secs(5);
 ///
 /// # Cancel safety
 /// Dropping a [`next`](Self::next) loses nothing. Dropping this closes what was accepted and not taken.
+///
+/// # Examples
+/// ```
+/// use std::io::Read;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+///
+/// let launched = annulus::launch().shards(1).listen("127.0.0.1:0").start(|shard| async move {
+///     let mut incoming = shard.incoming_at(0)?; // of the first address, which is the only one
+///     while let Some(connection) = incoming.next().await {
+///         let connection = connection?;
+///         let text = format!("hello {}", connection.peer().ip());
+///         connection.into_stream().write_all(text).await.0?;
+///     }
+///     std::io::Result::Ok(())
+/// })?;
+/// let mut heard = String::new();
+/// std::net::TcpStream::connect(launched.addresses()[0])?.read_to_string(&mut heard)?;
+/// assert_eq!(heard, "hello 127.0.0.1");
+/// assert_eq!(launched.shards().connections(0), 0);
+/// launched.stop();
+/// launched.join()?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "connections that are not taken wait"]
 pub struct Incoming {
     connections: mpsc::Receiver<io::Result<Connection>>,
@@ -57,6 +82,9 @@ impl Incoming {
     ///
     /// # Cancel safety
     /// Nothing is lost by dropping it.
+    ///
+    /// # Examples
+    /// As [`Incoming`].
     pub async fn next(&mut self) -> Option<io::Result<Connection>> {
         self.connections.recv().await
     }
@@ -85,6 +113,19 @@ impl Shard {
     ///
     /// # Errors
     /// `InvalidInput` if there is no such address; those of dup(2): EMFILE means that descriptors are used up.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// annulus::launch().shards(1).listen("127.0.0.1:0").run(|shard| async move {
+    ///     // To accept by hand. A shard has one socket of each address; of the manager's it may have several.
+    ///     let listeners = shard.listeners(0)?;
+    ///     println!("at {}", listeners[0].local_addr()?);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn listeners(&self, address: usize) -> io::Result<Vec<TcpListener>> {
         let sockets = self.local().sockets.of(address, self.index(), self.count())?;
         sockets.into_iter().map(TcpListener::from_std).collect()
@@ -126,6 +167,9 @@ impl Shard {
     ///
     /// # Errors
     /// As [`listeners`](Self::listeners).
+    ///
+    /// # Examples
+    /// As [`Incoming`].
     pub fn incoming_at(&self, address: usize) -> io::Result<Incoming> {
         let listeners = self.listeners(address)?;
         let (sender, connections) = mpsc::channel(TAKEN_MAX);

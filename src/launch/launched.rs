@@ -109,6 +109,9 @@ impl<T> Launched<T> {
     }
 
     /// Where the shards listen: of each [`Launch::listen`](super::Launch::listen) its address, in their order.
+    ///
+    /// # Examples
+    /// As [`Incoming`](super::Incoming).
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.plan.sockets.addresses().collect()
     }
@@ -138,11 +141,26 @@ impl<T> Launched<T> {
     }
 
     /// Cuts the shards off: their futures and tasks are dropped where they stand.
+    ///
+    /// # Examples
+    /// ```
+    /// let launched = annulus::launch().shards(1).start(|_shard| async {
+    ///     std::future::pending::<()>().await; // it does not listen
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// assert!(!launched.is_finished());
+    /// launched.cut_off();
+    /// assert!(launched.outcomes()[0].as_ref().unwrap_err().is_cut_off());
+    /// # Ok::<(), annulus::launch::Failure>(())
+    /// ```
     pub fn cut_off(&self) {
         self.events.tell(Event::Asked(Ask::CutOff));
     }
 
     /// Has the shards read their settings again: see [`Shard::reloads`].
+    ///
+    /// # Examples
+    /// As [`Shard::reloads`](super::Shard::reloads).
     pub fn reload(&self) {
         self.events.tell(Event::Asked(Ask::Reload));
     }
@@ -155,6 +173,9 @@ impl<T> Launched<T> {
     }
 
     /// Whether all shards have ended.
+    ///
+    /// # Examples
+    /// As [`cut_off`](Self::cut_off).
     pub fn is_finished(&self) -> bool {
         self.supervisor.is_finished()
     }
@@ -175,6 +196,9 @@ impl<T> Launched<T> {
     ///
     /// # Panics
     /// As [`join`](Self::join).
+    ///
+    /// # Examples
+    /// As [`cut_off`](Self::cut_off).
     #[track_caller]
     pub fn outcomes(self) -> Vec<Result<T, Failure>> {
         refuse_a_loop();

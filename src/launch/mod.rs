@@ -88,11 +88,38 @@ use crate::runtime::Builder;
 use crate::topology::Topology;
 
 /// Settings for several loops, one a thread: as many as there are processors to have. See the [module](self).
+///
+/// # Examples
+/// As the [module](self).
 pub fn launch() -> Launch {
     Launch::new()
 }
 
 /// What is asked for, until the shards are started by [`run`](Launch::run) or [`start`](Launch::start). Made by [`launch`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use annulus::launch::{Balance, OnFailure, Pin};
+///
+/// let launch = annulus::launch()
+///     .shards(2)
+///     .name("worker") // the threads are worker-0 and worker-1
+///     .stack_size(1 << 20)
+///     .pin(Pin::Never)
+///     .listen("127.0.0.1:0")
+///     .balance(Balance::LeastConnections)
+///     .on_failure(OnFailure::GoOn)
+///     .drain_limit(Duration::from_secs(5))
+///     .cut_off_limit(Duration::from_secs(5));
+/// let shards = launch.handle();
+/// let names = launch.run(|_shard| async {
+///     std::io::Result::Ok(std::thread::current().name().unwrap().to_owned())
+/// })?;
+/// assert_eq!(names, ["worker-0", "worker-1"]);
+/// assert_eq!(shards.count(), 2);
+/// # Ok::<(), annulus::launch::Failure>(())
+/// ```
 #[must_use = "nothing is started until `run` or `start`"]
 pub struct Launch {
     count: Option<usize>,
@@ -113,6 +140,9 @@ pub struct Launch {
 }
 
 /// Whether the threads of the shards are bound to processors. See [`Launch::pin`].
+///
+/// # Examples
+/// As [`Launch`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pin {
@@ -250,6 +280,9 @@ impl Launch {
     ///
     /// Sockets of other kinds than TCP listeners among those are refused: a program that is given such takes them by
     /// [`service::inherited`](crate::service::inherited) before, and all. The signals do not do what they do by default any more, also when the shards have ended.
+    ///
+    /// # Examples
+    /// As the [module](self).
     #[doc(alias = "signals")]
     pub fn as_service(mut self) -> Launch {
         self.is_service = true;
@@ -292,6 +325,9 @@ impl Launch {
     }
 
     /// State of which each shard has a part of its own, made there by `make` when it is first wanted. See [`Sharded`].
+    ///
+    /// # Examples
+    /// As [`Sharded`].
     pub fn sharded<T: 'static>(&self, make: impl Fn(&Shard) -> T + Send + Sync + 'static) -> Sharded<T> {
         Sharded::new(&self.shards, make)
     }

@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::failure::Failure;
 
 /// Something that happens to a launch, and that nobody else is told. See [`Launch::on_notice`](super::Launch::on_notice).
+///
+/// # Examples
+/// As [`Launch::on_notice`](super::Launch::on_notice).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {

@@ -96,11 +96,24 @@ impl Shard {
     }
 
     /// The number of the processor that its thread is bound to, if it is: see [`Launch::pin`](super::Launch::pin).
+    ///
+    /// # Examples
+    /// ```
+    /// annulus::launch().shards(1).run(|shard| async move {
+    ///     println!("shard {} of {}, on processor {:?}", shard.index(), shard.count(), shard.cpu());
+    ///     assert_eq!(shard.restarts(), 0);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # Ok::<(), annulus::launch::Failure>(())
+    /// ```
     pub fn cpu(&self) -> Option<usize> {
         self.local.cpu
     }
 
     /// How often it failed and was started again: 0 at first. See [`OnFailure::Restart`](super::OnFailure).
+    ///
+    /// # Examples
+    /// As [`cpu`](Self::cpu).
     pub fn restarts(&self) -> u32 {
         self.local.restarts
     }
@@ -150,6 +163,9 @@ impl Shard {
 
     /// Says that this shard serves from now on. When all have said so the launch is ready: whoever waits for it is told, the
     /// service manager for example. [`incoming`](Self::incoming) says it by itself.
+    ///
+    /// # Examples
+    /// As [`Launched`](super::Launched).
     pub fn ready(&self) {
         self.local.events.tell(Event::Ready(self.index()));
     }

@@ -69,6 +69,9 @@ impl<T: 'static> Sharded<T> {
     ///
     /// # Panics
     /// On a thread that is none of the launch's shards, and while that very part is made.
+    ///
+    /// # Examples
+    /// As [`spawn_at`](Self::spawn_at).
     #[track_caller]
     pub fn here(&self) -> Rc<T> {
         match Shard::current() {
@@ -117,6 +120,31 @@ impl<T: 'static> Sharded<T> {
     ///
     /// # Panics
     /// As [`Shards::at`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    ///
+    /// let launch = annulus::launch().shards(1);
+    /// let counts = launch.sharded(|_shard| Cell::new(0));
+    /// let counter = counts.clone();
+    /// let launched = launch.start(move |shard| {
+    ///     let counts = counts.clone();
+    ///     async move {
+    ///         counts.here().set(1); // on the shard it is a plain value
+    ///         shard.ready();
+    ///         shard.stopping().cancelled().await;
+    ///         std::io::Result::Ok(())
+    ///     }
+    /// })?;
+    /// launched.wait_until_ready();
+    /// let answer = counter.spawn_at(0, |part: Rc<Cell<u32>>| async move { part.get() });
+    /// assert_eq!(answer.wait().unwrap(), 1);
+    /// launched.stop();
+    /// launched.join()?;
+    /// # Ok::<(), annulus::launch::Failure>(())
+    /// ```
     #[track_caller]
     pub fn spawn_at<F: Future<Output: Send + 'static> + 'static>(
         &self,

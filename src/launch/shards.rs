@@ -110,6 +110,9 @@ impl Shards {
     ///
     /// # Panics
     /// If there is no such shard, or before the shards were started.
+    ///
+    /// # Examples
+    /// As [`Incoming`](super::Incoming).
     #[track_caller]
     pub fn connections(&self, index: usize) -> usize {
         match self.seats().get(index) {

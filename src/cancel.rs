@@ -100,11 +100,17 @@ impl CancelToken {
     }
 
     /// Says the word: all who wait for it, and for the tokens below it, are told. Twice is as good as once.
+    ///
+    /// # Examples
+    /// As [`child_token`](Self::child_token).
     pub fn cancel(&self) {
         self.shared.cancel();
     }
 
     /// Whether the word was said.
+    ///
+    /// # Examples
+    /// As [`child_token`](Self::child_token).
     pub fn is_cancelled(&self) -> bool {
         self.shared.cancelled.get()
     }
@@ -113,6 +119,24 @@ impl CancelToken {
     ///
     /// # Cancel safety
     /// Nothing is lost by dropping it.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::CancelToken;
+    ///
+    /// annulus::run(async {
+    ///     let stop = CancelToken::new();
+    ///     let waiting = annulus::spawn({
+    ///         let stop = stop.clone();
+    ///         async move { stop.cancelled().await }
+    ///     });
+    ///     stop.cancel();
+    ///     waiting.await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn cancelled(&self) -> Cancelled {
         Cancelled { shared: Rc::clone(&self.shared), number: None }
     }
@@ -122,6 +146,21 @@ impl CancelToken {
     ///
     /// # Cancel safety
     /// Dropping it drops the future.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::CancelToken;
+    ///
+    /// annulus::run(async {
+    ///     let stop = CancelToken::new();
+    ///     assert_eq!(stop.run_until_cancelled(async { 7 }).await, Some(7));
+    ///     stop.cancel();
+    ///     assert_eq!(stop.run_until_cancelled(async { 7 }).await, None);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut cancelled = self.cancelled();
@@ -133,6 +172,18 @@ impl CancelToken {
     }
 
     /// Says the word when the guard is dropped, be it by a panic.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::CancelToken;
+    ///
+    /// let stop = CancelToken::new();
+    /// let guard = stop.clone().drop_guard();
+    /// let _not_any_more = guard.disarm();
+    /// assert!(!stop.is_cancelled());
+    /// drop(stop.clone().drop_guard());
+    /// assert!(stop.is_cancelled());
+    /// ```
     pub fn drop_guard(self) -> DropGuard {
         DropGuard { token: Some(self) }
     }
@@ -162,6 +213,9 @@ fn thin_out<T>(entries: &mut Vec<T>, is_alive: impl Fn(&T) -> bool) {
 impl<O: Operation> Submitted<O> {
     /// Asks the kernel to stop when the token is cancelled, and resolves from its own completion, as after
     /// [`cancel`](Self::cancel).
+    ///
+    /// # Examples
+    /// As [`CancelToken`].
     pub fn cancel_on(self, token: &CancelToken) -> CancelWhen<Self, Cancelled> {
         self.cancel_when(token.cancelled())
     }
@@ -169,6 +223,9 @@ impl<O: Operation> Submitted<O> {
 
 impl<T> JoinHandle<T> {
     /// Aborts the task when the token is cancelled; at once if it is. The handle may be dropped.
+    ///
+    /// # Examples
+    /// As [`CancelToken`].
     pub fn abort_on(&self, token: &CancelToken) {
         if token.is_cancelled() {
             return self.abort();
@@ -186,6 +243,9 @@ impl fmt::Debug for CancelToken {
 }
 
 /// The future of [`CancelToken::cancelled`].
+///
+/// # Examples
+/// As [`CancelToken::cancelled`].
 #[must_use = "it waits only when it is awaited"]
 pub struct Cancelled {
     shared: Rc<Shared>,
@@ -244,6 +304,9 @@ impl fmt::Debug for Cancelled {
 }
 
 /// Cancels its token when it is dropped. See [`CancelToken::drop_guard`].
+///
+/// # Examples
+/// As [`CancelToken::drop_guard`].
 #[must_use = "the token is cancelled as soon as the guard is dropped"]
 #[derive(Debug)]
 pub struct DropGuard {
@@ -252,6 +315,9 @@ pub struct DropGuard {
 
 impl DropGuard {
     /// Gives the token back without cancelling it.
+    ///
+    /// # Examples
+    /// As [`CancelToken::drop_guard`].
     pub fn disarm(mut self) -> CancelToken {
         self.token.take().expect("present until the drop")
     }

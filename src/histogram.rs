@@ -52,6 +52,16 @@ impl Histogram {
     }
 
     /// Their mean; none if there were none.
+    ///
+    /// # Examples
+    /// ```
+    /// let histogram = annulus::Runtime::new()?.metrics().batches;
+    /// assert_eq!(histogram.mean(), None, "nothing was seen yet");
+    /// for (from, to, count) in histogram.buckets() {
+    ///     println!("{count} values from {from} to {to}");
+    /// }
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
     pub fn mean(&self) -> Option<f64> {
         let count = self.count();
         (count > 0).then(|| self.sum as f64 / count as f64)
@@ -91,6 +101,9 @@ impl Histogram {
     }
 
     /// The buckets that are not empty: the least value and the greatest that each is for, and how many there were.
+    ///
+    /// # Examples
+    /// As [`mean`](Self::mean).
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64, u64)> {
         self.buckets.iter().enumerate().filter(|(_, count)| **count > 0).map(|(bucket, count)| {
             let first = if bucket == 0 { 0 } else { 1 << (bucket - 1) };

@@ -36,6 +36,12 @@ pub enum Choice {
 }
 
 /// A name that is not a driver's.
+///
+/// # Examples
+/// ```
+/// let unknown = "rings".parse::<annulus::Driver>().unwrap_err();
+/// println!("{unknown}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownDriver(pub(crate) String);
 

@@ -32,6 +32,9 @@ pin_project! {
     ///
     /// # Cancel safety
     /// That of the operation.
+    ///
+    /// # Examples
+    /// As [`Submitted::cancel_when`](super::Submitted::cancel_when).
     #[must_use = "an operation does nothing until it is awaited"]
     #[derive(Debug)]
     pub struct CancelWhen<S, F> {
@@ -51,6 +54,23 @@ impl<S: Cancellable, F: Future> CancelWhen<S, F> {
 
 impl<S, F> CancelWhen<S, F> {
     /// Gives the operation back.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::time::Duration;
+    /// use annulus::net::UnixStream;
+    ///
+    /// annulus::run(async {
+    ///     let (one, other) = UnixStream::pair()?;
+    ///     let bounded = one.read(Vec::with_capacity(64)).timeout(Duration::from_secs(60));
+    ///     other.write_all("ping").await.0?;
+    ///     let (result, _) = bounded.into_inner().await; // without a bound after all
+    ///     assert_eq!(result?, 4);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn into_inner(self) -> S {
         self.operation
     }

@@ -38,6 +38,9 @@ use crate::executor::traced;
 /// # Panics
 /// When it is first polled outside of a running loop, under another loop than the one its descriptor is of, or
 /// after it has resolved.
+///
+/// # Examples
+/// As [`cancel`](Self::cancel).
 #[must_use = "an operation does nothing until it is awaited"]
 pub struct Submitted<O: Operation> {
     /// Present but in `Finished`. Without the compiler's assumption that what it owns is touched by nobody

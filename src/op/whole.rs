@@ -153,11 +153,17 @@ impl Incomplete {
     }
 
     /// How many were to be transferred, if that was known.
+    ///
+    /// # Examples
+    /// As [`Incomplete`].
     pub fn wanted(&self) -> Option<usize> {
         self.wanted
     }
 
     /// What ended it.
+    ///
+    /// # Examples
+    /// As [`Incomplete`].
     pub fn error(&self) -> &io::Error {
         &self.error
     }

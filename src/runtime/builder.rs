@@ -55,6 +55,25 @@ impl Default for Builder {
 
 impl Builder {
     /// The default settings.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use annulus::{Builder, Runtime};
+    ///
+    /// let runtime: Runtime = Builder::new()
+    ///     .entries(64)
+    ///     .completions(1024)
+    ///     .direct_descriptors(100)
+    ///     .lease_size(4096)
+    ///     .leases(16)
+    ///     .leases_max(256)
+    ///     .helpers_max(8)
+    ///     .shutdown_limit(Duration::from_secs(1))
+    ///     .build()?;
+    /// assert_eq!(runtime.metrics().alive, 0);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
     pub fn new() -> Builder {
         Builder {
             driver: Choice::Auto,
@@ -93,6 +112,9 @@ impl Builder {
 
     /// How many entries the ring's submission queue has: as many operations go to the kernel in one system call.
     /// By default 256. Rounded up to a power of two, at least 16; the kernel's limit is 32,768.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn entries(mut self, entries: u32) -> Builder {
         self.entries = entries;
         self
@@ -100,6 +122,9 @@ impl Builder {
 
     /// How many entries the ring's completion queue has. By default 4,096. More completions than fit are kept by
     /// the kernel and lost by nobody, but cost more.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn completions(mut self, completions: u32) -> Builder {
         self.completions = completions;
         self
@@ -111,6 +136,9 @@ impl Builder {
     ///
     /// # Panics
     /// If it is zero.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn helpers_max(mut self, threads: usize) -> Builder {
         assert!(threads > 0, "without a helper thread what can only block is never done");
         self.helpers.max = threads;
@@ -125,6 +153,9 @@ impl Builder {
 
     /// How long dropping the runtime waits for the kernel to give back what it was lent. By default five seconds.
     /// What it has not given back by then is leaked, never freed.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn shutdown_limit(mut self, limit: Duration) -> Builder {
         self.shutdown_limit = limit;
         self
@@ -135,6 +166,9 @@ impl Builder {
     ///
     /// # Panics
     /// If it is zero.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn lease_size(mut self, bytes: usize) -> Builder {
         assert!(bytes > 0, "a buffer of no bytes receives nothing");
         self.leases.bytes = bytes;
@@ -146,6 +180,9 @@ impl Builder {
     ///
     /// # Panics
     /// If it is zero.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn leases(mut self, count: usize) -> Builder {
         assert!(count > 0, "without a buffer nothing is received");
         self.leases.first = count;
@@ -157,6 +194,9 @@ impl Builder {
     ///
     /// # Panics
     /// If it is zero.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn leases_max(mut self, count: usize) -> Builder {
         assert!(count > 0, "without a buffer nothing is received");
         self.leases.max = count;
@@ -188,6 +228,9 @@ impl Builder {
     ///
     /// It pays where connections are many and messages small; measure. Without effect on other drivers, and on kernels
     /// before Linux 6.8. The number is at most the process's limit of open files.
+    ///
+    /// # Examples
+    /// As [`new`](Self::new).
     pub fn direct_descriptors(mut self, count: u32) -> Builder {
         self.direct = count;
         self
@@ -249,6 +292,15 @@ impl Builder {
     /// Does one kind of operation as if the kernel's ring did not know it: by a system call and a wait, or by a
     /// helper thread. For tests, and for kernels with a bug in that operation. The names are the kernel's, in lower
     /// case: `"recv"`, `"accept"`, `"openat"`.
+    ///
+    /// # Examples
+    /// ```
+    /// let runtime = annulus::Runtime::builder().without_operation("read").build()?;
+    /// let text = runtime.run(annulus::fs::read("Cargo.toml"))?;
+    /// # if runtime.driver() == "sim" { return Ok(()); }
+    /// assert!(text.is_ok(), "a helper thread has read it");
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
     pub fn without_operation(mut self, name: &str) -> Builder {
         self.masked.push(name.to_owned());
         self

@@ -102,6 +102,9 @@ impl Runtime {
     }
 
     /// When the loop's next timer is due, if there is one: the latest moment for the next [`turn`](Self::turn).
+    ///
+    /// # Examples
+    /// As [`turn`](Self::turn), and [`as_fd`](Self::as_fd): docs/embedding.md has the whole loop.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.engine.next_deadline()
     }
@@ -116,6 +119,25 @@ impl Runtime {
     /// # Errors
     /// What the system says if no descriptor is left. `Unsupported` on a simulated driver, which has none, and with [`Builder::iopoll`](crate::Builder::iopoll), whose devices tell
     /// nobody.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    /// use std::time::Duration;
+    ///
+    /// let runtime = annulus::Runtime::new()?;
+    /// # if runtime.driver() == "sim" { return Ok(()); }
+    /// let task = runtime.spawn(annulus::time::sleep(Duration::from_millis(2)));
+    /// while !task.is_finished() {
+    ///     if runtime.turn(Some(Duration::ZERO))? {
+    ///         continue; // there is more to do
+    ///     }
+    ///     // Here another loop waits for the descriptor, until the deadline.
+    ///     println!("{}, {:?}", runtime.as_fd()?.as_raw_fd(), runtime.next_deadline());
+    ///     runtime.turn(Some(Duration::from_millis(1)))?;
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn as_fd(&self) -> io::Result<BorrowedFd<'_>> {
         self.engine.port.as_fd()
     }

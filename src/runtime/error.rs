@@ -6,6 +6,17 @@ use std::io;
 use crate::driver::{Refusal, UnknownDriver};
 
 /// Why a loop could not be made, or could not go on. Becomes an [`io::Error`] by `?`.
+///
+/// # Examples
+/// ```
+/// use annulus::{Error, Runtime};
+///
+/// let refused = Runtime::builder().without_operation("fly").build().unwrap_err();
+/// assert!(matches!(&refused, Error::UnknownOperation(name) if name == "fly"));
+/// // By `?` it becomes an `io::Error`.
+/// let error = std::io::Error::from(refused);
+/// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -68,11 +68,23 @@ impl Builder {
 
 impl Runtime {
     /// What the loop has done lately; none where [`Builder::flight_recorder`] is not on.
+    ///
+    /// # Examples
+    /// As [`Builder::flight_recorder`].
     pub fn recording(&self) -> Option<Recording> {
         self.engine.beacon.recording()
     }
 
     /// From now on the flight recorder times each poll by itself, which costs some 20 ns each; or not any more. Without effect where it is not on.
+    ///
+    /// # Examples
+    /// ```
+    /// let runtime = annulus::Runtime::builder().flight_recorder(1024).build()?;
+    /// runtime.record_closely(true); // while one looks
+    /// runtime.run(annulus::yield_now())?;
+    /// runtime.record_closely(false);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
     pub fn record_closely(&self, yes: bool) {
         self.engine.executor.recorder.iter().for_each(|recorder| recorder.time_all(yes));
     }
@@ -83,6 +95,9 @@ impl Current {
     ///
     /// # Panics
     /// When used after the run in which it was made.
+    ///
+    /// # Examples
+    /// As [`Runtime::recording`].
     pub fn recording(&self) -> Option<Recording> {
         engine::expect_current("Current", |engine| engine.beacon.recording())
     }

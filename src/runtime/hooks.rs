@@ -50,6 +50,9 @@ impl Builder {
     }
 
     /// How long a poll may take until debug mode tells of it. By default 100 ms, at least one.
+    ///
+    /// # Examples
+    /// As [`debug`](Self::debug).
     pub fn slow_poll(mut self, limit: Duration) -> Builder {
         self.debug_mut().1.slow = limit.max(Duration::from_millis(1));
         self
@@ -91,6 +94,9 @@ impl Builder {
 
     /// What debug mode or the watchdog has found is told to this instead of standard error. It is called by a
     /// thread of debug mode's own, in the order in which things happened; all is told before the loop has ended.
+    ///
+    /// # Examples
+    /// As [`debug`](Self::debug).
     pub fn on_warning(mut self, hook: impl Fn(&Warning) + Send + Sync + 'static) -> Builder {
         self.debug_mut().1.tell = Some(Arc::new(hook));
         self
@@ -123,30 +129,68 @@ impl Builder {
     }
 
     /// Calls this before each poll of a task. All polls are timed then, which costs about 50 ns each.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let calls = Arc::new(AtomicU32::new(0));
+    /// let counted = || {
+    ///     let calls = Arc::clone(&calls);
+    ///     move || drop(calls.fetch_add(1, Ordering::Relaxed))
+    /// };
+    /// let (before, after, ended, parked, woken) = (counted(), counted(), counted(), counted(), counted());
+    /// let runtime = annulus::Runtime::builder()
+    ///     .on_before_poll(move |_task| before())
+    ///     .on_after_poll(move |_task| after())
+    ///     .on_terminate(move |task| {
+    ///         println!("{:?} {:?} of {}", task.id(), task.name(), task.spawned_at());
+    ///         ended();
+    ///     })
+    ///     .on_park(parked)
+    ///     .on_unpark(woken)
+    ///     .build()?;
+    /// runtime.run(annulus::time::sleep(std::time::Duration::from_millis(2)))?;
+    /// assert!(calls.load(Ordering::Relaxed) > 4);
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
     pub fn on_before_poll(mut self, hook: impl Fn(&Meta) + Send + Sync + 'static) -> Builder {
         self.hooks_mut().before_poll = Some(Arc::new(hook));
         self
     }
 
     /// Calls this after each poll of a task. All polls are timed then, which costs about 50 ns each.
+    ///
+    /// # Examples
+    /// As [`on_before_poll`](Self::on_before_poll).
     pub fn on_after_poll(mut self, hook: impl Fn(&Meta) + Send + Sync + 'static) -> Builder {
         self.hooks_mut().after_poll = Some(Arc::new(hook));
         self
     }
 
     /// Calls this for each task that has finished, by itself, by a panic, or by being stopped.
+    ///
+    /// # Examples
+    /// As [`on_before_poll`](Self::on_before_poll).
     pub fn on_terminate(mut self, hook: impl Fn(&Meta) + Send + Sync + 'static) -> Builder {
         self.hooks_mut().terminate = Some(Arc::new(hook));
         self
     }
 
     /// Calls this before the loop waits because it has nothing to do.
+    ///
+    /// # Examples
+    /// As [`on_before_poll`](Self::on_before_poll).
     pub fn on_park(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.hooks_mut().park = Some(Arc::new(hook));
         self
     }
 
     /// Calls this after the loop has waited.
+    ///
+    /// # Examples
+    /// As [`on_before_poll`](Self::on_before_poll).
     pub fn on_unpark(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.hooks_mut().unpark = Some(Arc::new(hook));
         self

@@ -112,6 +112,9 @@ impl Runtime {
     }
 
     /// Settings for a loop.
+    ///
+    /// # Examples
+    /// As [`Builder`].
     pub fn builder() -> Builder {
         Builder::new()
     }
@@ -166,6 +169,9 @@ impl Runtime {
     }
 
     /// Which driver serves: `"uring"`, `"readiness"` or `"sim"`.
+    ///
+    /// # Examples
+    /// As [`Builder`].
     pub fn driver(&self) -> &'static str {
         self.engine.port.driver_name()
     }
@@ -176,11 +182,17 @@ impl Runtime {
     }
 
     /// What the loop has counted so far.
+    ///
+    /// # Examples
+    /// As [`Metrics`].
     pub fn metrics(&self) -> Metrics {
         Metrics::of(&self.engine)
     }
 
     /// What has become of operations, by their kinds: those of which at least one was answered, by name.
+    ///
+    /// # Examples
+    /// As [`OperationMetrics`].
     pub fn operations(&self) -> Vec<OperationMetrics> {
         OperationMetrics::all_of(&self.engine)
     }
@@ -192,6 +204,9 @@ impl Runtime {
     }
 
     /// All tasks that have not finished: see [`task::all`](crate::task::all).
+    ///
+    /// # Examples
+    /// As [`task::all`](crate::task::all).
     pub fn tasks(&self) -> Vec<Snapshot> {
         observe::all_of(&self.engine)
     }
@@ -250,6 +265,20 @@ impl Runtime {
     }
 
     /// The loop that runs on this thread now, if there is one.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::Runtime;
+    ///
+    /// assert!(Runtime::try_current().is_none());
+    /// annulus::run(async {
+    ///     let current = Runtime::try_current().expect("here one runs");
+    ///     println!("{}: {} turns so far", current.driver(), current.metrics().turns);
+    ///     println!("{} kinds of operations", current.operations().len());
+    ///     assert!(!current.remote().is_closed());
+    /// })?;
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
     pub fn try_current() -> Option<Current> {
         // A loop that is being dropped has an engine, but is nobody's to hold any more.
         engine::with_current(|_| Current { local: std::marker::PhantomData })
@@ -301,6 +330,9 @@ impl Runtime {
 }
 
 /// The loop that runs on this thread, as long as it runs. See [`Runtime::try_current`].
+///
+/// # Examples
+/// As [`Runtime::try_current`].
 #[derive(Debug)]
 pub struct Current {
     local: std::marker::PhantomData<*mut ()>,
@@ -311,6 +343,9 @@ impl Current {
     ///
     /// # Panics
     /// When used after the run in which it was made.
+    ///
+    /// # Examples
+    /// As [`Runtime::try_current`].
     pub fn driver(&self) -> &'static str {
         let _ = self.local;
         engine::expect_current("Current", |engine| engine.port.driver_name())
@@ -320,6 +355,9 @@ impl Current {
     ///
     /// # Panics
     /// When used after the run in which it was made.
+    ///
+    /// # Examples
+    /// As [`Runtime::try_current`].
     pub fn metrics(&self) -> Metrics {
         engine::expect_current("Current", Metrics::of)
     }
@@ -334,6 +372,9 @@ impl Current {
     ///
     /// # Panics
     /// When used after the run in which it was made.
+    ///
+    /// # Examples
+    /// As [`Runtime::try_current`].
     pub fn operations(&self) -> Vec<OperationMetrics> {
         engine::expect_current("Current", OperationMetrics::all_of)
     }
@@ -342,6 +383,9 @@ impl Current {
     ///
     /// # Panics
     /// When used after the run in which it was made.
+    ///
+    /// # Examples
+    /// As [`Runtime::try_current`].
     pub fn remote(&self) -> Remote {
         engine::expect_current("Current", Remote::of)
     }

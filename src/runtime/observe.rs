@@ -39,6 +39,9 @@ pub struct Snapshot {
 }
 
 /// Something that a task waits for.
+///
+/// # Examples
+/// As [`Snapshot::id`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wait {
@@ -62,42 +65,83 @@ pub enum Wait {
 
 impl Snapshot {
     /// What tells the task from all others of the process.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::time::Duration;
+    /// use annulus::task::{self, Wait};
+    ///
+    /// annulus::run(async {
+    ///     let waiting = annulus::spawn(annulus::time::sleep(Duration::from_secs(60)));
+    ///     annulus::yield_now().await;
+    ///     let all = task::all();
+    ///     let task = all.iter().find(|task| task.id() == waiting.id()).unwrap();
+    ///     println!("{:?} of {}, {:?}", task.name(), task.spawned_at(), task.priority());
+    ///     println!("{:?}, {:?} of {:?} busy", task.state(), task.busy(), task.age());
+    ///     assert_eq!(task.polls(), 1);
+    ///     assert!(matches!(task.waits(), [Wait::Timer { .. }]));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn id(&self) -> Id {
         self.facts.id()
     }
 
     /// The name that it was given by [`task::Builder`](crate::task::Builder::name).
+    ///
+    /// # Examples
+    /// As [`id`](Self::id).
     pub fn name(&self) -> Option<&str> {
         self.facts.meta.name()
     }
 
     /// Where it was spawned, or `run` was called.
+    ///
+    /// # Examples
+    /// As [`id`](Self::id).
     pub fn spawned_at(&self) -> &'static Location<'static> {
         self.facts.spawned_at()
     }
 
     /// Who comes first where several are ready.
+    ///
+    /// # Examples
+    /// As [`id`](Self::id).
     pub fn priority(&self) -> Priority {
         self.facts.priority
     }
 
     /// What it is doing.
+    ///
+    /// # Examples
+    /// As [`id`](Self::id).
     pub fn state(&self) -> State {
         self.facts.state
     }
 
     /// How often it was polled.
+    ///
+    /// # Examples
+    /// As [`id`](Self::id).
     pub fn polls(&self) -> u64 {
         self.facts.polls
     }
 
     /// How long its polls took together. An estimate, from one poll of some hundreds; exact where all are timed: with a
     /// [budget](crate::task::Builder::time_budget), with hooks on polls, and in debug mode.
+    ///
+    /// # Examples
+    /// As [`id`](Self::id).
     pub fn busy(&self) -> Duration {
         self.facts.busy
     }
 
     /// For how long it has existed, to some milliseconds.
+    ///
+    /// # Examples
+    /// As [`id`](Self::id).
     pub fn age(&self) -> Duration {
         self.facts.age
     }
@@ -106,6 +150,9 @@ impl Snapshot {
     /// of channels and locks, nor of an operation that waits for another one on the same descriptor, nor of a task that is awaited through
     /// somebody else's waker (`FuturesUnordered`). An operation or a timer is told of the task that began it. Where nothing is known this is empty, though
     /// [`state`](Self::state) says `Waiting`.
+    ///
+    /// # Examples
+    /// As [`id`](Self::id).
     pub fn waits(&self) -> &[Wait] {
         &self.waits
     }
@@ -175,6 +222,9 @@ pub fn current() -> Option<Snapshot> {
 ///
 /// # Panics
 /// Outside of a running loop.
+///
+/// # Examples
+/// As [`Snapshot`].
 #[track_caller]
 pub fn all() -> Vec<Snapshot> {
     expect_current("task::all", all_of)

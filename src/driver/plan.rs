@@ -49,6 +49,9 @@ pub struct Faults {
 
 impl Faults {
     /// Nothing goes wrong.
+    ///
+    /// # Examples
+    /// As [`swarm`](Self::swarm).
     pub const fn none() -> Faults {
         Faults {
             late: 0.0,
@@ -76,6 +79,9 @@ impl Faults {
     }
 
     /// Everything, often.
+    ///
+    /// # Examples
+    /// As [`swarm`](Self::swarm).
     pub const fn all() -> Faults {
         Faults {
             late: 0.5,
@@ -146,6 +152,15 @@ impl Faults {
 impl Faults {
     /// These faults, each left out or kept by the seed: a bug may need one fault and the absence of another. After
     /// Groce and others, Swarm testing (2012).
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::sim::Faults;
+    ///
+    /// // Of all that may go wrong some, chosen by a seed: other tests find other bugs.
+    /// let faults = Faults::all().swarm(7);
+    /// assert_ne!(faults, Faults::none());
+    /// ```
     pub fn swarm(&self, seed: u64) -> Faults {
         let mut dice = crate::dice::Dice::new(seed);
         let mut swarm = self.clone();

@@ -21,11 +21,48 @@ use crate::runtime::{Builder, Metrics, Runtime};
 pub(super) type Main = Box<dyn Fn(&Runtime) -> JoinHandle<()>>;
 
 /// A `main` that does nothing: for hosts that are told by [`Host::run`] what to do.
+///
+/// # Examples
+/// As [`Host`].
 pub async fn idle() {}
 
 /// A host of a [`World`], with a loop, a disk and an address of its own.
 ///
 /// Cloning it gives another handle to the same host.
+///
+/// # Examples
+/// ```
+/// use annulus::sim::{self, Faults, World};
+/// use std::time::Duration;
+///
+/// let world = World::new(7);
+/// let host = world.host("alone", sim::idle);
+/// assert_eq!((host.name(), host.is_up()), ("alone", true));
+/// println!("at {}, {} descriptors, {} turns", host.address(), host.descriptors(), host.metrics().turns);
+///
+/// // What is not synced may be lost when the power fails.
+/// let kept = async {
+///     annulus::fs::write("/note", "kept").await.0?;
+///     annulus::fs::File::open("/note").await?.sync_all().await?;
+///     annulus::fs::File::open("/").await?.sync_all().await
+/// };
+/// host.run(kept)?.unwrap();
+/// host.crash();
+/// host.restart();
+/// assert_eq!(host.names_in("/")?.len(), 2, "the note, and /tmp");
+///
+/// // A task that goes on meanwhile; and what may go wrong from now on.
+/// let sleeping = host.spawn(annulus::time::sleep(Duration::from_secs(1)));
+/// host.set_faults(&Faults::quiet());
+/// host.set_disk_capacity(Some(1 << 20));
+/// host.drift_clock(100); // millionths
+/// host.set_wall_clock_ahead(-1_000_000_000);
+/// world.run_for(Duration::from_secs(2));
+/// assert!(sleeping.is_finished() && host.has_finished());
+/// host.kill(); // the program alone: the disk stays as it is
+/// assert!(!host.is_up());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Host(Rc<Inside>);
 

@@ -13,6 +13,24 @@ use crate::driver::sim;
 ///
 /// A connection survives all of it, as on a real network: what is lost or cut off is sent again, later and later, until
 /// after about 15 minutes the connection ends with ETIMEDOUT. Datagrams are lost, come twice, or overtake each other.
+///
+/// # Examples
+/// ```
+/// use annulus::sim::{self, World};
+/// use std::time::Duration;
+///
+/// let world = World::new(7);
+/// let (one, other) = (world.host("one", sim::idle), world.host("other", sim::idle));
+/// world
+///     .link(&one, &other)
+///     .latency(Duration::from_millis(1)..Duration::from_millis(40))
+///     .loss(0.05)
+///     .duplication(0.01)
+///     .reordering(0.1)
+///     .bandwidth(Some(1 << 20));
+/// world.one_way(&one, &other).cut(); // the other way goes on
+/// world.one_way(&one, &other).mend();
+/// ```
 pub struct Link<'a> {
     inner: &'a Rc<RefCell<sim::World>>,
     ways: Vec<(sim::HostId, sim::HostId)>,

@@ -7,6 +7,9 @@ use super::host::Host;
 use super::world::World;
 
 /// Why a world did not come to what was waited for. Its text says of each host what it still has.
+///
+/// # Examples
+/// As [`is_for_ever`](Self::is_for_ever).
 #[derive(Clone, Debug)]
 pub struct Stuck {
     why: Why,
@@ -41,6 +44,17 @@ impl Stuck {
     }
 
     /// Whether nothing can happen any more: all wait for each other, or for what was lost.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::sim::{self, World};
+    ///
+    /// let world = World::new(7);
+    /// let host = world.host("one", sim::idle);
+    /// let stuck = host.run(std::future::pending::<()>()).unwrap_err();
+    /// assert!(stuck.is_for_ever(), "nothing will ever happen again");
+    /// println!("{stuck}");
+    /// ```
     pub fn is_for_ever(&self) -> bool {
         matches!(self.why, Why::ForEver)
     }

@@ -36,11 +36,26 @@ impl Trace {
     }
 
     /// How many events there were.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::sim::{self, World};
+    ///
+    /// let world = World::new(7);
+    /// world.host("one", sim::idle).run(annulus::fs::write("/note", "text"))?.0.unwrap();
+    /// let trace = world.trace();
+    /// assert!(trace.count() > 0 && trace.chrome().starts_with('{'));
+    /// println!("{}", trace.tail(10));
+    /// # Ok::<(), annulus::sim::Stuck>(())
+    /// ```
     pub fn count(&self) -> u64 {
         self.0.count()
     }
 
     /// The last so many events as text, one a line.
+    ///
+    /// # Examples
+    /// As [`count`](Self::count).
     pub fn tail(&self, events: usize) -> String {
         let kept = self.0.events().count();
         let last = self.0.events().skip(kept.saturating_sub(events));
@@ -51,6 +66,9 @@ impl Trace {
     /// submission to its answer.
     ///
     /// <https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU>
+    ///
+    /// # Examples
+    /// As [`count`](Self::count).
     pub fn chrome(&self) -> String {
         let events: Vec<_> = self.0.events().map(chrome).collect();
         format!("{{\"traceEvents\":[\n{}\n]}}\n", events.join(",\n"))

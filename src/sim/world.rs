@@ -53,6 +53,9 @@ impl World {
     }
 
     /// What the world began from.
+    ///
+    /// # Examples
+    /// As [`set_patience`](Self::set_patience).
     pub fn seed(&self) -> u64 {
         self.shared.seed
     }
@@ -96,32 +99,50 @@ impl World {
     }
 
     /// The host of that name.
+    ///
+    /// # Examples
+    /// As [`set_patience`](Self::set_patience).
     pub fn find(&self, name: &str) -> Option<Host> {
         self.shared.hosts.borrow().iter().find(|host| host.name() == name).cloned()
     }
 
     /// All hosts, in the order in which they were made.
+    ///
+    /// # Examples
+    /// As [`set_patience`](Self::set_patience).
     pub fn hosts(&self) -> Vec<Host> {
         self.shared.hosts.borrow().clone()
     }
 
     /// What may go wrong on all hosts from now on, and how often. By default [`Faults::quiet`]: only what a program
     /// need not notice.
+    ///
+    /// # Examples
+    /// As [`set_patience`](Self::set_patience).
     pub fn set_faults(&self, faults: &Faults) {
         self.shared.inner.borrow_mut().set_faults(faults);
     }
 
     /// The link between two hosts, both ways.
+    ///
+    /// # Examples
+    /// As [`Link`](super::Link).
     pub fn link(&self, one: &Host, other: &Host) -> Link<'_> {
         Link::new(&self.shared.inner, vec![(one.id(), other.id()), (other.id(), one.id())])
     }
 
     /// What leads from one host to another; not the way back.
+    ///
+    /// # Examples
+    /// As [`Link`](super::Link).
     pub fn one_way(&self, from: &Host, to: &Host) -> Link<'_> {
         Link::new(&self.shared.inner, vec![(from.id(), to.id())])
     }
 
     /// The links between all hosts.
+    ///
+    /// # Examples
+    /// As [`set_patience`](Self::set_patience).
     pub fn links(&self) -> Link<'_> {
         let hosts = self.shared.hosts.borrow();
         let all = hosts.iter().flat_map(|from| hosts.iter().map(|to| (from.id(), to.id())));
@@ -129,6 +150,9 @@ impl World {
     }
 
     /// Cuts all links between two groups of hosts; within each they stay.
+    ///
+    /// # Examples
+    /// As [`set_patience`](Self::set_patience).
     pub fn partition(&self, one: &[&Host], other: &[&Host]) {
         for (a, b) in one.iter().flat_map(|a| other.iter().map(move |b| (a, b))) {
             self.link(a, b).cut();
@@ -136,11 +160,36 @@ impl World {
     }
 
     /// Mends all links that were cut.
+    ///
+    /// # Examples
+    /// As [`set_patience`](Self::set_patience).
     pub fn heal(&self) {
         self.links().mend();
     }
 
     /// How long `run_until` lets pass before it gives up. By default a day, of the world's time.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::sim::{self, Faults, World};
+    /// use std::time::Duration;
+    ///
+    /// let world = World::new(7);
+    /// assert_eq!(world.seed(), 7);
+    /// let (one, other) = (world.host("one", sim::idle), world.host("other", sim::idle));
+    /// assert!(world.find("one").is_some() && world.hosts().len() == 2);
+    /// world.set_faults(&Faults::quiet());
+    /// world.links().latency(Duration::from_millis(1)..Duration::from_millis(2));
+    /// world.partition(&[&one], &[&other]);
+    /// world.run_for(Duration::from_secs(1));
+    /// world.heal();
+    ///
+    /// world.set_patience(Duration::from_secs(60)); // of the world's time
+    /// world.run_until(|| one.has_finished() && other.has_finished())?;
+    /// assert!(world.now() >= Duration::from_secs(1));
+    /// println!("{}", world.trace());
+    /// # Ok::<(), annulus::sim::Stuck>(())
+    /// ```
     pub fn set_patience(&self, patience: Duration) {
         self.shared.patience.set(patience);
     }
@@ -152,6 +201,9 @@ impl World {
     ///
     /// # Panics
     /// If the `main` of a host panics, with its panic.
+    ///
+    /// # Examples
+    /// As [`set_patience`](Self::set_patience).
     pub fn run_until(&self, mut condition: impl FnMut() -> bool) -> Result<(), Stuck> {
         let end = self.now() + self.shared.patience.get();
         loop {
@@ -173,6 +225,9 @@ impl World {
     ///
     /// # Panics
     /// If the `main` of a host panics, with its panic.
+    ///
+    /// # Examples
+    /// As [`set_patience`](Self::set_patience).
     pub fn run_for(&self, span: Duration) {
         let end = self.now() + span;
         loop {
@@ -211,6 +266,9 @@ impl World {
     }
 
     /// What has happened so far.
+    ///
+    /// # Examples
+    /// As [`set_patience`](Self::set_patience).
     pub fn trace(&self) -> Trace {
         Trace::of(self.shared.inner.borrow().trace())
     }

@@ -8,10 +8,16 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 /// A body that is there as a whole: see [`text`].
+///
+/// # Examples
+/// As [`Serve`](super::Serve).
 #[derive(Clone, Debug, Default)]
 pub struct Text(Option<Bytes>);
 
 /// A body of these bytes, whole. Bodies of other kinds are in the crate `http-body-util`, and axum has its own.
+///
+/// # Examples
+/// As [`Serve`](super::Serve).
 pub fn text(bytes: impl Into<Bytes>) -> Text {
     Text(Some(bytes.into()).filter(|bytes| !bytes.is_empty()))
 }

@@ -7,6 +7,9 @@ use std::rc::Rc;
 use super::board::Board;
 
 /// By which a server is stopped, and asked how it is doing. Had by [`Serve::handle`](super::Serve::handle).
+///
+/// # Examples
+/// As [`Serve`](super::Serve).
 #[derive(Clone)]
 pub struct ServeHandle {
     inner: Rc<Inner>,
@@ -34,17 +37,26 @@ impl ServeHandle {
     }
 
     /// Stops, as [`Serve::graceful`](super::Serve::graceful)'s signal does.
+    ///
+    /// # Examples
+    /// As [`Serve`](super::Serve).
     pub fn stop(&self) {
         self.inner.stop.set(true);
         self.inner.board.get().into_iter().for_each(|board| board.call());
     }
 
     /// How many connections there are: those that were upgraded are none any more.
+    ///
+    /// # Examples
+    /// As [`Serve`](super::Serve).
     pub fn connections(&self) -> usize {
         self.inner.board.get().map_or(0, |board| board.connections())
     }
 
     /// How it went so far.
+    ///
+    /// # Examples
+    /// As [`Serve`](super::Serve).
     pub fn counts(&self) -> ServeCounts {
         let Some(board) = self.inner.board.get() else { return ServeCounts::default() };
         ServeCounts {
@@ -65,6 +77,9 @@ impl fmt::Debug for ServeHandle {
 }
 
 /// How a server has fared: see [`ServeHandle::counts`].
+///
+/// # Examples
+/// As [`Serve`](super::Serve).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServeCounts {

@@ -103,6 +103,43 @@ where
 pub use super::connection::Peer;
 
 /// A server that is about to serve: see [`serve`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::convert::Infallible;
+/// use std::time::Duration;
+/// use annulus::{http, net::TcpListener};
+///
+/// annulus::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let address = listener.local_addr()?;
+///     let service = http::service_fn(async |_| Ok::<_, Infallible>(http::Response::new(http::text("tea"))));
+///     let serve = http::serve(listener, service)
+///         .header_timeout(Duration::from_secs(10))
+///         .idle_timeout(Duration::from_secs(20))
+///         .request_timeout(Duration::from_secs(20))
+///         .stall_timeout(Duration::from_secs(10))
+///         .connections_max(1000)
+///         .drain_limit(Duration::from_secs(5))
+///         .on_error(|error| eprintln!("{error}"))
+///         .http1(|http1| drop(http1.max_headers(64)))
+///         .http2(|http2| drop(http2.max_concurrent_streams(64)))
+///         .half_close(true)
+///         .http1_only();
+///     let handle = serve.handle();
+///     let server = annulus::spawn(serve.into_future());
+///
+///     let client = http::Client::new();
+///     let response = client.get(format!("http://{address}/")).await?;
+///     assert_eq!(response.into_body().text(100).await?, "tea");
+///     println!("{} connections, {:?}", handle.connections(), handle.counts());
+///     handle.stop();
+///     server.await??;
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[must_use = "nothing is served until it is awaited"]
 pub struct Serve<L, S> {
     connections: L,
@@ -147,12 +184,18 @@ impl<L, S> Serve<L, S> {
 
     /// How long the head of a request may take, from its first byte, or of a connection's first from when it was accepted. 30 s unless it is
     /// set. Who is too slow is told 408 and cut off.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn header_timeout(mut self, span: Duration) -> Self {
         self.limits.header = span;
         self
     }
 
     /// How long a connection may stay without a request. A minute unless it is set.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn idle_timeout(mut self, span: Duration) -> Self {
         self.limits.idle = span;
         self
@@ -160,12 +203,18 @@ impl<L, S> Serve<L, S> {
 
     /// How long the service may take to begin its answer, from when nothing more came from the client. A minute unless it is set; None is for ever. The client is then told 503, and the
     /// service's future is dropped. An answer that has begun is not bounded by it: streams of events go on.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn request_timeout(mut self, span: impl Into<Option<Duration>>) -> Self {
         self.limits.request = span.into();
         self
     }
 
     /// How long a client may take nothing of an answer that waits for it. 30 s unless it is set.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn stall_timeout(mut self, span: Duration) -> Self {
         self.limits.stall = span;
         self
@@ -173,6 +222,9 @@ impl<L, S> Serve<L, S> {
 
     /// How many connections there may be at once. While there are so many, no more are accepted: they wait in the kernel. As many as there are
     /// descriptors, unless it is set.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn connections_max(mut self, count: usize) -> Self {
         self.limits.connections = count;
         self
@@ -195,18 +247,27 @@ impl<L, S> Serve<L, S> {
     }
 
     /// How long connections may take to end after a stop, before they are cut off. 30 s unless it is set.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn drain_limit(mut self, span: Duration) -> Self {
         self.limits.drain = span;
         self
     }
 
     /// Hears of errors: of single connections, as hyper tells them, and of accept(2). Without it they are dropped.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn on_error(mut self, tell: impl Fn(&(dyn std::error::Error + Send + Sync)) + 'static) -> Self {
         self.tell = Some(Rc::new(move |error| tell(&**error)));
         self
     }
 
     /// Speaks HTTP/1 alone: what begins as HTTP/2 is answered 400.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn http1_only(mut self) -> Self {
         self.first_only = true;
         self
@@ -214,24 +275,36 @@ impl<L, S> Serve<L, S> {
 
     /// Whether a client may end what it sends and still be answered. Unless it is set, who ends that while it is answered has gone away, and the
     /// service's future is dropped.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn half_close(mut self, may: bool) -> Self {
         self.half_close = may;
         self
     }
 
     /// hyper's own settings of HTTP/1. Its `half_close` is on, and [`half_close`](Self::half_close) says what it means; its `header_read_timeout` is off: [`header_timeout`](Self::header_timeout) does that.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn http1(mut self, set: impl FnOnce(&mut http1::Builder)) -> Self {
         set(&mut self.http1);
         self
     }
 
     /// hyper's own settings of HTTP/2.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn http2(mut self, set: impl FnOnce(&mut http2::Builder<LocalExecutor>)) -> Self {
         set(&mut self.http2);
         self
     }
 
     /// Serves by TLS, of TCP connections. The protocol is the one that ALPN agrees on.
+    ///
+    /// # Examples
+    /// As [`TlsAcceptor`](crate::tls::TlsAcceptor).
     #[cfg(feature = "rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn tls(mut self, acceptor: crate::tls::TlsAcceptor) -> Self {
@@ -240,6 +313,9 @@ impl<L, S> Serve<L, S> {
     }
 
     /// By which the server can be stopped, and asked how it is doing.
+    ///
+    /// # Examples
+    /// As [`Serve`].
     pub fn handle(&self) -> ServeHandle {
         self.handle.clone()
     }

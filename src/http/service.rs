@@ -8,6 +8,9 @@ use ::hyper::body::Incoming;
 use tower_service::Service;
 
 /// A service of a closure: see [`service_fn`].
+///
+/// # Examples
+/// As [`service_fn`].
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceFn<F>(F);
 

@@ -23,6 +23,9 @@ use crate::runtime::spawn;
 use crate::time::{Sleep, now, sleep, sleep_until};
 
 /// The future of a [`Serve`](super::Serve).
+///
+/// # Examples
+/// As [`Serve`](super::Serve), whose future it is.
 #[must_use = "nothing is served until it is awaited"]
 pub struct Serving<C, S> {
     /// None once nothing more is accepted.

@@ -17,6 +17,9 @@ use crate::io::{PollRead, PollWrite};
 /// Makes TLS connections of those that come in. Cheap to clone; the clones, also on other threads, share what sessions are resumed by.
 ///
 /// See the [module](super) for an example.
+///
+/// # Examples
+/// As [`TlsStream`].
 #[derive(Clone, Debug)]
 pub struct TlsAcceptor {
     config: Arc<ServerConfig>,
@@ -25,6 +28,9 @@ pub struct TlsAcceptor {
 
 impl TlsAcceptor {
     /// Settings, with the certificate to show: a [`Certificate`](super::Certificate), or a [`ReloadableCertificate`].
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn builder(certificate: impl Into<ReloadableCertificate>) -> AcceptorBuilder {
         AcceptorBuilder {
             certificate: certificate.into(),
@@ -42,6 +48,9 @@ impl TlsAcceptor {
     }
 
     /// What rustls was told.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn config(&self) -> &Arc<ServerConfig> {
         &self.config
     }
@@ -57,6 +66,9 @@ impl TlsAcceptor {
     ///
     /// # Cancel safety
     /// Dropping it drops the connection.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub async fn accept<S: PollRead + PollWrite + Unpin>(&self, stream: S) -> io::Result<TlsStream<S>> {
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config));
         let handshake = acceptor.accept(Plain(stream));
@@ -81,6 +93,9 @@ enum Clients {
 }
 
 /// Settings of a [`TlsAcceptor`].
+///
+/// # Examples
+/// As [`TlsStream`].
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until build"]
 pub struct AcceptorBuilder {
@@ -93,6 +108,9 @@ pub struct AcceptorBuilder {
 impl AcceptorBuilder {
     /// Which protocols are spoken inside, the best first: `["h2", "http/1.1"]`. None by default. A client that names others only is refused; to
     /// one that names none nothing is said.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn alpn<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> AcceptorBuilder {
         self.alpn = protocols.into_iter().map(|protocol| protocol.as_ref().to_owned()).collect();
         self
@@ -112,6 +130,9 @@ impl AcceptorBuilder {
     }
 
     /// As [`TlsAcceptor::handshake_limit`].
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn handshake_limit(mut self, limit: impl Into<Option<Duration>>) -> AcceptorBuilder {
         self.limit = limit.into();
         self
@@ -121,6 +142,9 @@ impl AcceptorBuilder {
     ///
     /// # Errors
     /// `InvalidInput` if there are no roots for the clients' certificates, or the provider of cryptography knows no version of TLS.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn build(self) -> io::Result<TlsAcceptor> {
         let provider = provider();
         let verifier = |roots: Roots, optional: bool| -> io::Result<Arc<dyn ClientCertVerifier>> {

@@ -32,6 +32,9 @@ fn certificates(pem: &[u8], whence: &str) -> io::Result<Vec<CertificateDer<'stat
 }
 
 /// A certificate with all that signs it but the root, and its private key. Cheap to clone.
+///
+/// # Examples
+/// As [`TlsStream`](super::TlsStream).
 #[derive(Clone)]
 pub struct Certificate(Arc<CertifiedKey>);
 
@@ -40,6 +43,9 @@ impl Certificate {
     ///
     /// # Errors
     /// Those of reading them, with the file's name. As [`from_pem`](Self::from_pem).
+    ///
+    /// # Examples
+    /// As the [module](super).
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> io::Result<Certificate> {
         let (chain, key) = (chain.as_ref(), key.as_ref());
         let names = (chain.display().to_string(), key.display().to_string());
@@ -51,6 +57,9 @@ impl Certificate {
     /// # Errors
     /// `InvalidInput`, with the reason: there is no certificate or no key in it, the key is of a kind that is not known, or it is not the
     /// certificate's.
+    ///
+    /// # Examples
+    /// As [`TlsStream`](super::TlsStream).
     pub fn from_pem(chain: &[u8], key: &[u8]) -> io::Result<Certificate> {
         Certificate::parse(chain, key, "the chain", "the key")
     }
@@ -146,12 +155,18 @@ impl ReloadableCertificate {
     }
 
     /// From now on this one is shown.
+    ///
+    /// # Examples
+    /// As [`TlsStream`](super::TlsStream).
     pub fn replace(&self, certificate: Certificate) {
         // Nothing panics while it is held.
         *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = certificate;
     }
 
     /// The one that is shown now.
+    ///
+    /// # Examples
+    /// As [`TlsStream`](super::TlsStream).
     pub fn current(&self) -> Certificate {
         self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -179,6 +194,9 @@ impl fmt::Debug for ReloadableCertificate {
 }
 
 /// Whose signature is trusted. Cheap to clone.
+///
+/// # Examples
+/// As [`TlsStream`](super::TlsStream).
 #[derive(Clone, Debug)]
 pub struct Roots(pub(super) Arc<RootCertStore>);
 
@@ -207,6 +225,9 @@ impl Roots {
     ///
     /// # Errors
     /// `InvalidInput`, with the reason, if there are none or one is broken.
+    ///
+    /// # Examples
+    /// As [`TlsStream`](super::TlsStream).
     pub fn from_pem(pem: &[u8]) -> io::Result<Roots> {
         Roots::parse(pem, "the text")
     }

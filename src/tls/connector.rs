@@ -18,6 +18,9 @@ use crate::io::{PollRead, PollWrite};
 /// Makes TLS connections to servers. Cheap to clone; the clones, also on other threads, share what sessions are resumed by.
 ///
 /// See the [module](super) for an example.
+///
+/// # Examples
+/// As [`TlsStream`].
 #[derive(Clone, Debug)]
 pub struct TlsConnector {
     config: Arc<ClientConfig>,
@@ -29,11 +32,17 @@ impl TlsConnector {
     ///
     /// # Errors
     /// As [`Roots::system`].
+    ///
+    /// # Examples
+    /// As the [module](super).
     pub fn new() -> io::Result<TlsConnector> {
         TlsConnector::builder().build()
     }
 
     /// Settings.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn builder() -> ConnectorBuilder {
         ConnectorBuilder { roots: None, certificate: None, alpn: Vec::new(), limit: Some(HANDSHAKE_LIMIT) }
     }
@@ -46,6 +55,9 @@ impl TlsConnector {
     }
 
     /// What rustls was told.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn config(&self) -> &Arc<ClientConfig> {
         &self.config
     }
@@ -62,6 +74,9 @@ impl TlsConnector {
     ///
     /// # Cancel safety
     /// Dropping it drops the connection.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub async fn connect<S: PollRead + PollWrite + Unpin>(
         &self,
         name: &str,
@@ -87,6 +102,9 @@ impl From<Arc<ClientConfig>> for TlsConnector {
 }
 
 /// Settings of a [`TlsConnector`].
+///
+/// # Examples
+/// As [`TlsStream`].
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until build"]
 pub struct ConnectorBuilder {
@@ -98,6 +116,9 @@ pub struct ConnectorBuilder {
 
 impl ConnectorBuilder {
     /// Whom to trust, instead of whom the system trusts. For both: `Roots::system()?.and(&own)`.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn roots(mut self, roots: Roots) -> ConnectorBuilder {
         self.roots = Some(roots);
         self
@@ -111,12 +132,18 @@ impl ConnectorBuilder {
 
     /// Which protocols are spoken inside, the best first: `["h2", "http/1.1"]`. None by default.
     /// [`TlsStream::alpn_protocol`] says which one it is.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn alpn<P: AsRef<[u8]>>(mut self, protocols: impl IntoIterator<Item = P>) -> ConnectorBuilder {
         self.alpn = protocols.into_iter().map(|protocol| protocol.as_ref().to_owned()).collect();
         self
     }
 
     /// As [`TlsConnector::handshake_limit`].
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn handshake_limit(mut self, limit: impl Into<Option<Duration>>) -> ConnectorBuilder {
         self.limit = limit.into();
         self
@@ -126,6 +153,9 @@ impl ConnectorBuilder {
     ///
     /// # Errors
     /// As [`Roots::system`], unless roots were given; `InvalidInput` if the provider of cryptography knows no version of TLS.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn build(self) -> io::Result<TlsConnector> {
         let roots = match self.roots {
             Some(roots) => roots,

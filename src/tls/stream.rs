@@ -26,6 +26,42 @@ use crate::io::{AsyncRead, AsyncWrite, PollRead, PollWrite};
 ///
 /// # Cancel safety
 /// A read that is dropped loses nothing. A write that is dropped may have been written; what it gathered goes out with the next write or flush.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::net::UnixStream;
+/// use annulus::tls::{Certificate, ReloadableCertificate, Roots, TlsAcceptor, TlsConnector};
+///
+/// annulus::run(async {
+///     // A certificate that vouches for itself: for tests.
+///     let made = rcgen::generate_simple_self_signed(["server.example".to_owned()]).unwrap();
+///     let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+///     let certificate = ReloadableCertificate::from(Certificate::from_pem(chain.as_bytes(), key.as_bytes())?);
+///
+///     let limit = Duration::from_secs(5);
+///     let acceptor = TlsAcceptor::builder(certificate.clone()).alpn(["tea/1"]).handshake_limit(limit).build()?;
+///     let roots = Roots::from_pem(chain.as_bytes())?;
+///     let connector = TlsConnector::builder().roots(roots).alpn(["tea/1"]).handshake_limit(limit).build()?;
+///     println!("{:?} and {:?}", acceptor.config().alpn_protocols, connector.config().alpn_protocols);
+///
+///     let (one, other) = UnixStream::pair()?;
+///     let serving = annulus::spawn(async move { acceptor.accept(other.into_poll()).await });
+///     let client = connector.connect("server.example", one.into_poll()).await?;
+///     let server = serving.await??;
+///     assert_eq!(client.alpn_protocol(), Some(&b"tea/1"[..]));
+///     assert_eq!(server.server_name(), Some("server.example"));
+///     assert!(client.peer_certificates().is_some() && !client.is_resumed());
+///     println!("{:?}, {:?}", client.protocol_version(), client.handshake_kind());
+///     assert!(client.get_ref().get_ref().take_error()?.is_none());
+///
+///     // Who connects from now on is shown another.
+///     certificate.replace(certificate.current());
+///     Ok(())
+/// })?
+/// # }
+/// ```
 pub struct TlsStream<S> {
     /// A kilobyte of state, which is not to move with the handle.
     inner: Box<tokio_rustls::TlsStream<Plain<S>>>,
@@ -38,6 +74,9 @@ impl<S> TlsStream<S> {
     }
 
     /// The connection below, for its addresses and options.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn get_ref(&self) -> &S {
         &self.inner.get_ref().0.0
     }
@@ -47,31 +86,49 @@ impl<S> TlsStream<S> {
     }
 
     /// The protocol that both sides have agreed upon, if they have: `b"h2"`.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn alpn_protocol(&self) -> Option<&[u8]> {
         self.state().alpn_protocol()
     }
 
     /// The certificates that the other side has shown, its own first; None if it has shown none. They were checked.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         self.state().peer_certificates()
     }
 
     /// The server's name: for a client the one that it connected to, for a server the one that the client asked for, if it did.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn server_name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
     /// The version of TLS.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn protocol_version(&self) -> Option<ProtocolVersion> {
         self.state().protocol_version()
     }
 
     /// How the handshake went.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn handshake_kind(&self) -> Option<HandshakeKind> {
         self.state().handshake_kind()
     }
 
     /// Whether an earlier session was resumed, without certificates and their signatures.
+    ///
+    /// # Examples
+    /// As [`TlsStream`].
     pub fn is_resumed(&self) -> bool {
         self.handshake_kind() == Some(HandshakeKind::Resumed)
     }

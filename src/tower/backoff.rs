@@ -89,6 +89,22 @@ impl Default for ExponentialBackoffMaker {
 }
 
 /// The waits of one request, each about twice as long as the one before. See [`ExponentialBackoffMaker`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use annulus::tower::ExponentialBackoffMaker;
+///
+/// annulus::run(async {
+///     let maker = ExponentialBackoffMaker::new(Duration::from_millis(1), Duration::from_secs(1), 0.0).unwrap();
+///     let mut backoff = maker.make_backoff();
+///     assert_eq!(backoff.next_wait(), Duration::from_millis(1));
+///     backoff.next_backoff().await; // twice as long
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ExponentialBackoff {
     settings: ExponentialBackoffMaker,
@@ -100,6 +116,9 @@ impl ExponentialBackoff {
     ///
     /// # Panics
     /// Outside of a running loop, whose chance it asks.
+    ///
+    /// # Examples
+    /// As [`ExponentialBackoff`].
     pub fn next_backoff(&mut self) -> Sleep {
         time::sleep(self.next_wait())
     }
@@ -108,6 +127,9 @@ impl ExponentialBackoff {
     ///
     /// # Panics
     /// Outside of a running loop, whose chance it asks.
+    ///
+    /// # Examples
+    /// As [`ExponentialBackoff`].
     pub fn next_wait(&mut self) -> Duration {
         let ExponentialBackoffMaker { min, max, jitter } = self.settings;
         let wait = min.saturating_mul(2_u32.saturating_pow(self.waits)).min(max);
@@ -123,6 +145,15 @@ impl ExponentialBackoff {
 }
 
 /// Waits that make no sense, and why.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use annulus::tower::ExponentialBackoffMaker;
+///
+/// let error = ExponentialBackoffMaker::new(Duration::ZERO, Duration::ZERO, 0.0).unwrap_err();
+/// println!("{error}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidBackoff(&'static str);
 

@@ -21,6 +21,9 @@ use crate::runtime::spawn;
 use crate::sync::{AcquireOwned, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// Shares a service among several callers of this thread: makes [`Buffer`].
+///
+/// # Examples
+/// As [`Buffer`].
 pub struct BufferLayer<Request> {
     requests_max: usize,
     request: PhantomData<fn(Request)>,
@@ -277,6 +280,9 @@ impl<Request, F> fmt::Debug for Buffer<Request, F> {
 
 pin_project! {
     /// The future of [`Buffer`].
+    ///
+    /// # Examples
+    /// As [`Buffer`].
     #[must_use = "a response does not come until it is awaited"]
     pub struct BufferResponse<F> {
         #[pin]

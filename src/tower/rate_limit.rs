@@ -68,6 +68,18 @@ impl<S> Layer<S> for RateLimitLayer {
 ///
 /// # Cancel safety
 /// Who stops waiting to be ready has used up nothing: requests count when they are called.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use annulus::tower::RateLimit;
+///
+/// // Around whatever is a service.
+/// let mut limited = RateLimit::new("a service", 10, Duration::from_secs(1));
+/// *limited.get_mut() = "another";
+/// assert_eq!(*limited.get_ref(), "another");
+/// assert_eq!(limited.into_inner(), "another");
+/// ```
 #[derive(Debug)]
 pub struct RateLimit<S> {
     inner: S,

@@ -60,6 +60,9 @@ impl<S> Layer<S> for SpawnReadyLayer {
 ///
 /// # Cancel safety
 /// Who stops waiting to be ready leaves the task at work, and finds what it has done. Dropping the service stops it.
+///
+/// # Examples
+/// As [`SpawnReadyLayer`].
 pub struct SpawnReady<S> {
     state: State<S>,
 }
@@ -153,6 +156,9 @@ impl<S: fmt::Debug> fmt::Debug for SpawnReady<S> {
 
 pin_project! {
     /// The future of [`SpawnReady`].
+    ///
+    /// # Examples
+    /// As [`SpawnReadyLayer`].
     #[must_use = "a response does not come until it is awaited"]
     #[derive(Debug)]
     pub struct SpawnReadyResponse<F> {

@@ -67,6 +67,17 @@ impl<S> Layer<S> for TimeoutLayer {
 ///
 /// # Cancel safety
 /// When the time is up, or when the response's future is dropped, the service's future is dropped with it.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use annulus::tower::Timeout;
+///
+/// let mut bounded = Timeout::new("a service", Duration::from_secs(1));
+/// *bounded.get_mut() = "another";
+/// assert_eq!(*bounded.get_ref(), "another");
+/// assert_eq!(bounded.into_inner(), "another");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Timeout<S> {
     inner: S,
@@ -114,6 +125,9 @@ where
 
 pin_project! {
     /// The future of [`Timeout`]. A response that is there at once arms no timer.
+    ///
+    /// # Examples
+    /// As [`TimeoutLayer`].
     #[must_use = "a response does not come until it is awaited"]
     #[derive(Debug)]
     pub struct TimeoutResponse<F> {

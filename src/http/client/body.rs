@@ -27,6 +27,9 @@ use crate::time::{Sleep, sleep};
 /// # Errors
 /// [`Error`] at [`Stage::Body`] where the connection ends in the middle, or pauses for longer than
 /// [`read_timeout`](super::ClientBuilder::read_timeout).
+///
+/// # Examples
+/// As [`ClientBuilder`](super::ClientBuilder).
 pub struct ResponseBody {
     incoming: Incoming,
     /// After what it holds the connection for.
@@ -98,6 +101,9 @@ impl ResponseBody {
     ///
     /// # Cancel safety
     /// Nothing is lost.
+    ///
+    /// # Examples
+    /// As [`ClientBuilder`](super::ClientBuilder).
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             match poll_fn(|cx| self.poll_part(cx)).await.transpose()? {
@@ -118,6 +124,9 @@ impl ResponseBody {
     ///
     /// # Cancel safety
     /// Dropping it closes the connection, as dropping the body does.
+    ///
+    /// # Examples
+    /// As [`ClientBuilder`](super::ClientBuilder).
     pub async fn bytes(mut self, limit: usize) -> Result<Bytes, Error> {
         let too_large = |body: &ResponseBody, least: u64| {
             let text = format!("its body has {least} bytes or more, and the caller takes {limit} at most");
@@ -159,6 +168,9 @@ impl ResponseBody {
     ///
     /// # Cancel safety
     /// As [`bytes`](Self::bytes).
+    ///
+    /// # Examples
+    /// As [`Serve`](crate::http::Serve).
     pub async fn text(self, limit: usize) -> Result<String, Error> {
         let url = Arc::clone(&self.url);
         let bytes = self.bytes(limit).await?;

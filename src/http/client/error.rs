@@ -8,6 +8,9 @@ use std::sync::Arc;
 use crate::http::answering::BoxError;
 
 /// How far a request had come when it failed.
+///
+/// # Examples
+/// As [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
@@ -45,6 +48,22 @@ impl Stage {
 ///
 /// Its text says at which [`Stage`] it was, the URL without credentials and query, the likely cause, and a remedy. Cheap to clone: those who
 /// waited for the same connection have the same error.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::http;
+///
+/// annulus::run(async {
+///     // Nobody listens there.
+///     let closed = annulus::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+///     let error = http::Client::new().get(format!("http://{closed}/")).await.unwrap_err();
+///     assert!(!error.is_timeout() && error.url().starts_with("http://127.0.0.1:"));
+///     println!("{:?}, {:?}: {error}", error.stage(), error.kind());
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -116,21 +135,33 @@ impl Error {
     }
 
     /// How far the request had come.
+    ///
+    /// # Examples
+    /// As [`Error`].
     pub fn stage(&self) -> Stage {
         self.0.stage
     }
 
     /// Whether a time-out was over: the client's own, or one of the system.
+    ///
+    /// # Examples
+    /// As [`Error`].
     pub fn is_timeout(&self) -> bool {
         self.0.kind == io::ErrorKind::TimedOut
     }
 
     /// What kind of error it is, in the words of `std::io`.
+    ///
+    /// # Examples
+    /// As [`Error`].
     pub fn kind(&self) -> io::ErrorKind {
         self.0.kind
     }
 
     /// The URL, without credentials and query.
+    ///
+    /// # Examples
+    /// As [`Error`].
     pub fn url(&self) -> &str {
         &self.0.url
     }

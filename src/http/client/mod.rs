@@ -97,6 +97,9 @@ impl Client {
     }
 
     /// Settings.
+    ///
+    /// # Examples
+    /// As [`ClientBuilder`].
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
     }

@@ -257,6 +257,9 @@ impl fmt::Debug for Pool {
 }
 
 /// How a client has fared: see [`Client::counts`](super::Client::counts).
+///
+/// # Examples
+/// As [`ClientBuilder`](super::ClientBuilder).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientCounts {

@@ -39,11 +39,28 @@ impl SignalKind {
     }
 
     /// SIGALRM: a timer of the process.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::signal::SignalKind;
+    ///
+    /// assert_eq!(SignalKind::alarm().as_raw(), libc::SIGALRM);
+    /// assert_eq!(SignalKind::child().as_raw(), libc::SIGCHLD);
+    /// assert_eq!(SignalKind::interrupt().as_raw(), libc::SIGINT);
+    /// assert_eq!(SignalKind::pipe().as_raw(), libc::SIGPIPE);
+    /// assert_eq!(SignalKind::quit().as_raw(), libc::SIGQUIT);
+    /// assert_eq!(SignalKind::user_defined1().as_raw(), libc::SIGUSR1);
+    /// assert_eq!(SignalKind::user_defined2().as_raw(), libc::SIGUSR2);
+    /// assert_eq!(SignalKind::window_change().as_raw(), libc::SIGWINCH);
+    /// ```
     pub const fn alarm() -> SignalKind {
         SignalKind(libc::SIGALRM)
     }
 
     /// SIGCHLD: a child has ended, or stopped.
+    ///
+    /// # Examples
+    /// As [`alarm`](Self::alarm).
     pub const fn child() -> SignalKind {
         SignalKind(libc::SIGCHLD)
     }
@@ -54,16 +71,25 @@ impl SignalKind {
     }
 
     /// SIGINT: Ctrl-C.
+    ///
+    /// # Examples
+    /// As [`alarm`](Self::alarm).
     pub const fn interrupt() -> SignalKind {
         SignalKind(libc::SIGINT)
     }
 
     /// SIGPIPE: something was written that nobody reads. Rust programs ignore it.
+    ///
+    /// # Examples
+    /// As [`alarm`](Self::alarm).
     pub const fn pipe() -> SignalKind {
         SignalKind(libc::SIGPIPE)
     }
 
     /// SIGQUIT: Ctrl-\.
+    ///
+    /// # Examples
+    /// As [`alarm`](Self::alarm).
     pub const fn quit() -> SignalKind {
         SignalKind(libc::SIGQUIT)
     }
@@ -74,16 +100,25 @@ impl SignalKind {
     }
 
     /// SIGUSR1.
+    ///
+    /// # Examples
+    /// As [`alarm`](Self::alarm).
     pub const fn user_defined1() -> SignalKind {
         SignalKind(libc::SIGUSR1)
     }
 
     /// SIGUSR2.
+    ///
+    /// # Examples
+    /// As [`alarm`](Self::alarm).
     pub const fn user_defined2() -> SignalKind {
         SignalKind(libc::SIGUSR2)
     }
 
     /// SIGWINCH: the terminal's size has changed.
+    ///
+    /// # Examples
+    /// As [`alarm`](Self::alarm).
     pub const fn window_change() -> SignalKind {
         SignalKind(libc::SIGWINCH)
     }
@@ -160,6 +195,9 @@ pub async fn ctrl_c() -> io::Result<()> {
 }
 
 /// Listens for a kind of signal. Made by [`signal`].
+///
+/// # Examples
+/// As [`signal`].
 pub struct Signal {
     /// In front of the pipe: nobody writes any more when that is closed.
     _listener: Listener,
@@ -180,6 +218,9 @@ impl Signal {
     ///
     /// # Cancel safety
     /// Nothing is lost by dropping it.
+    ///
+    /// # Examples
+    /// As [`signal`].
     pub async fn recv(&mut self) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.reserve_exact(ALL);

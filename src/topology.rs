@@ -17,6 +17,13 @@ use crate::sys;
 use list::List;
 
 /// A processor as the scheduler knows it: one hyper-thread, where cores have several.
+///
+/// # Examples
+/// ```
+/// for cpu in annulus::topology::Topology::read().cpus() {
+///     println!("{} of core {}, package {}, node {}", cpu.number, cpu.core, cpu.package, cpu.node);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Cpu {
@@ -89,6 +96,14 @@ impl Topology {
     /// It is the least that a control group of the process, or one above it, is given: `cpu.max` in the newer hierarchy,
     /// `cpu.cfs_quota_us` for each `cpu.cfs_period_us` in the older. What lies outside of a container is not seen from within.
     /// <https://docs.kernel.org/admin-guide/cgroup-v2.html>
+    ///
+    /// # Examples
+    /// ```
+    /// match annulus::topology::Topology::read().quota() {
+    ///     Some(quota) => println!("{quota} processors' time"),
+    ///     None => println!("no limit"),
+    /// }
+    /// ```
     pub fn quota(&self) -> Option<f64> {
         self.quota
     }

@@ -64,6 +64,18 @@ impl Aligned {
     ///
     /// # Panics
     /// As [`with_capacity`](Self::with_capacity).
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::buf::Aligned;
+    ///
+    /// let mut buffer = Aligned::zeroed(512, 512);
+    /// assert_eq!(buffer.as_ptr().addr() % 512, 0);
+    /// buffer.set_len(3);
+    /// assert_eq!(&buffer[..], [0; 3]);
+    /// buffer.clear();
+    /// assert!(buffer.is_empty() && buffer.capacity() >= 512);
+    /// ```
     pub fn zeroed(length: usize, alignment: usize) -> Aligned {
         let mut buffer = Aligned::with_capacity(length, alignment);
         buffer.length = length;
@@ -71,6 +83,9 @@ impl Aligned {
     }
 
     /// How many bytes there is room for.
+    ///
+    /// # Examples
+    /// As [`zeroed`](Self::zeroed).
     pub fn capacity(&self) -> usize {
         self.layout.size()
     }
@@ -79,12 +94,18 @@ impl Aligned {
     ///
     /// # Panics
     /// If there is no room for that.
+    ///
+    /// # Examples
+    /// As [`zeroed`](Self::zeroed).
     pub fn set_len(&mut self, length: usize) {
         assert!(length <= self.capacity(), "there is room for {} bytes, not for {length}", self.capacity());
         self.length = length;
     }
 
     /// No bytes any more.
+    ///
+    /// # Examples
+    /// As [`zeroed`](Self::zeroed).
     pub fn clear(&mut self) {
         self.length = 0;
     }

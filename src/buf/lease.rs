@@ -75,6 +75,23 @@ impl Lease {
     ///
     /// # Panics
     /// If there are fewer.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::net::UnixStream;
+    ///
+    /// annulus::run(async {
+    ///     let (one, other) = UnixStream::pair()?;
+    ///     one.write_all("key=value\n").await.0?;
+    ///     let mut key = other.recv().await?;
+    ///     let mut value = key.split_off(4);
+    ///     value.truncate(5);
+    ///     assert_eq!((&*key, &*value), (&b"key="[..], &b"value"[..]));
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn split_off(&mut self, at: usize) -> Lease {
         assert!(at <= self.length, "cannot split {} bytes at {at}", self.length);
         // SAFETY: alive, for we own a count.
@@ -85,6 +102,9 @@ impl Lease {
     }
 
     /// Forgets what is behind the first `length` bytes.
+    ///
+    /// # Examples
+    /// As [`split_off`](Self::split_off).
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }

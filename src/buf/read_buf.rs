@@ -38,6 +38,18 @@ impl<'a> ReadBuf<'a> {
     }
 
     /// All of `room`, which need not be initialised.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::mem::MaybeUninit;
+    /// use annulus::buf::ReadBuf;
+    ///
+    /// let mut room = [MaybeUninit::uninit(); 8];
+    /// let mut buffer = ReadBuf::uninit(&mut room);
+    /// buffer.put_slice(b"tea");
+    /// assert_eq!((buffer.filled_len(), buffer.remaining()), (3, 5));
+    /// assert_eq!(buffer.into_filled(), b"tea");
+    /// ```
     pub fn uninit(room: &'a mut [MaybeUninit<u8>]) -> ReadBuf<'a> {
         ReadBuf { room, filled: 0 }
     }
@@ -72,12 +84,18 @@ impl<'a> ReadBuf<'a> {
     }
 
     /// What was filled, for as long as the room is borrowed.
+    ///
+    /// # Examples
+    /// As [`uninit`](Self::uninit).
     pub fn into_filled(self) -> &'a [u8] {
         // SAFETY: so many bytes were written.
         unsafe { std::slice::from_raw_parts(self.room.as_ptr().cast(), self.filled) }
     }
 
     /// How many bytes were filled.
+    ///
+    /// # Examples
+    /// As [`uninit`](Self::uninit).
     #[inline]
     pub fn filled_len(&self) -> usize {
         self.filled

@@ -125,6 +125,20 @@ pub struct Registered {
 
 impl Registered {
     /// How many bytes there is room for.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// annulus::run(async {
+    ///     let pool = annulus::fs::RegisteredBuffers::new(1, 4096)?;
+    ///     let mut buffer = pool.get().await;
+    ///     assert_eq!(buffer.capacity(), 4096);
+    ///     buffer.set_len(3);
+    ///     println!("{} bytes, known to the ring: {}", buffer.len(), buffer.is_registered());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn capacity(&self) -> usize {
         self.region.bytes
     }
@@ -133,12 +147,18 @@ impl Registered {
     ///
     /// # Panics
     /// If there is no room for that.
+    ///
+    /// # Examples
+    /// As [`capacity`](Self::capacity).
     pub fn set_len(&mut self, length: usize) {
         assert!(length <= self.capacity(), "there is room for {} bytes, not for {length}", self.capacity());
         self.length = length;
     }
 
     /// Whether the ring knows it. If not, it is a buffer like any other.
+    ///
+    /// # Examples
+    /// As [`capacity`](Self::capacity).
     pub fn is_registered(&self) -> bool {
         self.region.registration.get().is_some()
     }

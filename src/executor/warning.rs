@@ -7,6 +7,36 @@ use super::hooks::Meta;
 use crate::sys::stack::Frame;
 
 /// Something that debug mode has found. As text it says what happened, where, and what helps. See [`Builder::debug`](crate::Builder::debug).
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use annulus::debug::Warning;
+///
+/// let runtime = annulus::Runtime::builder()
+///     .debug(true)
+///     .slow_poll(Duration::from_millis(20))
+///     .on_warning(|warning| match warning {
+///         Warning::SlowPoll(poll) => {
+///             println!("{:?} of {:?}, over: {}", poll.time(), poll.task().name(), poll.is_over());
+///             println!("{} more were not told", poll.untold());
+///             for frame in poll.frames() {
+///                 println!("{} at {:?}:{:?}", frame.function(), frame.file(), frame.line());
+///             }
+///             println!("the program's own line: {:?}", poll.line());
+///         }
+///         Warning::NeverPolled(operation) => {
+///             println!("{} of {:?} at {:?}", operation.operation(), operation.task(), operation.line());
+///         }
+///         other => println!("{other}"),
+///     })
+///     .build()?;
+/// runtime.run(async {
+///     drop(annulus::fs::metadata("Cargo.toml")); // never awaited
+///     std::thread::sleep(Duration::from_millis(60));
+/// })?;
+/// # Ok::<(), annulus::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Warning {
@@ -19,6 +49,9 @@ pub enum Warning {
 }
 
 /// A poll that took long. It is told of when it is found, by another thread, and once more when it is over.
+///
+/// # Examples
+/// As [`Warning`].
 #[derive(Clone, Debug)]
 pub struct SlowPoll {
     pub(super) task: Meta,
@@ -30,32 +63,50 @@ pub struct SlowPoll {
 
 impl SlowPoll {
     /// Whose poll it is.
+    ///
+    /// # Examples
+    /// As [`Warning`].
     pub fn task(&self) -> &Meta {
         &self.task
     }
 
     /// How long it has taken.
+    ///
+    /// # Examples
+    /// As [`Warning`].
     pub fn time(&self) -> Duration {
         self.time
     }
 
     /// Whether it has come to its end. Then [`frames`](Self::frames) is empty.
+    ///
+    /// # Examples
+    /// As [`Warning`].
     pub fn is_over(&self) -> bool {
         self.is_over
     }
 
     /// The calls that the thread was in when the poll was found to be slow, the innermost first. None where it could not be asked.
+    ///
+    /// # Examples
+    /// As [`Warning`].
     pub fn frames(&self) -> &[Frame] {
         &self.frames
     }
 
     /// The innermost of them that is neither the standard library's nor this crate's: the line that blocks.
+    ///
+    /// # Examples
+    /// As [`Warning`].
     pub fn line(&self) -> Option<&Frame> {
         self.frames.iter().find(|frame| frame.is_the_programs())
     }
 
     /// How many slow polls of this loop were not told of since the last that was, for there were too many: the
     /// [watchdog](crate::Builder::watchdog) tells of five in ten seconds.
+    ///
+    /// # Examples
+    /// As [`Warning`].
     pub fn untold(&self) -> u64 {
         self.untold
     }
@@ -66,6 +117,9 @@ impl SlowPoll {
 }
 
 /// An operation that was dropped without having been awaited.
+///
+/// # Examples
+/// As [`Warning`].
 #[derive(Clone, Debug)]
 pub struct NeverPolled {
     pub(super) operation: &'static str,
@@ -75,22 +129,34 @@ pub struct NeverPolled {
 
 impl NeverPolled {
     /// What the kernel calls it.
+    ///
+    /// # Examples
+    /// As [`Warning`].
     pub fn operation(&self) -> &'static str {
         self.operation
     }
 
     /// The task that dropped it.
+    ///
+    /// # Examples
+    /// As [`Warning`].
     pub fn task(&self) -> Option<&Meta> {
         self.task.as_ref()
     }
 
     /// Where it was dropped: mostly the line at which it was made.
+    ///
+    /// # Examples
+    /// As [`Warning`].
     pub fn line(&self) -> Option<&Frame> {
         self.frames.iter().find(|frame| frame.is_the_programs())
     }
 }
 
 /// What was still there when a loop ended.
+///
+/// # Examples
+/// As [`Warning`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Leak {

@@ -68,6 +68,9 @@ impl Child {
     }
 
     /// Its number; None once its end was told, for the number may be another process's by then.
+    ///
+    /// # Examples
+    /// As [`try_wait`](Self::try_wait).
     pub fn id(&self) -> Option<u32> {
         let process = self.process.as_ref()?;
         self.exit.as_ref().map(|_| process.id())
@@ -101,6 +104,28 @@ impl Child {
     ///
     /// # Errors
     /// Those of waitpid(2).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::process::{Command, Stdio};
+    ///
+    /// annulus::run(async {
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let mut child = Command::new("sleep").arg("100").kill_on_drop(true).spawn()?;
+    ///     assert!(child.id().is_some());
+    ///     assert!(child.try_wait()?.is_none(), "it sleeps");
+    ///     child.start_kill()?;
+    ///     child.kill().await?; // twice is as good as once, and this one waits
+    ///     assert!(child.try_wait()?.is_some());
+    ///
+    ///     let child = Command::new("echo").arg("tea").stdout(Stdio::piped()).spawn()?;
+    ///     let output = child.wait_with_output().await?;
+    ///     assert_eq!(output.stdout, b"tea\n");
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let status = self.process().try_wait()?;
         if status.is_some() {
@@ -113,6 +138,9 @@ impl Child {
     ///
     /// # Errors
     /// Those of kill(2).
+    ///
+    /// # Examples
+    /// As [`try_wait`](Self::try_wait).
     pub fn start_kill(&mut self) -> io::Result<()> {
         self.process().kill()
     }
@@ -152,6 +180,9 @@ impl Child {
     ///
     /// # Cancel safety
     /// After dropping it, it ends all the same.
+    ///
+    /// # Examples
+    /// As [`try_wait`](Self::try_wait).
     pub async fn kill(&mut self) -> io::Result<()> {
         self.start_kill()?;
         self.wait().await.map(drop)
@@ -164,6 +195,9 @@ impl Child {
     ///
     /// # Cancel safety
     /// After dropping it, what was read is lost; the process runs on, or is ended, as when it is dropped.
+    ///
+    /// # Examples
+    /// As [`try_wait`](Self::try_wait).
     pub async fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());
         // A task of its own for the second pipe: a child may fill either first.

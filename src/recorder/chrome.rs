@@ -25,6 +25,9 @@ impl Recording {
 ///
 /// # Errors
 /// Those of the writer.
+///
+/// # Examples
+/// As [`flight::recordings`](crate::flight::recordings).
 pub fn write_all(recordings: &[Recording], out: impl Write) -> io::Result<()> {
     let mut file = Trace { out: BufWriter::new(out), is_first: true, arrows: 0 };
     file.out.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;

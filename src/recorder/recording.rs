@@ -44,6 +44,9 @@ pub(crate) struct Place {
 }
 
 /// Something that a loop has done.
+///
+/// # Examples
+/// As [`Recording::loop_number`].
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
     /// When, in nanoseconds of the system's monotonic clock. Exact for polls that are timed by themselves and for the loop's sleeps; where 32
@@ -54,6 +57,9 @@ pub struct Event {
 }
 
 /// What a loop has done.
+///
+/// # Examples
+/// As [`Recording::loop_number`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum What {
@@ -138,11 +144,26 @@ impl Recording {
     }
 
     /// The number of the loop, from 1, never used twice in a process.
+    ///
+    /// # Examples
+    /// ```
+    /// let runtime = annulus::Runtime::builder().flight_recorder(1024).build()?;
+    /// runtime.run(annulus::yield_now())?;
+    /// let recording = runtime.recording().unwrap();
+    /// println!("loop {} on {:?}", recording.loop_number(), recording.thread());
+    /// for event in recording.events() {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok::<(), annulus::Error>(())
+    /// ```
     pub fn loop_number(&self) -> u64 {
         self.place.number
     }
 
     /// The name of the loop's thread, if it has one.
+    ///
+    /// # Examples
+    /// As [`loop_number`](Self::loop_number).
     pub fn thread(&self) -> Option<&str> {
         self.place.thread.as_deref()
     }

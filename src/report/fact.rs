@@ -3,6 +3,9 @@
 use crate::sys;
 
 /// What a fact is about.
+///
+/// # Examples
+/// As [`Report`](super::Report).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Topic {
@@ -20,6 +23,9 @@ pub enum Topic {
 
 impl Topic {
     /// Its name, in lower case.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn name(self) -> &'static str {
         match self {
             Topic::Driver => "driver",
@@ -32,6 +38,9 @@ impl Topic {
 }
 
 /// How good something is. The worse, the greater.
+///
+/// # Examples
+/// As [`Report`](super::Report).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Standing {
@@ -45,6 +54,9 @@ pub enum Standing {
 
 impl Standing {
     /// Its name, in lower case.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn name(self) -> &'static str {
         match self {
             Standing::Good => "good",
@@ -55,6 +67,9 @@ impl Standing {
 }
 
 /// One thing that was found.
+///
+/// # Examples
+/// As [`Report`](super::Report).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fact {
@@ -69,36 +84,57 @@ pub struct Fact {
 
 impl Fact {
     /// What it is about.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn topic(&self) -> Topic {
         self.topic
     }
 
     /// What it is: the system's own name, where it has one.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn name(&self) -> &str {
         self.name
     }
 
     /// What was found, in words.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn value(&self) -> &str {
         &self.value
     }
 
     /// What was found, if that is a number: bytes of memory, otherwise pieces. None also where there is no bound.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn number(&self) -> Option<u64> {
         self.number
     }
 
     /// How good that is.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn standing(&self) -> Standing {
         self.standing
     }
 
     /// What it costs. None if it is good.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn costs(&self) -> Option<&str> {
         self.costs.as_deref()
     }
 
     /// What helps. None if it is good.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_deref()
     }

@@ -41,6 +41,25 @@ pub fn report() -> Report {
 /// What [`report`] found: plain data, of one moment.
 ///
 /// Displayed it is text for a terminal of 100 columns, without colours: those are asked for by [`coloured`](Report::coloured).
+///
+/// # Examples
+/// ```
+/// use annulus::report::Standing;
+///
+/// let report = annulus::report();
+/// println!("{:?}, because of {:?}", report.driver(), report.refusal());
+/// for fact in report.facts() {
+///     println!("{}: {} is {} ({:?})", fact.topic().name(), fact.name(), fact.value(), fact.number());
+///     if fact.standing() != Standing::Good {
+///         println!("costs {:?}; what helps: {:?}", fact.costs(), fact.remedy());
+///     }
+/// }
+/// for operation in report.operations() {
+///     println!("{} by {}, {:?}", operation.name(), operation.form().name(), operation.standing());
+///     println!("what helps: {:?}", operation.remedy());
+/// }
+/// println!("{}, {:?}", report.standing().name(), report.fact("RLIMIT_NOFILE"));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {

@@ -6,6 +6,9 @@ use crate::op;
 use crate::runtime::Builder;
 
 /// How an operation is done.
+///
+/// # Examples
+/// As [`Report`](super::Report).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OperationForm {
@@ -21,6 +24,9 @@ pub enum OperationForm {
 
 impl OperationForm {
     /// Its name, in lower case.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn name(self) -> &'static str {
         match self {
             OperationForm::Ring => "ring",
@@ -32,6 +38,9 @@ impl OperationForm {
 }
 
 /// One operation, and how it is done.
+///
+/// # Examples
+/// As [`Report`](super::Report).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Operation {
@@ -42,21 +51,33 @@ pub struct Operation {
 
 impl Operation {
     /// Its name, as [`Builder::without_operation`](crate::Builder::without_operation) takes it.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn name(&self) -> &str {
         self.name
     }
 
     /// How it is done.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn form(&self) -> OperationForm {
         self.form
     }
 
     /// What would have the ring do it, where a ring serves and this kernel's does not know it.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn remedy(&self) -> Option<&str> {
         self.remedy.as_deref()
     }
 
     /// How good that is.
+    ///
+    /// # Examples
+    /// As [`Report`](super::Report).
     pub fn standing(&self) -> Standing {
         if self.remedy.is_some() { Standing::Fair } else { Standing::Good }
     }

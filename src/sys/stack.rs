@@ -9,6 +9,9 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 
 /// A call on a stack.
+///
+/// # Examples
+/// As [`debug::Warning`](crate::debug::Warning).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     function: String,
@@ -18,16 +21,25 @@ pub struct Frame {
 
 impl Frame {
     /// The function's name, with its path.
+    ///
+    /// # Examples
+    /// As [`debug::Warning`](crate::debug::Warning).
     pub fn function(&self) -> &str {
         &self.function
     }
 
     /// The file in which it is written, if the program was built with line tables.
+    ///
+    /// # Examples
+    /// As [`debug::Warning`](crate::debug::Warning).
     pub fn file(&self) -> Option<&std::path::Path> {
         self.file.as_deref()
     }
 
     /// The line in it.
+    ///
+    /// # Examples
+    /// As [`debug::Warning`](crate::debug::Warning).
     pub fn line(&self) -> Option<u32> {
         self.line
     }

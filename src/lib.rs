@@ -19,6 +19,8 @@
 //! }
 //! ```
 //!
+//! **New here?** The [`guide`] begins with a server in five minutes, and goes on from there, a chapter at a time.
+//!
 //! # One loop, one thread
 //! [`run`] makes a loop on the calling thread, runs a future on it, and ends it; on return every task is finished
 //! or cancelled, and every operation is retired. Nothing needs to be `Send`. Wakers may be used from any thread,

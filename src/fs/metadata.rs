@@ -70,12 +70,18 @@ impl Metadata {
     }
 
     /// Who may do what with it.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn permissions(&self) -> Permissions {
         Permissions::from_mode(self.stat.mode)
     }
 
     /// What reads and writes past the page cache (O_DIRECT) have to be aligned to, if the system says so: Linux 6.1, on
     /// file systems that know.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn direct_io(&self) -> Option<DirectIo> {
         let (memory, offset) = self.stat.direct_io?;
         Some(DirectIo { memory: memory as usize, offset: u64::from(offset) })
@@ -88,61 +94,97 @@ impl Metadata {
     }
 
     /// The room that it takes, in blocks of 512 bytes.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn blocks(&self) -> u64 {
         self.stat.blocks
     }
 
     /// Kind and permissions, as in st_mode.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn mode(&self) -> u32 {
         self.stat.mode
     }
 
     /// Its number in its file system.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn ino(&self) -> u64 {
         self.stat.inode
     }
 
     /// The file system's number.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn dev(&self) -> u64 {
         self.stat.device
     }
 
     /// The number of the device that it stands for; 0 if it stands for none.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn rdev(&self) -> u64 {
         self.stat.represents
     }
 
     /// The size in bytes that suits transfers, and their multiples.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn blksize(&self) -> u64 {
         u64::from(self.stat.block)
     }
 
     /// How many names it has.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn nlink(&self) -> u64 {
         self.stat.links
     }
 
     /// The owner's user id.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn uid(&self) -> u32 {
         self.stat.user
     }
 
     /// The owner's group id.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn gid(&self) -> u32 {
         self.stat.group
     }
 
     /// When its data were changed last.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn modified(&self) -> SystemTime {
         time(self.stat.modified)
     }
 
     /// When it was read last, as far as the file system keeps that.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn accessed(&self) -> SystemTime {
         time(self.stat.accessed)
     }
 
     /// When its data or metadata were changed last.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn changed(&self) -> SystemTime {
         time(self.stat.changed)
     }
@@ -151,6 +193,9 @@ impl Metadata {
     ///
     /// # Errors
     /// `Unsupported` if the file system or the driver does not know.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn created(&self) -> io::Result<SystemTime> {
         let unknown = || io::Error::new(io::ErrorKind::Unsupported, "the time of creation is not kept here");
         self.stat.created.map(time).ok_or_else(unknown)
@@ -217,6 +262,9 @@ impl FileType {
 }
 
 /// What reads and writes with O_DIRECT have to be aligned to, in bytes. See [`Metadata::direct_io`].
+///
+/// # Examples
+/// As [`Metadata::file_type`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirectIo {
     /// The address of a buffer.

@@ -100,6 +100,20 @@ impl ReadDir {
     ///
     /// # Errors
     /// As [`next_entry`](Self::next_entry).
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::future::poll_fn;
+    ///
+    /// annulus::run(async {
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let mut entries = annulus::fs::read_dir(".").await?;
+    ///     assert!(poll_fn(|cx| entries.poll_next_entry(cx)).await?.is_some());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn poll_next_entry(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<DirEntry>>> {
         loop {
             if let Some(entry) = self.entries.pop_front() {

@@ -36,6 +36,15 @@ impl FileTimes {
     }
 
     /// When it was read last.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::SystemTime;
+    /// use annulus::fs::FileTimes;
+    ///
+    /// let now = SystemTime::now();
+    /// println!("{:?}", FileTimes::new().set_accessed(now).set_modified(now));
+    /// ```
     #[must_use]
     pub fn set_accessed(mut self, time: SystemTime) -> FileTimes {
         self.accessed = Some(time);

@@ -22,6 +22,9 @@ pub trait PollRead {
     ///
     /// # Errors
     /// Those of the source.
+    ///
+    /// # Examples
+    /// As [`PollStream`](crate::net::PollStream).
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
 }
 
@@ -37,6 +40,9 @@ pub trait PollWrite {
     ///
     /// # Errors
     /// Those of the sink.
+    ///
+    /// # Examples
+    /// As [`PollStream`](crate::net::PollStream).
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
 
     /// As [`poll_write`](Self::poll_write), of several parts, one after the other. The default implementation writes some of the first that

@@ -122,6 +122,21 @@ impl<F: Family> Listener<F> {
     ///
     /// # Errors
     /// `Unsupported` in a simulated world, whose sockets are no descriptors.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::os::fd::AsRawFd;
+    /// use annulus::net::TcpListener;
+    ///
+    /// annulus::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     println!("descriptor {}", listener.with_fd(|descriptor| descriptor.as_raw_fd())?);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn with_fd<R>(&self, ask: impl FnOnce(BorrowedFd<'_>) -> R) -> io::Result<R> {
         show(self.socket(), ask)
     }

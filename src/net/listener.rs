@@ -154,6 +154,9 @@ impl<F: Family> fmt::Debug for Listener<F> {
 ///
 /// # Cancel safety
 /// Nothing is lost by dropping it: a connection that is accepted all the same is given to the next accept.
+///
+/// # Examples
+/// As [`Listener`].
 #[must_use = "an accept does nothing until it is awaited"]
 pub struct Accept<F = Inet> {
     accept: Submitted<op::Accept>,

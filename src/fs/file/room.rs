@@ -81,6 +81,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// As [`punch_hole`](Self::punch_hole).
     pub async fn reserve(&self, offset: u64, length: u64) -> io::Result<()> {
         self.fallocate(KEEP_SIZE, offset, length).await
     }
@@ -92,6 +95,31 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::File;
+    ///
+    /// annulus::run(async {
+    /// #     let path = std::env::temp_dir().join(format!("hole-{}", std::process::id()));
+    ///
+    ///     let file = File::options().read(true).write(true).create(true).open(&path).await?;
+    ///     file.write_all_at(vec![7; 64 << 10], 0).await.0?;
+    ///     // Not every file system can.
+    ///     if file.punch_hole(0, 32 << 10).await.is_ok() {
+    ///         file.zero_range(32 << 10, 100).await?;
+    ///         file.reserve(64 << 10, 4096).await?; // for what will be written behind the end
+    ///         let (result, bytes) = file.read_exact_at(vec![1; 8], 0).await;
+    ///         result?;
+    ///         assert_eq!(bytes, [0; 8]);
+    ///         println!("data at {:?}, a hole at {:?}", file.next_data(0).await?, file.next_hole(0).await?);
+    ///     }
+    /// #     annulus::fs::remove_file(&path).await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub async fn punch_hole(&self, offset: u64, length: u64) -> io::Result<()> {
         self.fallocate(PUNCH_HOLE | KEEP_SIZE, offset, length).await
     }
@@ -103,6 +131,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, it may have been done, or not.
+    ///
+    /// # Examples
+    /// As [`punch_hole`](Self::punch_hole).
     pub async fn zero_range(&self, offset: u64, length: u64) -> io::Result<()> {
         self.fallocate(ZERO_RANGE, offset, length).await
     }
@@ -218,6 +249,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, the cursor may have moved, or not.
+    ///
+    /// # Examples
+    /// As [`punch_hole`](Self::punch_hole).
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple"))]
     #[cfg_attr(
         docsrs,
@@ -239,6 +273,9 @@ impl File {
     ///
     /// # Cancel safety
     /// After dropping it, the cursor may have moved, or not.
+    ///
+    /// # Examples
+    /// As [`punch_hole`](Self::punch_hole).
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd", target_vendor = "apple"))]
     #[cfg_attr(
         docsrs,

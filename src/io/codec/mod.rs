@@ -82,6 +82,9 @@ use std::io;
 use bytes::BytesMut;
 
 /// Finds frames in bytes.
+///
+/// # Examples
+/// As the [module](self).
 pub trait Decoder {
     /// A frame.
     type Item;
@@ -94,6 +97,9 @@ pub trait Decoder {
     ///
     /// # Errors
     /// What the decoder finds wrong. Whether it goes on then says [`goes_on_after`](Self::goes_on_after).
+    ///
+    /// # Examples
+    /// As the [module](self).
     fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Self::Item>, Self::Error>;
 
     /// As [`decode`](Self::decode), when no more will come. It is asked until it gives None.
@@ -116,6 +122,9 @@ pub trait Decoder {
 }
 
 /// Makes bytes of frames.
+///
+/// # Examples
+/// As the [module](self).
 pub trait Encoder<Item> {
     /// What may be wrong; the writer's errors become one, too.
     type Error: From<io::Error>;
@@ -124,6 +133,9 @@ pub trait Encoder<Item> {
     ///
     /// # Errors
     /// What cannot be written as a frame. The bytes that it has put there are then taken away.
+    ///
+    /// # Examples
+    /// As the [module](self).
     fn encode(&mut self, item: Item, bytes: &mut BytesMut) -> Result<(), Self::Error>;
 }
 

@@ -139,6 +139,9 @@ impl TcpSocket {
     ///
     /// # Errors
     /// Those of getsockopt(2).
+    ///
+    /// # Examples
+    /// As [`new_v6`](Self::new_v6).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         socket::take_error(&self.socket)
     }

@@ -75,6 +75,16 @@ macro_rules! permit {
             ///
             /// # Panics
             /// If they are of different semaphores, or more together than 2^32 - 1.
+            ///
+            /// # Examples
+            /// ```
+            /// use annulus::sync::Semaphore;
+            ///
+            /// let seats = Semaphore::new(3);
+            /// let mut all = seats.try_acquire().unwrap();
+            /// all.merge(seats.try_acquire_many(2).unwrap());
+            /// assert_eq!(all.num_permits(), 3);
+            /// ```
             #[track_caller]
             pub fn merge(&mut self, mut other: Self) {
                 let (ours, theirs): (&Semaphore, &Semaphore) = (&self.semaphore, &other.semaphore);
@@ -100,6 +110,9 @@ macro_rules! permit {
             }
 
             /// How many they are.
+            ///
+            /// # Examples
+            /// As [`merge`](Self::merge).
             pub fn num_permits(&self) -> usize {
                 self.permits as usize
             }

@@ -60,7 +60,7 @@ pub(crate) fn wait_for(poller: RawFd, events: &mut [Event], limit: Duration) -> 
 /// ppoll(2) of a poller: waits until it has something to report, for at most `limit`. For kernels without epoll_pwait2(2).
 pub(crate) fn sleep_on(poller: RawFd, limit: Duration) -> i32 {
     let limit = libc::timespec {
-        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_sec: limit.as_secs().min(i32::MAX as u64) as _,
         tv_nsec: limit.subsec_nanos() as _,
     };
     let mut entry = libc::pollfd { fd: poller, events: libc::POLLIN, revents: 0 };

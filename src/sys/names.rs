@@ -178,7 +178,7 @@ pub(crate) unsafe fn set_times(fd: RawFd, path: Path, times: [Stamp; 2], flags: 
         let mut time: libc::timespec = unsafe { std::mem::zeroed() };
         match stamp {
             Some((seconds, nanoseconds)) => {
-                time.tv_sec = seconds as libc::time_t;
+                time.tv_sec = seconds as _;
                 time.tv_nsec = nanoseconds as _;
             }
             None => time.tv_nsec = libc::UTIME_OMIT,

@@ -43,7 +43,6 @@ fn operations() -> Vec<String> {
 const WITHOUT_A_RING_FORM: &[&str] = &[
     "blocking",
     "copy_file_range",
-    "fadvise",
     "fchmodat",
     "fchownat",
     "flistxattr",

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, UNIX_EPOCH};
 
+use annulus::Runtime;
 use annulus::fs::{self, Advice, Dir, File, FileTimes, OpenOptions, RenameFlags};
 use annulus::time::timeout;
 use futures_util::FutureExt;
@@ -67,6 +68,9 @@ on_real_drivers! {
     because "a mount point and /proc are the machine's":
         copy_goes_from_one_file_system_to_another,
         files_of_proc_are_copied;
+    because "a simulated disk takes no advice, and its helpers are counted by nobody":
+        advice_takes_a_helper_only_where_it_may_wait,
+        advice_is_taken_on_more_than_four_gib;
     because "a file of std is the machine's":
         a_directory_is_shown_to_who_wants_its_descriptor,
         a_file_leaves_with_its_cursor_where_awaited_reads_left_it,
@@ -618,6 +622,68 @@ async fn advice_and_sync_of_a_range_are_taken() {
     }
     assert_eq!(file.read_exact_at(Vec::with_capacity(10_000), 0).await.1, [1; 10_000]);
 }
+
+async fn advice_takes_a_helper_only_where_it_may_wait() {
+    use Advice::*;
+    let at = directory().await;
+    let file = File::create(at.path().join("file")).await.unwrap();
+    let runtime = Runtime::try_current().unwrap();
+    let jobs = || runtime.metrics().helper_jobs_done;
+    let before = jobs();
+    for advice in [Normal, Sequential, Random, NoReuse] {
+        file.advise(0, 4096, advice).await.unwrap();
+    }
+    assert_eq!(jobs(), before, "a note on the open file");
+    for advice in [WillNeed, DontNeed] {
+        file.advise(0, 4096, advice).await.unwrap();
+    }
+    let expected = if runtime.driver() == "uring" { before } else { before + 2 };
+    assert_eq!(jobs(), expected, "what may wait for the disk");
+}
+
+/// The ring's entry has 32 bits for a length. Cut off, this one would be of one page at the beginning.
+async fn advice_is_taken_on_more_than_four_gib() {
+    const FAR: u64 = 1 << 32;
+    let at = directory().await;
+    let path = at.path().join("file");
+    let file = File::create(&path).await.unwrap();
+    file.write_all_at(vec![1; 4096], FAR).await.0.unwrap();
+    file.sync_all().await.unwrap();
+    let other = std::fs::File::open(&path).unwrap();
+    if !is_in_memory(&other, FAR) {
+        return println!("skipped: advice on more than 4 GiB: nobody says here what is in memory");
+    }
+    file.advise(0, 4096, Advice::DontNeed).await.unwrap();
+    assert!(is_in_memory(&other, FAR), "that was about the first page");
+    file.advise(0, FAR + 4096, Advice::DontNeed).await.unwrap();
+    if !is_in_memory(&other, FAR) {
+        return;
+    }
+    forget(&other);
+    assert!(is_in_memory(&other, FAR), "the whole file is forgotten by another call, and was not by ours");
+    println!("skipped: advice on more than 4 GiB: this file system forgets nothing");
+}
+
+#[cfg(target_os = "linux")]
+fn is_in_memory(file: &std::fs::File, offset: u64) -> bool {
+    let mut byte = [0];
+    let how = rustix::io::ReadWriteFlags::NOWAIT;
+    rustix::io::preadv2(file, &mut [std::io::IoSliceMut::new(&mut byte)], offset, how).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_in_memory(_: &std::fs::File, _: u64) -> bool {
+    false
+}
+
+/// Of the whole file.
+#[cfg(target_os = "linux")]
+fn forget(file: &std::fs::File) {
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget(_: &std::fs::File) {}
 
 async fn attributes_are_set_listed_read_and_removed() {
     let at = directory().await;

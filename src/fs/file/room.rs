@@ -145,8 +145,11 @@ impl File {
     /// Tells the system how `length` bytes from `offset` on will be used; a length of 0 is up to the end. Where it takes no
     /// advice nothing happens.
     ///
+    /// [`WillNeed`](Advice::WillNeed) and [`DontNeed`](Advice::DontNeed) may take as long as the disk does, on a thread of the
+    /// kernel's or a helper; the others are a note on the open file, and take no time.
+    ///
     /// # Errors
-    /// Those of posix_fadvise(2).
+    /// Those of posix_fadvise(2): a pipe takes no advice.
     ///
     /// # Cancel safety
     /// Dropping it is harmless.

@@ -180,6 +180,9 @@ pub trait AsyncBufRead: AsyncRead {
 
     /// The lines, one after the other, without their ends.
     ///
+    /// A line may be of any length, and is kept until its end comes: from a peer that is not to be trusted read lines by
+    /// [`LinesCodec`](crate::io::codec::LinesCodec), which has a bound.
+    ///
     /// # Examples
     /// ```
     /// # fn main() -> std::io::Result<()> {

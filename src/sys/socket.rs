@@ -205,9 +205,17 @@ pub(crate) fn set_source(
         // SAFETY: plain bytes, of the one size that a storage has.
         unsafe { name.as_ptr().cast::<libc::sockaddr_storage>().read() }
     };
+    /// group_source_req, which libc names from 0.2.190 on only.
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Asked {
+        interface: u32,
+        group: libc::sockaddr_storage,
+        source: libc::sockaddr_storage,
+    }
     // SAFETY: plain numbers: all zeroes is a value.
-    let mut asked: libc::group_source_req = unsafe { std::mem::zeroed() };
-    (asked.gsr_interface, asked.gsr_group, asked.gsr_source) = (index, storage(group), storage(source));
+    let mut asked: Asked = unsafe { std::mem::zeroed() };
+    (asked.interface, asked.group, asked.source) = (index, storage(group), storage(source));
     let level = if group.is_ipv4() { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
     let name = if join { libc::MCAST_JOIN_SOURCE_GROUP } else { libc::MCAST_LEAVE_SOURCE_GROUP };
     set(socket, level, name, &asked)

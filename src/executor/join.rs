@@ -77,11 +77,17 @@ impl<T> JoinHandle<T> {
     }
 
     /// Whether the task has finished, by itself or by being stopped.
+    ///
+    /// # Examples
+    /// As [`AbortHandle`].
     pub fn is_finished(&self) -> bool {
         self.task.state().is_complete()
     }
 
     /// What tells this task from all others of the process.
+    ///
+    /// # Examples
+    /// As [`AbortHandle`].
     pub fn id(&self) -> Id {
         Id(self.task.id)
     }

@@ -60,11 +60,17 @@ impl Metadata {
     }
 
     /// Whether it is a directory.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn is_dir(&self) -> bool {
         self.file_type().is_dir()
     }
 
     /// Whether it is a symbolic link; only [`symlink_metadata`](super::symlink_metadata) sees one.
+    ///
+    /// # Examples
+    /// As [`file_type`](Self::file_type).
     pub fn is_symlink(&self) -> bool {
         self.file_type().is_symlink()
     }
@@ -226,6 +232,9 @@ impl FileType {
     }
 
     /// Whether it is a regular file.
+    ///
+    /// # Examples
+    /// As [`Metadata::file_type`].
     pub fn is_file(&self) -> bool {
         self.kind == libc::S_IFREG as u32
     }
@@ -236,26 +245,41 @@ impl FileType {
     }
 
     /// Whether it is a symbolic link.
+    ///
+    /// # Examples
+    /// As [`Metadata::file_type`].
     pub fn is_symlink(&self) -> bool {
         self.kind == libc::S_IFLNK as u32
     }
 
     /// Whether it is a FIFO.
+    ///
+    /// # Examples
+    /// As [`Metadata::file_type`].
     pub fn is_fifo(&self) -> bool {
         self.kind == libc::S_IFIFO as u32
     }
 
     /// Whether it is a socket.
+    ///
+    /// # Examples
+    /// As [`Metadata::file_type`].
     pub fn is_socket(&self) -> bool {
         self.kind == libc::S_IFSOCK as u32
     }
 
     /// Whether it is a block device.
+    ///
+    /// # Examples
+    /// As [`Metadata::file_type`].
     pub fn is_block_device(&self) -> bool {
         self.kind == libc::S_IFBLK as u32
     }
 
     /// Whether it is a character device.
+    ///
+    /// # Examples
+    /// As [`Metadata::file_type`].
     pub fn is_char_device(&self) -> bool {
         self.kind == libc::S_IFCHR as u32
     }

@@ -58,6 +58,9 @@ pub(super) enum Services<S> {
 }
 
 /// Who has connected: what [`serve_with`](super::serve_with) makes a service for.
+///
+/// # Examples
+/// As [`serve_with`](super::serve_with).
 #[derive(Clone, Debug)]
 pub struct Peer {
     peer: Option<SocketAddr>,
@@ -65,6 +68,9 @@ pub struct Peer {
 
 impl Peer {
     /// The client's address. None of a Unix socket.
+    ///
+    /// # Examples
+    /// As [`serve_with`](super::serve_with).
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }

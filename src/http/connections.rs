@@ -13,6 +13,9 @@ use crate::net::{Family, Incoming, Inet, Listener, TcpListener, Unix, UnixListen
 /// What connections come from: a [`TcpListener`], a [`UnixListener`], or the [`Incoming`](crate::launch::Incoming) of a shard.
 ///
 /// Only this crate implements it.
+///
+/// # Examples
+/// As [`serve`](super::serve), of a listener, which is one.
 pub trait Connections: sealed::Sealed + 'static {
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "it is sealed")]
@@ -24,6 +27,9 @@ pub trait Connections: sealed::Sealed + 'static {
 }
 
 /// What makes [`Connections`]: a listener, as it is.
+///
+/// # Examples
+/// As [`serve`](super::serve), of a listener, which is one.
 pub trait IntoConnections {
     /// What they come from.
     type Connections: Connections;

@@ -83,6 +83,12 @@ impl fmt::Display for Address {
 }
 
 /// A text that is no address of an inspector. It says what to write instead, and becomes an [`io::Error`] by `?`.
+///
+/// # Examples
+/// ```
+/// let unknown = "nowhere".parse::<annulus::inspect::Address>().unwrap_err();
+/// println!("{unknown}");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownAddress {
     text: String,

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What an inspector has done so far: see [`Inspector::counts`](super::Inspector::counts).
+///
+/// # Examples
+/// As [`Inspector`](super::Inspector).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {

@@ -91,6 +91,9 @@ impl Builder {
 
     /// Whether it may listen where other machines can connect. Then it has to have a [`token`](Self::token). False unless it is
     /// set.
+    ///
+    /// # Examples
+    /// As [`Inspector`].
     pub fn public(mut self, yes: bool) -> Builder {
         self.public = yes;
         self
@@ -182,6 +185,15 @@ fn check(address: &Address, token: Option<&str>, public: bool) -> io::Result<()>
 /// Dropping it ends it: its connections, its thread, and the file of its Unix socket. That is waited for, for at most two seconds.
 ///
 /// In a child of fork(2) there is none, whatever the parent had.
+///
+/// # Examples
+/// ```
+/// use annulus::inspect::Inspector;
+///
+/// let inspector = Inspector::builder().address("127.0.0.1:0").token("a-long-secret-of-its-own").public(false).start()?;
+/// println!("{} at {}, {:?}", inspector.url(), inspector.address(), inspector.counts());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Inspector {
     address: Address,
     counters: Arc<Counters>,
@@ -194,22 +206,34 @@ pub struct Inspector {
 
 impl Inspector {
     /// Settings.
+    ///
+    /// # Examples
+    /// As [`Inspector`].
     pub fn builder() -> Builder {
         Builder::new()
     }
 
     /// Where it listens: with the port that was taken, and the whole path.
+    ///
+    /// # Examples
+    /// As [`Inspector`].
     pub fn address(&self) -> &Address {
         &self.address
     }
 
     /// What to open in a browser, with a `/` at its end. Of a Unix socket `http+unix://`, and the path as one name, which browsers do not know:
     /// `curl --unix-socket PATH http://localhost/api/snapshot` does. The token is not in it.
+    ///
+    /// # Examples
+    /// As [`Inspector`].
     pub fn url(&self) -> String {
         self.address.url()
     }
 
     /// How often it was asked, and asked the loops.
+    ///
+    /// # Examples
+    /// As [`Inspector`].
     pub fn counts(&self) -> Counts {
         self.counters.now()
     }

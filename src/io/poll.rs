@@ -50,6 +50,9 @@ pub trait PollWrite {
     ///
     /// # Errors
     /// As [`poll_write`](Self::poll_write).
+    ///
+    /// # Examples
+    /// As [`poll_write`](Self::poll_write), with several pieces.
     fn poll_write_vectored(
         &mut self,
         cx: &mut Context<'_>,
@@ -61,6 +64,9 @@ pub trait PollWrite {
 
     /// Whether [`poll_write_vectored`](Self::poll_write_vectored) takes more than the first part, so that gathering them before would be a copy for
     /// nothing.
+    ///
+    /// # Examples
+    /// As [`poll_flush`](Self::poll_flush).
     fn is_write_vectored(&self) -> bool {
         false
     }
@@ -69,12 +75,33 @@ pub trait PollWrite {
     ///
     /// # Errors
     /// Those of the sink.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::future::poll_fn;
+    /// use annulus::io::PollWrite;
+    /// use annulus::net::UnixStream;
+    ///
+    /// annulus::run(async {
+    ///     let (one, _other) = UnixStream::pair()?;
+    ///     let mut one = one.into_poll();
+    ///     assert!(one.is_write_vectored());
+    ///     poll_fn(|cx| one.poll_flush(cx)).await?;
+    ///     poll_fn(|cx| one.poll_shutdown(cx)).await?;
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Ends what is written: the other side is told, after all that was written before.
     ///
     /// # Errors
     /// Those of the sink.
+    ///
+    /// # Examples
+    /// As [`poll_flush`](Self::poll_flush).
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 

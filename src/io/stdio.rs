@@ -94,6 +94,9 @@ impl Stdin {
     ///
     /// # Cancel safety
     /// Nothing is lost by dropping it: bytes that are read all the same are given to the next read.
+    ///
+    /// # Examples
+    /// As [`stdin`].
     pub async fn read<B: IoBufMut>(&self, buffer: B) -> (io::Result<usize>, B) {
         if let Err(error) = self.0.ready(libc::POLLIN).await {
             return (Err(error), buffer);
@@ -102,6 +105,18 @@ impl Stdin {
     }
 
     /// Whether it is a terminal.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// annulus::run(async {
+    /// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     println!("asked by a person: {}", annulus::io::stdin()?.is_terminal());
+    ///     println!("read by a person: {}", annulus::io::stdout()?.is_terminal());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn is_terminal(&self) -> bool {
         io::stdin().is_terminal()
     }
@@ -118,6 +133,9 @@ macro_rules! output {
         #[doc = concat!($what, ". Made by [`", stringify!($make), "`].")]
         ///
         /// Nothing is kept back here: what was written is out. What `print!` and its like keep back is theirs.
+        ///
+        /// # Examples
+        #[doc = concat!("As [`", stringify!($make), "`].")]
         #[derive(Debug)]
         pub struct $name(Stream);
 
@@ -150,6 +168,9 @@ macro_rules! output {
             ///
             /// # Cancel safety
             /// After dropping it, some of the bytes may have been written, or none.
+            ///
+            /// # Examples
+            #[doc = concat!("As [`", stringify!($make), "`].")]
             pub async fn write<B: IoBuf>(&self, buffer: B) -> (io::Result<usize>, B) {
                 if let Err(error) = self.0.ready(libc::POLLOUT).await {
                     return (Err(error), buffer);
@@ -164,6 +185,9 @@ macro_rules! output {
             ///
             /// # Cancel safety
             /// As [`write`](Self::write).
+            ///
+            /// # Examples
+            #[doc = concat!("As [`", stringify!($make), "`].")]
             pub async fn write_all<B: IoBuf>(&self, buffer: B) -> (io::Result<()>, B) {
                 if let Err(error) = self.0.ready(libc::POLLOUT).await {
                     return (Err(error), buffer);
@@ -172,6 +196,9 @@ macro_rules! output {
             }
 
             /// Whether it is a terminal.
+            ///
+            /// # Examples
+            /// As [`Stdin::is_terminal`].
             pub fn is_terminal(&self) -> bool {
                 io::$make().is_terminal()
             }

@@ -168,6 +168,26 @@ impl<T> Launched<T> {
     /// Has another process of this program take over: it is started with the listening sockets of this one, and when its
     /// shards are ready, the shards of this one end in an orderly way and leave to it what waits in the sockets. So no connection is lost, and none is refused. If the
     /// other does not become ready this one goes on. For a launch that lives [as a service](super::Launch::as_service).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> std::io::Result<()> {
+    /// annulus::run(async {
+    /// #     fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let launched = annulus::launch().listen("127.0.0.1:8080").as_service().start(|shard| async move {
+    ///         shard.ready();
+    ///         shard.stopping().cancelled().await;
+    ///         std::io::Result::Ok(())
+    ///     })?;
+    ///     // Another process of this program takes the sockets over; then this one stops.
+    ///     launched.restart();
+    ///     launched.join()?;
+    /// #     Ok(())
+    /// #     }
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn restart(&self) {
         self.events.tell(Event::Asked(Ask::Restart));
     }

@@ -20,6 +20,24 @@ use crate::sys;
 /// Why something was not handed over, and what: it is given back, and can be used on.
 ///
 /// `?` makes an [`io::Error`] of it, and drops what was given back.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use annulus::net::UdpSocket;
+///
+/// annulus::run(async {
+/// #     if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+///     match socket.into_std().await {
+///         Ok((socket, _left)) => println!("{socket:?} is the standard library's"),
+///         // The socket is given back, and is as it was.
+///         Err(refused) => println!("{}: {:?}", refused.error, refused.socket),
+///     }
+///     Ok(())
+/// })?
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct NotHandedOver<S> {
     /// Why.

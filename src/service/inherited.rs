@@ -23,6 +23,14 @@ const UNNAMED: &str = "unknown";
 /// It is close-on-exec, and in whatever mode it was given: `from_std` of annulus's listeners sets it to non-blocking. A
 /// predecessor that still has the same socket shares that mode: it is to drop its listeners, and not to make them
 /// std's by `into_std`, which would set them back to blocking.
+///
+/// # Examples
+/// ```
+/// for inherited in annulus::service::inherited()? {
+///     println!("{}: {:?}", inherited.name(), inherited.socket());
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Inherited {
     name: String,
     socket: OwnedFd,
@@ -31,11 +39,17 @@ pub struct Inherited {
 impl Inherited {
     /// What the manager calls it: `FileDescriptorName=` of a unit, the name in [`Successor::start`](super::Successor::start).
     /// `"unknown"` if it has said nothing.
+    ///
+    /// # Examples
+    /// As [`Inherited`].
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The descriptor. To own it: `OwnedFd::from`.
+    ///
+    /// # Examples
+    /// As [`Inherited`].
     pub fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -63,6 +77,9 @@ impl Inherited {
     ///
     /// # Errors
     /// As [`into_tcp_listener`](Self::into_tcp_listener).
+    ///
+    /// # Examples
+    /// As [`into_tcp_listener`](Self::into_tcp_listener), of another kind.
     pub fn into_unix_listener(self) -> Result<UnixListener, NotHandedOver<Inherited>> {
         self.into_kind("a Unix listener", |kind| !kind.is_inet() && kind.is_of(Type::STREAM, true))
     }
@@ -71,6 +88,9 @@ impl Inherited {
     ///
     /// # Errors
     /// As [`into_tcp_listener`](Self::into_tcp_listener).
+    ///
+    /// # Examples
+    /// As [`into_tcp_listener`](Self::into_tcp_listener), of another kind.
     pub fn into_udp_socket(self) -> Result<UdpSocket, NotHandedOver<Inherited>> {
         self.into_kind("a UDP socket", |kind| kind.is_inet() && kind.is_of(Type::DGRAM, false))
     }
@@ -79,6 +99,9 @@ impl Inherited {
     ///
     /// # Errors
     /// As [`into_tcp_listener`](Self::into_tcp_listener).
+    ///
+    /// # Examples
+    /// As [`into_tcp_listener`](Self::into_tcp_listener), of another kind.
     pub fn into_unix_datagram(self) -> Result<UnixDatagram, NotHandedOver<Inherited>> {
         self.into_kind("a Unix datagram socket", |kind| !kind.is_inet() && kind.is_of(Type::DGRAM, false))
     }

@@ -41,6 +41,9 @@ impl TlsAcceptor {
     }
 
     /// How long a handshake may take; None is for ever, and then the time-out is the caller's ([`time::timeout`](crate::time::timeout)).
+    ///
+    /// # Examples
+    /// As [`AcceptorBuilder::client_certificates_required`].
     #[must_use]
     pub fn handshake_limit(mut self, limit: impl Into<Option<Duration>>) -> TlsAcceptor {
         self.limit = limit.into();
@@ -117,6 +120,36 @@ impl AcceptorBuilder {
     }
 
     /// Clients must show a certificate that one of these has signed.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::tls::{Certificate, HandshakeError, Roots, TlsAcceptor, TlsConnector};
+    /// use annulus::net::UnixStream;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// annulus::run(async {
+    ///     let made = rcgen::generate_simple_self_signed(["server.example".to_owned()]).unwrap();
+    ///     let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    ///     let certificate = Certificate::from_pem(chain.as_bytes(), key.as_bytes())?;
+    ///     let roots = Roots::from_pem(chain.as_bytes())?;
+    ///     let acceptor = TlsAcceptor::builder(certificate)
+    ///         .client_certificates_required(roots.clone().and(&roots))
+    ///         .build()?
+    ///         .handshake_limit(Duration::from_secs(5));
+    ///     let connector = TlsConnector::builder().roots(roots).build()?.handshake_limit(Duration::from_secs(5));
+    ///
+    ///     // The client has none.
+    ///     let (one, other) = UnixStream::pair()?;
+    ///     let client = annulus::spawn(async move { connector.connect("server.example", one.into_poll()).await });
+    ///     let error = acceptor.accept(other.into_poll()).await.unwrap_err();
+    ///     let refused = error.get_ref().and_then(|error| error.downcast_ref::<HandshakeError>());
+    ///     println!("{:?}", refused.expect("rustls refused it").rustls());
+    ///     drop(client.await?);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn client_certificates_required(mut self, roots: Roots) -> AcceptorBuilder {
         self.clients = Clients::Known(roots);
         self
@@ -124,6 +157,9 @@ impl AcceptorBuilder {
 
     /// Clients may show a certificate; if they do, one of these must have signed it.
     /// [`TlsStream::peer_certificates`] says who it is.
+    ///
+    /// # Examples
+    /// As [`client_certificates_required`](Self::client_certificates_required), of which it asks and without which it goes on.
     pub fn client_certificates_optional(mut self, roots: Roots) -> AcceptorBuilder {
         self.clients = Clients::KnownOrNobody(roots);
         self

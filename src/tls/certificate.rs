@@ -205,6 +205,16 @@ impl Roots {
     ///
     /// # Errors
     /// `NotFound` if there are none: a container without the package ca-certificates, for example.
+    ///
+    /// # Examples
+    /// ```
+    /// use annulus::tls::Roots;
+    ///
+    /// match Roots::system() {
+    ///     Ok(_roots) => println!("as the system trusts"),
+    ///     Err(error) => println!("{error}"),
+    /// }
+    /// ```
     pub fn system() -> io::Result<Roots> {
         let found = rustls_native_certs::load_native_certs();
         let mut store = RootCertStore::empty();
@@ -252,6 +262,9 @@ impl Roots {
     }
 
     /// These and those.
+    ///
+    /// # Examples
+    /// As [`AcceptorBuilder::client_certificates_required`](super::AcceptorBuilder::client_certificates_required).
     pub fn and(mut self, others: &Roots) -> Roots {
         Arc::make_mut(&mut self.0).extend(others.0.roots.iter().cloned());
         self

@@ -48,6 +48,9 @@ impl TlsConnector {
     }
 
     /// How long a handshake may take; None is for ever, and then the time-out is the caller's ([`time::timeout`](crate::time::timeout)).
+    ///
+    /// # Examples
+    /// As [`AcceptorBuilder::client_certificates_required`](super::AcceptorBuilder::client_certificates_required).
     #[must_use]
     pub fn handshake_limit(mut self, limit: impl Into<Option<Duration>>) -> TlsConnector {
         self.limit = limit.into();

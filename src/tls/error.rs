@@ -7,6 +7,9 @@ use std::io;
 use rustls::{AlertDescription, CertificateError};
 
 /// A handshake that failed: found inside of the [`io::Error`](std::io::Error), by `get_ref` and `downcast_ref`.
+///
+/// # Examples
+/// As [`AcceptorBuilder::client_certificates_required`](super::AcceptorBuilder::client_certificates_required).
 #[derive(Debug)]
 pub struct HandshakeError {
     error: rustls::Error,
@@ -15,6 +18,9 @@ pub struct HandshakeError {
 
 impl HandshakeError {
     /// What rustls says.
+    ///
+    /// # Examples
+    /// As [`AcceptorBuilder::client_certificates_required`](super::AcceptorBuilder::client_certificates_required).
     pub fn rustls(&self) -> &rustls::Error {
         &self.error
     }

@@ -65,6 +65,11 @@ pub use stream::TlsStream;
 use rustls::crypto::CryptoProvider;
 
 /// How long a handshake may take, unless something else is said.
+///
+/// # Examples
+/// ```
+/// println!("{:?}, unless another is said", annulus::tls::HANDSHAKE_LIMIT);
+/// ```
 pub const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Who does the cryptography.

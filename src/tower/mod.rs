@@ -61,4 +61,7 @@ pub use timeout::{Timeout, TimeoutLayer, TimeoutResponse};
 /// What layers give as an error that may fail for reasons of their own: any error. The same type as `tower::BoxError`.
 ///
 /// Look for a reason by `downcast_ref`, or `is`: [`Elapsed`](crate::time::Elapsed), [`ServiceError`], [`Closed`], or the service's own.
+///
+/// # Examples
+/// As [`Buffer`], whose errors it is.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

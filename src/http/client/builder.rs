@@ -162,12 +162,21 @@ impl ClientBuilder {
     }
 
     /// Speaks HTTP/2 alone, without asking (prior knowledge): gRPC's servers want it without TLS.
+    ///
+    /// # Examples
+    /// ```
+    /// let client = annulus::http::Client::builder().http2_only().unix_socket("/run/server.sock").build();
+    /// assert_eq!(client.counts().open, 0);
+    /// ```
     pub fn http2_only(mut self) -> Self {
         self.settings.spoken = Spoken::Second;
         self
     }
 
     /// Connects to the Unix socket at that path, whatever host a URL says: `http://localhost/containers/json`. Without TLS.
+    ///
+    /// # Examples
+    /// As [`http2_only`](Self::http2_only).
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.path = Some(path.into());
         self

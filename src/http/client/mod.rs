@@ -343,6 +343,9 @@ where
 }
 
 /// A response to come, of the [`Client`] as a service.
+///
+/// # Examples
+/// As [`ClientBuilder`], whose requests have it where they are called as a service.
 #[must_use = "nothing is sent until it is awaited"]
 pub struct ResponseFuture(Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Error>>>>);
 

@@ -106,6 +106,9 @@ pub trait Decoder {
     ///
     /// # Errors
     /// Unless it is written otherwise, `UnexpectedEof` if bytes are left that are no frame.
+    ///
+    /// # Examples
+    /// As the [module](self), whose codec has it as it is.
     fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<Self::Item>, Self::Error> {
         match self.decode(bytes)? {
             None if !bytes.is_empty() => Err(cut_off(bytes.len()).into()),
@@ -115,6 +118,9 @@ pub trait Decoder {
 
     /// Whether there may be more frames behind an error: the decoder has left behind what was wrong, and knows where the
     /// next frame begins. If not, and unless it is written otherwise, there are no more.
+    ///
+    /// # Examples
+    /// As the [module](self), whose codec has it as it is.
     fn goes_on_after(&self, error: &Self::Error) -> bool {
         let _ = error;
         false

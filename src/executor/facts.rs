@@ -11,7 +11,7 @@ use super::{Executor, Priority};
 /// What a task is doing.
 ///
 /// # Examples
-/// As [`task::Snapshot`](crate::task::Snapshot::state).
+/// As [`Snapshot::id`](crate::task::Snapshot::id).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {

@@ -73,7 +73,7 @@ pub async fn set_xattr(
 /// After dropping it, it may have been done, or not.
 ///
 /// # Examples
-/// As [`xattr`].
+/// As [`xattrs`].
 pub async fn remove_xattr(path: impl AsRef<Path>, name: impl AsRef<OsStr>) -> io::Result<bool> {
     let subject = Subject::Path(At::here(path.as_ref())?);
     removed(Submitted::new(RemoveXattr::new(subject, attribute_name(name.as_ref())?)).await)

@@ -302,9 +302,6 @@ impl<L, S> Serve<L, S> {
     }
 
     /// Serves by TLS, of TCP connections. The protocol is the one that ALPN agrees on.
-    ///
-    /// # Examples
-    /// As [`TlsAcceptor`](crate::tls::TlsAcceptor).
     #[cfg(feature = "rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn tls(mut self, acceptor: crate::tls::TlsAcceptor) -> Self {

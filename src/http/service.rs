@@ -10,7 +10,7 @@ use tower_service::Service;
 /// A service of a closure: see [`service_fn`].
 ///
 /// # Examples
-/// As [`service_fn`].
+/// As [`serve`](super::serve).
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceFn<F>(F);
 

@@ -168,6 +168,9 @@ impl PipeWriter {
     ///
     /// # Panics
     /// Outside of a running loop.
+    ///
+    /// # Examples
+    /// As [`PipeReader::from_std`](crate::io::PipeReader::from_std), of the other end.
     pub fn from_std(end: impl Into<OwnedFd>) -> io::Result<PipeWriter> {
         adopt(end.into()).map(PipeWriter::of)
     }

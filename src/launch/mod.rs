@@ -291,6 +291,13 @@ impl Launch {
 
     /// What [`Launched::restart`] starts: a command that `program` makes, and for how long it may not be ready before it is given up. By default
     /// [`service::program`](crate::service::program), this program as it was started, and a minute.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::{process::Command, time::Duration};
+    /// let next = || Ok(Command::new("/opt/server/next")); // another version, at its own place
+    /// let launch = annulus::launch().as_service().successor(next, Duration::from_secs(20));
+    /// ```
     pub fn successor(
         mut self,
         program: impl Fn() -> io::Result<Command> + Send + Sync + 'static,

@@ -84,7 +84,7 @@ impl<F: Family> BufferedStream<F> {
     /// Those of getsockname(2).
     ///
     /// # Examples
-    /// As [`TcpStream`](super::TcpStream).
+    /// As [`TcpListener`](super::TcpListener).
     pub fn local_addr(&self) -> io::Result<F::Address> {
         self.stream.local_addr()
     }
@@ -95,7 +95,7 @@ impl<F: Family> BufferedStream<F> {
     /// Those of getpeername(2).
     ///
     /// # Examples
-    /// As [`TcpStream`](super::TcpStream).
+    /// As [`TcpListener`](super::TcpListener).
     pub fn peer_addr(&self) -> io::Result<F::Address> {
         self.stream.peer_addr()
     }

@@ -151,7 +151,7 @@ impl<F: Family> Datagram<F> {
     /// As [`recv`](Self::recv).
     ///
     /// # Examples
-    /// As [`recv_from`](Self::recv_from), with several buffers.
+    /// As [`UdpSocket::send_to_vectored`](super::UdpSocket::send_to_vectored).
     pub fn recv_from_vectored<B: IoBufMut>(
         &self,
         buffers: Vec<B>,
@@ -200,7 +200,7 @@ impl<F: Family> Datagram<F> {
     /// As [`recv`](Self::recv).
     ///
     /// # Examples
-    /// As [`recv_message`](Self::recv_message), with several buffers.
+    /// As [`UdpSocket::send_message_vectored`](super::UdpSocket::send_message_vectored).
     pub fn recv_message_vectored<B: IoBufMut>(
         &self,
         buffers: Vec<B>,

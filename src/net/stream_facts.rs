@@ -16,7 +16,7 @@ impl<F: Family> Stream<F> {
     /// Those of getsockname(2).
     ///
     /// # Examples
-    /// As [`TcpStream`](super::TcpStream).
+    /// As [`TcpListener`](super::TcpListener).
     pub fn local_addr(&self) -> io::Result<F::Address> {
         F::address(socket::local_name(self.socket())?)
     }
@@ -27,7 +27,7 @@ impl<F: Family> Stream<F> {
     /// Those of getpeername(2).
     ///
     /// # Examples
-    /// As [`TcpStream`](super::TcpStream).
+    /// As [`TcpListener`](super::TcpListener).
     pub fn peer_addr(&self) -> io::Result<F::Address> {
         F::address(socket::peer_name(self.socket())?)
     }

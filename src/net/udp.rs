@@ -350,7 +350,7 @@ impl UdpSocket {
     /// Those of setsockopt(2).
     ///
     /// # Examples
-    /// As [`unbound_v4`](Self::unbound_v4).
+    /// As [`set_reuse_port`](Self::set_reuse_port).
     pub fn set_reuse_address(&self, on: bool) -> io::Result<()> {
         socket::set(self.socket(), Setting::ReuseAddress(on))
     }

@@ -128,7 +128,9 @@ impl<T: Transfer> Operation for Whole<T> {
 ///     let (result, buffer) = server.read_exact(vec![0; 100].into_boxed_slice()).await;
 ///     let error = result.unwrap_err();
 ///     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
-///     assert_eq!(Incomplete::of(&error).unwrap().done(), 19);
+///     let incomplete = Incomplete::of(&error).unwrap();
+///     assert_eq!((incomplete.done(), incomplete.wanted()), (19, Some(100)));
+///     println!("{}", incomplete.error());
 ///     assert_eq!(&buffer[..4], b"only");
 ///     Ok(())
 /// })?

@@ -97,7 +97,7 @@ impl Current {
     /// When used after the run in which it was made.
     ///
     /// # Examples
-    /// As [`Runtime::recording`].
+    /// As [`Builder::flight_recorder`].
     pub fn recording(&self) -> Option<Recording> {
         engine::expect_current("Current", |engine| engine.beacon.recording())
     }

@@ -206,7 +206,7 @@ impl Runtime {
     /// All tasks that have not finished: see [`task::all`](crate::task::all).
     ///
     /// # Examples
-    /// As [`task::all`](crate::task::all).
+    /// As [`Snapshot`].
     pub fn tasks(&self) -> Vec<Snapshot> {
         observe::all_of(&self.engine)
     }

@@ -120,6 +120,9 @@ impl Successor {
     }
 
     /// Its number. Once its end was told the number may be another process's.
+    ///
+    /// # Examples
+    /// As [`Successor`].
     pub fn pid(&self) -> u32 {
         self.number
     }

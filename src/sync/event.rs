@@ -86,7 +86,7 @@ impl Event {
     /// Whether it is set.
     ///
     /// # Examples
-    /// As [`Event`].
+    /// As [`clear`](Self::clear).
     #[inline]
     pub fn is_set(&self) -> bool {
         self.is_set.get()

@@ -246,6 +246,9 @@ impl Roots {
     ///
     /// # Errors
     /// Those of reading it. As [`from_pem`](Self::from_pem).
+    ///
+    /// # Examples
+    /// As [`from_pem`](Self::from_pem), of a file.
     pub fn from_pem_file(path: impl AsRef<Path>) -> io::Result<Roots> {
         let path = path.as_ref();
         Roots::parse(&read(path)?, &path.display().to_string())

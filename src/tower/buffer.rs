@@ -35,6 +35,12 @@ impl<Request> BufferLayer<Request> {
     ///
     /// # Panics
     /// If it is zero.
+    ///
+    /// # Examples
+    /// ```
+    /// let layer = annulus::tower::BufferLayer::<String>::new(16);
+    /// println!("{layer:?}");
+    /// ```
     pub const fn new(requests_max: usize) -> BufferLayer<Request> {
         assert!(requests_max > 0, "a buffer without a place would let no request in");
         BufferLayer { requests_max, request: PhantomData }

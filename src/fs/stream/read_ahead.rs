@@ -127,7 +127,19 @@ impl ReadAhead {
     /// If reading has begun.
     ///
     /// # Examples
-    /// As [`RegisteredBuffers`].
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::fs::{File, ReadAhead, RegisteredBuffers};
+    ///
+    /// annulus::run(async {
+    ///     # if annulus::Runtime::try_current().unwrap().driver() == "sim" { return Ok(()); }
+    ///     let pool = RegisteredBuffers::new(4, 4096)?;
+    ///     let mut reader = ReadAhead::new(File::open("Cargo.toml").await?).buffers(pool);
+    ///     assert_eq!(reader.next_block().await?.unwrap().len(), 4096);
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     pub fn buffers(mut self, pool: RegisteredBuffers) -> ReadAhead {
         self.assert_not_begun();
         self.blocks.set_pool(pool);

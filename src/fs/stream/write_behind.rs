@@ -142,7 +142,7 @@ impl WriteBehind {
     /// If writing has begun.
     ///
     /// # Examples
-    /// As [`RegisteredBuffers`].
+    /// As [`ReadAhead::buffers`](crate::fs::ReadAhead::buffers), of blocks that are written.
     pub fn buffers(mut self, pool: RegisteredBuffers) -> WriteBehind {
         self.assert_not_begun();
         self.blocks.set_pool(pool);

@@ -9,7 +9,6 @@ use socket2::{Domain, Type};
 
 use super::SocketAddr;
 use super::connect::connect;
-use super::listener::bind;
 use crate::buf::{IoBuf, IoBufMut};
 use crate::driver::{Descriptor, PacketOption, Property, Setting};
 use crate::engine::current_port;
@@ -18,10 +17,6 @@ use crate::net::message::{CONTROL_ROOM, Control, Length};
 use crate::net::socket;
 use crate::op::{self, Bounds, Load, Many, One, RecvMessage, Room, SendMessage, Socket, Submitted, Tells};
 use crate::sys::control::Ancillary;
-
-/// How many connections may wait to be accepted, unless asked for otherwise. The system's own limit
-/// (net.core.somaxconn) holds as well.
-const BACKLOG: u32 = 1024;
 
 /// A Unix connection whose messages keep their bounds: what one send sends one receive receives.
 ///
@@ -56,102 +51,12 @@ pub struct UnixSeqpacket {
     socket: Descriptor,
 }
 
-/// Listens for connections of sequenced packets.
-///
-/// # Examples
-/// ```
-/// # fn main() -> std::io::Result<()> {
-/// use annulus::net::{UnixSeqpacket, UnixSeqpacketListener};
-///
-/// # if cfg!(target_os = "linux") {
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("server");
-/// annulus::run(async {
-///     let listener = UnixSeqpacketListener::bind(&path).await?;
-///     let client = UnixSeqpacket::connect(&path).await?;
-///     let (server, _) = listener.accept().await?;
-///     server.send("welcome").await.0?;
-///     assert_eq!(client.recv(Vec::with_capacity(100)).await.1, b"welcome");
-///     std::io::Result::Ok(())
-/// })??;
-/// # }
-/// # Ok(())
-/// # }
-/// ```
-pub struct UnixSeqpacketListener {
-    socket: Descriptor,
-}
-
-async fn seqpacket() -> io::Result<Descriptor> {
+pub(super) async fn seqpacket() -> io::Result<Descriptor> {
     Submitted::new(Socket::new(current_port(), Domain::UNIX.into(), Type::SEQPACKET.into(), 0)).await
 }
 
-impl UnixSeqpacketListener {
-    /// Listens at a name in the file system. The file stays when the listener is closed: remove it.
-    ///
-    /// # Errors
-    /// Those of bind(2) and listen(2). EADDRINUSE: there is a file of that name, be it one that a socket has left.
-    ///
-    /// # Cancel safety
-    /// Dropping it closes what was opened.
-    pub async fn bind(path: impl AsRef<Path>) -> io::Result<UnixSeqpacketListener> {
-        UnixSeqpacketListener::bind_addr(&SocketAddr::from_pathname(path)?).await
-    }
-
-    /// Listens at a name of any kind.
-    ///
-    /// # Errors
-    /// As [`bind`](Self::bind).
-    ///
-    /// # Cancel safety
-    /// Dropping it closes what was opened.
-    ///
-    /// # Examples
-    /// As [`UnixStream::connect_addr`](super::UnixStream::connect_addr).
-    pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixSeqpacketListener> {
-        let socket = seqpacket().await?;
-        bind(&socket, address)?;
-        socket::listen(&socket, BACKLOG)?;
-        Ok(UnixSeqpacketListener { socket: socket.seen_as("UnixSeqpacketListener", "listener") })
-    }
-
-    /// Waits for a connection, and gives it with the name of who connected, who mostly has none.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost by dropping it: a connection that is accepted all the same is given to the next accept.
-    ///
-    /// # Errors
-    /// Those of accept(2). EMFILE and ENFILE mean that descriptors are used up: wait a little and go on, the
-    /// connection waits as well.
-    pub async fn accept(&self) -> io::Result<(UnixSeqpacket, SocketAddr)> {
-        let socket = Submitted::new(op::Accept::new(self.socket.hold())).await?;
-        let connection = UnixSeqpacket::of(socket);
-        let peer = connection.peer_addr()?;
-        Ok((connection, peer))
-    }
-
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        socket::local_name(&self.socket).and_then(Unix::address)
-    }
-
-    /// Ends a pending accept, closes, and says how that went. Dropping the listener does the same without waiting.
-    ///
-    /// # Errors
-    /// Those of close(2).
-    ///
-    /// # Cancel safety
-    /// Dropping it closes all the same.
-    pub async fn close(self) -> io::Result<()> {
-        op::close(self.socket).await
-    }
-}
-
 impl UnixSeqpacket {
-    fn of(socket: Descriptor) -> UnixSeqpacket {
+    pub(super) fn of(socket: Descriptor) -> UnixSeqpacket {
         UnixSeqpacket { socket: socket.seen_as("UnixSeqpacket", "socket") }
     }
 
@@ -165,7 +70,7 @@ impl UnixSeqpacket {
     /// Dropping it closes what was opened.
     ///
     /// # Examples
-    /// As [`UnixSeqpacketListener`].
+    /// As [`UnixSeqpacketListener`](super::UnixSeqpacketListener).
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixSeqpacket> {
         UnixSeqpacket::connect_addr(&SocketAddr::from_pathname(path)?).await
     }
@@ -255,6 +160,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// As [`recv_message`](Self::recv_message), with several buffers.
     pub fn recv_message_vectored<B: IoBufMut>(
         &self,
         buffers: Vec<B>,
@@ -328,7 +236,7 @@ impl UnixSeqpacket {
     /// ```
     /// # fn main() -> std::io::Result<()> {
     /// use std::net::Shutdown;
-    /// use annulus::net::{Ancillary, UnixSeqpacket};
+    /// use annulus::net::UnixSeqpacket;
     ///
     /// annulus::run(async {
     /// #     if !cfg!(target_os = "linux") { return Ok(()); }
@@ -342,6 +250,8 @@ impl UnixSeqpacket {
     ///     assert_eq!((received?.len, &buffers[1][..]), (8, &b"body"[..]));
     ///     one.shutdown(Shutdown::Write).await?;
     ///     assert_eq!(other.recv(Vec::with_capacity(64)).await.0?.len, 0);
+    ///     assert!(one.local_addr()?.is_unnamed() && one.peer_addr()?.is_unnamed());
+    ///     assert!(other.take_error()?.is_none());
     ///     Ok(())
     /// })?
     /// # }
@@ -393,6 +303,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// As [`set_pass_credentials`](Self::set_pass_credentials).
+    ///
+    /// # Examples
+    /// As [`set_pass_credentials`](Self::set_pass_credentials).
     pub fn pass_credentials(&self) -> io::Result<bool> {
         Ok(socket::number(&self.socket, Property::Packet(PacketOption::PassCredentials))? != 0)
     }
@@ -401,6 +314,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// Those of getsockname(2).
+    ///
+    /// # Examples
+    /// As [`readable`](Self::readable).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         socket::local_name(&self.socket).and_then(Unix::address)
     }
@@ -409,6 +325,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// Those of getpeername(2).
+    ///
+    /// # Examples
+    /// As [`readable`](Self::readable).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         socket::peer_name(&self.socket).and_then(Unix::address)
     }
@@ -417,6 +336,9 @@ impl UnixSeqpacket {
     ///
     /// # Errors
     /// Those of getsockopt(2).
+    ///
+    /// # Examples
+    /// As [`readable`](Self::readable).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         socket::take_error(&self.socket)
     }
@@ -439,11 +361,5 @@ impl fmt::Debug for UnixSeqpacket {
             .field("local_addr", &self.local_addr().ok())
             .field("peer_addr", &self.peer_addr().ok())
             .finish()
-    }
-}
-
-impl fmt::Debug for UnixSeqpacketListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnixSeqpacketListener").field("local_addr", &self.local_addr().ok()).finish()
     }
 }

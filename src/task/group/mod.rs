@@ -270,7 +270,7 @@ impl<V> GroupHandle<V> {
     /// Another handle that can stop the task, but does not wait for it.
     ///
     /// # Examples
-    /// As [`JoinHandle::abort_handle`].
+    /// As [`AbortHandle`].
     pub fn abort_handle(&self) -> AbortHandle {
         self.task.abort_handle()
     }

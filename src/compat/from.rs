@@ -17,16 +17,25 @@ macro_rules! from_foreign {
             }
 
             /// What is wrapped.
+            ///
+            /// # Examples
+            #[doc = concat!("As [`", stringify!($name), "`].")]
             pub fn get_ref(&self) -> &T {
                 &self.owning.get_ref().0
             }
 
             /// What is wrapped. Nothing is kept here, so it may be read from and written to as well.
+            ///
+            /// # Examples
+            #[doc = concat!("As [`", stringify!($name), "`].")]
             pub fn get_mut(&mut self) -> &mut T {
                 &mut self.owning.get_mut().0
             }
 
             /// Gives it back.
+            ///
+            /// # Examples
+            #[doc = concat!("As [`", stringify!($name), "`].")]
             pub fn into_inner(self) -> T {
                 self.owning.into_inner().0
             }

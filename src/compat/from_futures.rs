@@ -36,6 +36,8 @@ from_foreign! {
     ///     both.write_all("borrowed").await.0?;
     ///     both.get_mut().set_position(6);
     ///     assert_eq!(both.read(Vec::with_capacity(64)).await.1, b"ed");
+    ///     assert_eq!(both.get_ref().position(), 8);
+    ///     assert_eq!(both.into_inner().into_inner(), b"borrowed");
     ///     Ok(())
     /// })?
     /// # }

@@ -34,6 +34,9 @@ from_foreign! {
     ///     one.write_all("a line\nand more").await.0?;
     ///     let (result, line) = other.read_line(String::new()).await;
     ///     assert_eq!((result?, &line[..]), (7, "a line\n"));
+    ///     println!("{:?}", one.get_ref());
+    ///     println!("{:?}", one.get_mut());
+    ///     let _as_it_was = one.into_inner();
     ///     Ok(())
     /// })?
     /// # }

@@ -302,6 +302,37 @@ impl<L, S> Serve<L, S> {
     }
 
     /// Serves by TLS, of TCP connections. The protocol is the one that ALPN agrees on.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::convert::Infallible;
+    /// use annulus::tls::{Certificate, Roots, TlsAcceptor, TlsConnector};
+    /// use annulus::{http, net::TcpListener};
+    ///
+    /// annulus::run(async {
+    ///     // A certificate that vouches for itself: for tests.
+    ///     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    ///     let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    ///     let certificate = Certificate::from_pem(chain.as_bytes(), key.as_bytes())?;
+    ///     let acceptor = TlsAcceptor::builder(certificate.clone()).alpn(["h2", "http/1.1"]).build()?;
+    ///
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let address = listener.local_addr()?;
+    ///     let service = http::service_fn(async |_| Ok::<_, Infallible>(http::Response::new(http::text("tea"))));
+    ///     let server = annulus::spawn(http::serve(listener, service).tls(acceptor).into_future());
+    ///
+    ///     // This client also shows who it is, to servers that ask.
+    ///     let roots = Roots::from_pem(chain.as_bytes())?;
+    ///     let connector = TlsConnector::builder().roots(roots).certificate(certificate).build()?;
+    ///     let client = http::Client::builder().tls(connector).build();
+    ///     let response = client.get(format!("https://{address}/")).await?;
+    ///     assert_eq!(response.into_body().text(100).await?, "tea");
+    ///     server.abort();
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
     #[cfg(feature = "rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn tls(mut self, acceptor: crate::tls::TlsAcceptor) -> Self {

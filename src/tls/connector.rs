@@ -128,6 +128,22 @@ impl ConnectorBuilder {
     }
 
     /// What to show to servers that ask who the client is.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::tls::{Certificate, Roots, TlsConnector};
+    ///
+    /// let made = rcgen::generate_simple_self_signed(["client.example".to_owned()]).unwrap();
+    /// let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    /// let connector = TlsConnector::builder()
+    ///     .roots(Roots::from_pem(chain.as_bytes())?)
+    ///     .certificate(Certificate::from_pem(chain.as_bytes(), key.as_bytes())?)
+    ///     .build()?;
+    /// assert!(connector.config().client_auth_cert_resolver.has_certs());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn certificate(mut self, certificate: Certificate) -> ConnectorBuilder {
         self.certificate = Some(certificate);
         self

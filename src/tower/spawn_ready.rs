@@ -37,6 +37,12 @@ pub struct SpawnReadyLayer;
 
 impl SpawnReadyLayer {
     /// A task for each service that is not ready at once.
+    ///
+    /// # Examples
+    /// ```
+    /// let service = annulus::tower::SpawnReady::new("whatever is a service");
+    /// # drop(service);
+    /// ```
     pub const fn new() -> SpawnReadyLayer {
         SpawnReadyLayer
     }

@@ -202,6 +202,9 @@ impl ClientBuilder {
 
     /// Whom to trust, and who one is, for `https`. Unless it is set, whom the system trusts, whose certificates are read with the first such request.
     /// Which protocols are offered is the client's to say, unless the connector says it.
+    ///
+    /// # Examples
+    /// As [`Serve::tls`](crate::http::Serve::tls).
     #[cfg(feature = "rustls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
     pub fn tls(mut self, connector: crate::tls::TlsConnector) -> Self {

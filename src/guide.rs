@@ -6,7 +6,7 @@
 
 // Documentation alone: only rustdoc compiles this. A chapter's links have two definitions. Its own, at its end, are for who reads
 // the file; those of links.md and pictures.md are for rustdoc, and stand in front of it: in Markdown the first one counts.
-// `tests/book.rs` holds the two against each other.
+// `tests/book.rs` holds the two against each other. A program that fails is named after links.md, and its line is counted from there.
 
 /// One module for each chapter. What stands in front of its text is nothing but definitions.
 macro_rules! chapters {

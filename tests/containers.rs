@@ -207,7 +207,10 @@ fn on_one_processor_everything_works(builder: Builder) {
         let builder = std::sync::Mutex::new(builder);
         let shards = annulus::launch()
             .runtime(move |_, _| builder.lock().unwrap().clone())
-            .run(|_| async move { io::Result::Ok(main_things().await) })
+            .run(|_| async move {
+                main_things().await;
+                io::Result::Ok(())
+            })
             .unwrap();
         assert_eq!(shards.len(), 1);
     });

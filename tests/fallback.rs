@@ -197,6 +197,8 @@ fn a_driver_that_does_not_exist_is_an_error_that_names_those_that_do() {
         let text = error.to_string();
         let says = ["ANNULUS_DRIVER", "nonsense", "auto", "uring", "readiness"];
         assert!(says.iter().all(|part| text.contains(part)), "{text}");
+        // What `main` prints when it returns the error, and `unwrap`.
+        assert_eq!(format!("{error:?}"), text);
     }
     // It replaces Auto, never an explicit choice.
     assert_eq!(Builder::new().driver(Driver::Readiness).build().unwrap().driver(), "readiness");

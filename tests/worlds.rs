@@ -337,6 +337,7 @@ fn a_world_in_which_nothing_can_happen_says_so() {
     assert!(stuck.is_for_ever());
     let text = stuck.to_string();
     assert!(text.contains("nothing can happen") && text.contains("waiting: 1 tasks"), "{text}");
+    assert_eq!(format!("{stuck:?}"), text);
 
     world.set_patience(10 * SECOND);
     let stuck = host.run(sleep(3600 * SECOND)).unwrap_err();

@@ -42,8 +42,15 @@ pub enum Choice {
 /// let unknown = "rings".parse::<annulus::Driver>().unwrap_err();
 /// println!("{unknown}");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UnknownDriver(pub(crate) String);
+
+/// The text, for `main` and `unwrap`.
+impl fmt::Debug for UnknownDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
 
 impl fmt::Display for UnknownDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

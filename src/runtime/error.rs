@@ -17,7 +17,6 @@ use crate::driver::{Refusal, UnknownDriver};
 /// let error = std::io::Error::from(refused);
 /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A loop runs on this thread already.
@@ -32,6 +31,13 @@ pub enum Error {
     Forked,
     /// The kernel refuses the ring while it runs, as a seccomp policy that was installed meanwhile does.
     Broken(io::Error),
+}
+
+/// The text as well: it is by `Debug` that `main` prints the error that it returns, and that `unwrap` does.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 impl fmt::Display for Error {

@@ -10,7 +10,7 @@ use super::world::World;
 ///
 /// # Examples
 /// As [`is_for_ever`](Self::is_for_ever).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Stuck {
     why: Why,
     seed: u64,
@@ -18,7 +18,7 @@ pub struct Stuck {
     hosts: Vec<(String, bool, usize)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Why {
     ForEver,
     TooLong,
@@ -57,6 +57,13 @@ impl Stuck {
     /// ```
     pub fn is_for_ever(&self) -> bool {
         matches!(self.why, Why::ForEver)
+    }
+}
+
+/// The text, for `unwrap` in tests.
+impl fmt::Debug for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 

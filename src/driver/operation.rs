@@ -317,6 +317,8 @@ pub(crate) mod ability {
     pub(crate) const PICK_OFTEN: u8 = 241;
     /// Accepts again and again.
     pub(crate) const ACCEPT_OFTEN: u8 = 242;
+    /// Picks a buffer for what it reads, again and again.
+    pub(crate) const READ_OFTEN: u8 = 243;
 }
 
 /// What may be made of a call that is tried before an operation is submitted.

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 
-use super::{AsyncRead, AsyncWrite, Source, Target};
+use super::{AsyncRead, AsyncWrite, ReadStream, Source, Target};
 use crate::buf::{IoBuf, IoBufMut};
 use crate::driver::Descriptor;
 use crate::engine::current_port;
@@ -129,6 +129,32 @@ impl PipeReader {
     /// As [`read`](Self::read).
     pub fn readv<B: IoBufMut>(&self, buffers: Vec<B>) -> Submitted<Readv<B>> {
         Submitted::new(Readv::of_pipe(self.end.hold(), buffers))
+    }
+
+    /// All that comes, as it comes, in buffers of the loop's: none is held while nothing comes, and the kernel is asked once for
+    /// many (6.7; elsewhere once for each). For what many children print, for example. Other reads wait for their turn, until
+    /// it ends or is dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use annulus::process::{Command, Stdio};
+    ///
+    /// annulus::run(async {
+    ///     let mut child = Command::new("echo").arg("ready").stdout(Stdio::piped()).spawn()?;
+    ///     let stdout = child.stdout.take().unwrap();
+    ///     let (mut came, mut leases) = (Vec::new(), stdout.read_stream());
+    ///     while let Some(lease) = leases.next().await {
+    ///         came.extend_from_slice(&lease?);
+    ///     }
+    ///     assert_eq!(came, b"ready\n");
+    ///     assert!(child.wait().await?.success());
+    ///     Ok(())
+    /// })?
+    /// # }
+    /// ```
+    pub fn read_stream(&self) -> ReadStream {
+        ReadStream::new(&self.end)
     }
 
     /// Waits until a read would find something: bytes, the end, or an error. Of a FIFO that nobody has opened for writing yet it

@@ -99,6 +99,7 @@ operations! {
     read: Read<Vec<u8>>,
     read_lease: ReadLease,
     read_names: ReadNames,
+    read_often: ReadOften,
     readlink: Readlink,
     readv: Readv<Vec<u8>>,
     realpath: Realpath,

@@ -105,6 +105,8 @@ async fn every_operation() {
     assert_eq!(writer.writev(vec!["ab", "cd"]).await.0.unwrap(), 4);
     let (_, rooms) = reader.readv(vec![Vec::with_capacity(3), Vec::with_capacity(5)]).await;
     assert_eq!(rooms.concat(), b"abcd");
+    writer.write_all("as it comes").await.0.unwrap();
+    assert_eq!(&*reader.read_stream().next().await.unwrap().unwrap(), b"as it comes");
 
     let (client, server) = pair().await;
     client.set_zero_copy(annulus::net::ZeroCopy::Always);

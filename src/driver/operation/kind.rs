@@ -22,7 +22,7 @@ enum Counts {
 
 use Counts::{Bytes, BytesBehind, Nothing};
 
-const KINDS: [(&str, Counts); 64] = [
+const KINDS: [(&str, Counts); 65] = [
     ("accept", Nothing),
     ("accept_often", Nothing),
     ("blocking", Nothing),
@@ -54,6 +54,7 @@ const KINDS: [(&str, Counts); 64] = [
     ("poll", Nothing),
     ("read", Bytes),
     ("read_lease", Bytes),
+    ("read_often", Bytes),
     ("readlinkat", Nothing),
     ("readv", Bytes),
     ("realpath", Nothing),

@@ -214,7 +214,7 @@ impl Ring {
     /// Offers buffers to the kernel. Where it takes none, what asks for one is done in its other form.
     pub(crate) fn lend(&mut self, pool: &Rc<Pool>) -> bool {
         let buffers = Buffers::offer(self.queues.ring(), pool);
-        for code in [ability::PICK, ability::PICK_OFTEN] {
+        for code in [ability::PICK, ability::PICK_OFTEN, ability::READ_OFTEN] {
             self.known[usize::from(code)] &= buffers.is_offered();
             self.plain[usize::from(code)] &= buffers.is_offered();
         }

@@ -216,6 +216,7 @@ fn probe(ring: &IoUring, settings: &Settings) -> Result<[bool; 256], Refusal> {
     known[usize::from(ability::ACCEPT_OFTEN)] = probe.is_supported(opcode::Socket::CODE);
     known[usize::from(ability::PICK)] = true;
     known[usize::from(ability::PICK_OFTEN)] = probe.is_supported(opcode::SendZc::CODE);
+    known[usize::from(ability::READ_OFTEN)] = probe.is_supported(opcode::ReadMulti::CODE);
     for masked in &settings.masked {
         known[usize::from(*masked)] = false;
     }

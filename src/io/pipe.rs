@@ -132,7 +132,7 @@ impl PipeReader {
     }
 
     /// All that comes, as it comes, in buffers of the loop's: none is held while nothing comes, and the kernel is asked once for
-    /// many (6.7; elsewhere once for each). For what many children print, for example. Other reads wait for their turn, until
+    /// many (Linux 6.12; elsewhere once for each). For what many children print, for example. Other reads wait for their turn, until
     /// it ends or is dropped.
     ///
     /// # Examples

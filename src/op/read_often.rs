@@ -1,5 +1,5 @@
 //! Reads from a pipe again and again, each time into a buffer that is picked when something has come. read(2),
-//! IORING_OP_READ_MULTISHOT (6.7)
+//! IORING_OP_READ_MULTISHOT (6.7, right from 6.12 on)
 #![allow(unsafe_code)]
 
 use std::io;

@@ -216,7 +216,10 @@ fn probe(ring: &IoUring, settings: &Settings) -> Result<[bool; 256], Refusal> {
     known[usize::from(ability::ACCEPT_OFTEN)] = probe.is_supported(opcode::Socket::CODE);
     known[usize::from(ability::PICK)] = true;
     known[usize::from(ability::PICK_OFTEN)] = probe.is_supported(opcode::SendZc::CODE);
-    known[usize::from(ability::READ_OFTEN)] = probe.is_supported(opcode::ReadMulti::CODE);
+    // There from 6.7 on, but until 6.12 the last of several answers did not name its buffer, and its bytes were lost:
+    // <https://github.com/axboe/liburing/issues/1257>. A feature of 6.12 tells.
+    known[usize::from(ability::READ_OFTEN)] =
+        probe.is_supported(opcode::ReadMulti::CODE) && ring.params().is_feature_min_timeout();
     for masked in &settings.masked {
         known[usize::from(*masked)] = false;
     }

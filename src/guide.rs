@@ -14,7 +14,11 @@ macro_rules! chapters {
         $(
             #[doc = include_str!("../docs/book/links.md")]
             #[doc = include_str!("../docs/book/pictures.md")]
-            #[doc = include_str!(concat!("../docs/book/", stringify!($name), ".md"))]
+            // Its programs want the macros and the simulator, so they are run where both are there.
+            #[cfg_attr(
+                any(not(doctest), all(feature = "macros", feature = "sim")),
+                doc = include_str!(concat!("../docs/book/", stringify!($name), ".md"))
+            )]
             pub mod $name {}
         )*
     };

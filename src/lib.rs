@@ -152,8 +152,7 @@ pub mod inspect;
 #[cfg(all(test, target_os = "linux", not(annulus_loom)))]
 mod conformance;
 
-// Its programs want the macros and the simulator, so they are run where both are there.
-#[cfg(any(all(doc, not(doctest)), all(doctest, feature = "macros", feature = "sim")))]
+#[cfg(any(doc, doctest))]
 pub mod guide;
 
 pub use cancel::{CancelToken, Cancelled, DropGuard};

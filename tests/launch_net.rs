@@ -147,6 +147,7 @@ fn an_address_where_somebody_listens_is_refused_and_named(builder: Builder) {
 fn an_address_that_is_none_is_told_when_the_launch_starts(_builder: Builder) {
     let refused = annulus::launch().shards(1).listen("no address").start(echo).unwrap_err();
     assert!(refused.shard.is_none(), "{refused}");
+    assert!(refused.to_string().contains("HOST:PORT"), "{refused}");
 }
 
 fn a_shard_has_its_own_listeners_and_no_others(builder: Builder) {

@@ -655,9 +655,13 @@ async fn advice_is_taken_on_more_than_four_gib() {
     }
     file.advise(0, 4096, Advice::DontNeed).await.unwrap();
     assert!(is_in_memory(&other, FAR), "that was about the first page");
-    file.advise(0, FAR + 4096, Advice::DontNeed).await.unwrap();
-    if !is_in_memory(&other, FAR) {
-        return;
+    // Now and then another processor still holds the page for a moment.
+    for _ in 0..10 {
+        file.advise(0, FAR + 4096, Advice::DontNeed).await.unwrap();
+        if !is_in_memory(&other, FAR) {
+            return;
+        }
+        annulus::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     forget(&other);
     assert!(is_in_memory(&other, FAR), "the whole file is forgotten by another call, and was not by ours");

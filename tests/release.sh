@@ -5,8 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Compressed, in bytes. Whoever needs more says for what.
-limit=$((1 << 20))
+# Compressed, in bytes. Whoever needs more says for what: it is the sources, with their unit tests, and what the documentation includes.
+limit=1200000
 started=$SECONDS
 failures=0
 export CARGO_INCREMENTAL=0

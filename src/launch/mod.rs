@@ -263,7 +263,7 @@ impl Launch {
     ///
     /// [As a service](Self::as_service) it takes the sockets that it was started with instead.
     pub fn listen(mut self, address: impl ToSocketAddrs) -> Launch {
-        self.addresses.push(address.to_socket_addrs().map(Iterator::collect).map_err(no_address));
+        self.addresses.push(address.to_socket_addrs().map(Iterator::collect).map_err(sockets::no_address));
         self
     }
 
@@ -445,16 +445,5 @@ impl fmt::Debug for Launch {
             .field("on_failure", &self.on_failure)
             .field("balance", &self.balance)
             .finish_non_exhaustive()
-    }
-}
-
-/// What std says of text that is no address does not say what one is.
-fn no_address(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::InvalidInput => io::Error::new(
-            error.kind(),
-            format!("{error}: Launch::listen wants HOST:PORT, as in 127.0.0.1:8080 or [::1]:8080"),
-        ),
-        _ => error,
     }
 }

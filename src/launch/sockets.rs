@@ -293,3 +293,14 @@ mod tests {
         assert_eq!(addresses(&sockets.of(0, 1, 2).unwrap()), [all[1]]);
     }
 }
+
+/// What std says of text that is no address does not say what one is.
+pub(super) fn no_address(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => io::Error::new(
+            error.kind(),
+            format!("{error}: Launch::listen wants HOST:PORT, as in 127.0.0.1:8080 or [::1]:8080"),
+        ),
+        _ => error,
+    }
+}

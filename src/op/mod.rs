@@ -10,6 +10,7 @@ mod cursor;
 mod direct_io;
 mod envelopes;
 mod exchange;
+mod leased;
 mod leaving;
 mod lender;
 mod now;

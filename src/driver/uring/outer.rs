@@ -28,12 +28,13 @@ impl Ring {
             let counter = EventBell::new()?;
             let got = self.queues.ring().params();
             let misses = got.is_feature_min_timeout() && !got.is_feature_no_iowait();
+            // Before the counter is registered: should there be no descriptor left, it can be asked for again.
+            if misses || !self.given.submit_all {
+                self.outer_set = Some(set_of(&[counter.number(), self.queues.ring().as_raw_fd()])?);
+            }
             // As old as the flag.
             if self.given.submit_all {
                 self.queues.ring().submitter().register_eventfd(counter.number())?;
-            }
-            if misses || !self.given.submit_all {
-                self.outer_set = Some(set_of(&[counter.number(), self.queues.ring().as_raw_fd()])?);
             }
             // Nobody has told it what came before.
             counter.ring();
